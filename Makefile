@@ -1,0 +1,52 @@
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+NAME ?= our-monster
+PICTURES ?= assets/examples/monster
+PROMPT ?= a photo of <$(NAME)> on the beach
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(VENV)/.installed  ## learn a word from example pictures, then draw with it (PICTURES=, NAME=, PROMPT=)
+	$(BIN)/python -m ti_core train "$(PICTURES)" --name "$(NAME)" --out "outputs/$(NAME)"
+	$(BIN)/python -m ti_core generate "$(PROMPT)" --concept "outputs/$(NAME)" --out outputs
+
+test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.installed-dev  ## style, formatting and types
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(VENV)/.installed-dev  ## put the formatting and the order of imports right
+	$(BIN)/python -m ruff check --select I --fix .
+	$(BIN)/python -m ruff format .
+
+clean:  ## remove the environment and the caches; outputs/ stays
+	rm -rf "$(VENV)" .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed: name one, as in make PYTHON=python3.12')"
+	$(PYTHON) -m venv "$(VENV)"
+
+# The stamps are renewed when a list of requirements changes; making the environment anew renews both.
+$(VENV)/.installed: requirements.txt constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
