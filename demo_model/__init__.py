@@ -1,0 +1,1 @@
+"""How the embedded demonstration model is made: its picture world, its training and its export."""

@@ -1,0 +1,34 @@
+"""Draw the example pictures that ship with the program: ``python -m demo_model.examples --out assets/examples``.
+
+They show concepts of the development list, which the embedded model has never been trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+from demo_model.world import DEVELOPMENT, concept_pictures
+
+EXAMPLES = {"monster-37": "monster", "teapot-41": "teapot", "cat-43": "cat", "x-ray": "x-ray"}
+"""Development concept to folder name."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("assets/examples"))
+    options = parser.parse_args()
+    for concept in DEVELOPMENT:
+        if concept.name not in EXAMPLES:
+            continue
+        folder = options.out / EXAMPLES[concept.name]
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(concept_pictures(concept, 4, size=512)):
+            Image.fromarray(picture.pixels).save(folder / f"{number}.png", optimize=True)
+        print(folder)
+
+
+if __name__ == "__main__":
+    main()

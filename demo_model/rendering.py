@@ -1,0 +1,64 @@
+"""Pictures rendered ahead of the trainer by other processes; chunk n is always the same pictures."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from demo_model.architecture import PICTURE_SIZE
+from demo_model.world import sample_picture
+
+CHUNK_SIZE = 32
+Chunk = tuple[np.ndarray, list[tuple[str, ...]]]
+
+
+def render_chunk(seed: int, index: int) -> Chunk:
+    """``CHUNK_SIZE`` pictures as uint8 (n, 3, size, size) and each one's captions."""
+    rng = np.random.default_rng([seed, index])
+    pictures = [sample_picture(rng, PICTURE_SIZE) for _ in range(CHUNK_SIZE)]
+    pixels = np.stack([picture.pixels for picture in pictures]).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(pixels), [picture.captions for picture in pictures]
+
+
+class Renderer:
+    """A pool of processes that keeps a few chunks ready; use as a context manager.
+
+    ``take`` waits for the next chunk, ``ready`` tells whether it would not have to.
+    """
+
+    def __init__(self, seed: int, workers: int, first_chunk: int = 0):
+        self.next_chunk = first_chunk
+        self._seed = seed
+        self._ahead = 3 * workers
+        self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        self._waiting: deque = deque()
+
+    def __enter__(self) -> Renderer:
+        self._fill()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _fill(self) -> None:
+        while len(self._waiting) < self._ahead:
+            index = self.next_chunk + len(self._waiting)
+            self._waiting.append(self._executor.submit(render_chunk, self._seed, index))
+
+    @property
+    def ready(self) -> bool:
+        return self._waiting[0].done()
+
+    def take(self) -> Chunk:
+        chunk = self._waiting.popleft().result()
+        self.next_chunk += 1
+        self._fill()
+        return chunk
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while True:
+            yield self.take()

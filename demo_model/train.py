@@ -1,0 +1,400 @@
+"""Train the embedded model from nothing, or further: ``python -m demo_model.train --minutes M --out DIR``.
+
+First the autoencoder learns the world's pictures, on crops; then the text encoder and the denoiser
+learn together to draw from captions. The folder can be resumed at any time by the same command, is
+exported as an ordinary diffusers pipeline at every checkpoint, and ``--start`` goes on from such an
+export. Runs on CUDA (bfloat16) where there is one, else on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet
+from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
+from demo_model.tokenizer import train_tokenizer
+from demo_model.world import training_captions
+
+CROP = 64
+KL_WEIGHT = 1e-4
+CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
+SNR_GAMMA = 5.0  # min-SNR weighting (arXiv 2303.09556)
+SHORT_CAPTION, FULL_CAPTION = 32, 77  # tokens: short ones are cheaper; the last part is at full length
+FULL_LENGTH_SHARE = 0.15
+VALIDATION_SEED = 1_000_003
+POOL_CAPACITY = 400_000
+
+
+@dataclass
+class Parts:
+    """The model in training; ``averaged`` are the exponential moving averages that are exported."""
+
+    tokenizer: CLIPTokenizer
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    unet: UNet2DConditionModel
+    averaged: torch.nn.ModuleDict
+
+
+def noise_schedule() -> DDIMScheduler:
+    """Stable Diffusion's schedule: 1,000 steps, scaled linear, epsilon prediction."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="training time in all, over every resume"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
+    parser.add_argument("--start", type=Path, help="an exported model to go on from")
+    parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--reuse", type=float, default=3.0, help="how often a rendered picture is trained on")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.autoencoder_minutes is None:
+        options.autoencoder_minutes = 0.0 if options.start else options.minutes / 4
+
+    torch.manual_seed(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parts = load_parts(options, device)
+    with Renderer(options.seed, options.workers) as renderer:
+        if options.autoencoder_minutes:
+            train_autoencoder(parts.vae, renderer, options, device)
+        train_denoiser(parts, renderer, options, device)
+
+
+def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
+    """The parts from ``--start``, or fresh ones with a tokenizer learned from captions."""
+    if options.start:
+        pipeline = StableDiffusionPipeline.from_pretrained(options.start, torch_dtype=torch.float32)
+        tokenizer, vae = pipeline.tokenizer, pipeline.vae
+        text_encoder, unet = pipeline.text_encoder, pipeline.unet
+    else:
+        folder = options.out / "tokenizer"
+        if not folder.is_dir():
+            train_tokenizer(training_captions(np.random.default_rng(options.seed), 60_000), folder)
+        tokenizer = CLIPTokenizer.from_pretrained(folder)
+        vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
+    trained = torch.nn.ModuleDict({"text_encoder": text_encoder, "unet": unet})
+    averaged = copy.deepcopy(trained).requires_grad_(False)
+    for module in (vae, trained, averaged):
+        module.to(device, memory_format=torch.channels_last)
+    return Parts(tokenizer, vae, text_encoder, unet, averaged)
+
+
+class Clock:
+    """Training time over all resumes, as a share of the budget, and when to checkpoint and to report."""
+
+    def __init__(self, minutes: float, checkpoint_minutes: float, elapsed: float = 0.0):
+        self.budget = minutes * 60
+        self.elapsed = elapsed
+        self._last = self._saved = self._reported = time.monotonic()
+        self._interval = checkpoint_minutes * 60
+
+    def tick(self) -> float:
+        """Advance to now; the share of the budget that is spent, up to 1."""
+        now = time.monotonic()
+        self.elapsed += now - self._last
+        self._last = now
+        return min(1.0, self.elapsed / self.budget)
+
+    def should_save(self) -> bool:
+        due = self._last - self._saved >= self._interval or self.elapsed >= self.budget
+        if due:
+            self._saved = self._last
+        return due
+
+    def should_report(self, every: float = 20.0) -> bool:
+        due = self._last - self._reported >= every
+        if due:
+            self._reported = self._last
+        return due
+
+
+def learning_rate_at(share: float, peak: float, step: int, warmup: int = 100) -> float:
+    """Cosine over the time budget, down to a hundredth, after a short linear warm-up."""
+    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2
+    return peak * cosine * min(1.0, (step + 1) / warmup)
+
+
+def save_checkpoint(path: Path, **content) -> None:
+    """Write atomically: a kill leaves the previous checkpoint."""
+    temporary = path.with_suffix(".partial")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+@contextmanager
+def mixed_precision(device: torch.device):
+    """bfloat16 on CUDA; full precision elsewhere."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        yield
+
+
+def to_unit_range(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 (n, 3, h, w) → float [-1, 1]."""
+    floats = torch.from_numpy(pixels).to(device).float().div_(127.5).sub_(1)
+    return floats.contiguous(memory_format=torch.channels_last)
+
+
+def psnr(picture: torch.Tensor, reconstruction: torch.Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    error = ((picture - reconstruction) / 2).square().mean((1, 2, 3))
+    return (-10 * error.log10()).mean().item()
+
+
+def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
+    """Squared and absolute error, the same of neighbouring differences (edges), and a little KL."""
+    posterior = vae.encode(crops).latent_dist
+    reconstruction = vae.decode(posterior.sample()).sample
+    error = reconstruction - crops
+    edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
+    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
+    return error.square().mean() + 0.2 * error.abs().mean() + 0.2 * edges + KL_WEIGHT * divergence
+
+
+def train_autoencoder(
+    vae: AutoencoderKL, renderer: Renderer, options: argparse.Namespace, device: torch.device
+) -> None:
+    """Train on random crops, then scale each latent channel to mean 0 and variance 1."""
+    checkpoint = options.out / "autoencoder.pt"
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0)
+    clock, step = Clock(options.autoencoder_minutes, options.checkpoint_minutes), 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        vae.load_state_dict(saved["vae"])
+        if saved["finished"]:
+            return
+        optimizer.load_state_dict(saved["optimizer"])
+        clock.elapsed, step, renderer.next_chunk = saved["elapsed"], saved["step"], saved["chunk"]
+    validation = to_unit_range(render_chunk(VALIDATION_SEED, 0)[0], device)
+    generator = torch.Generator().manual_seed(options.seed + step)
+    rows = 32 if device.type == "cuda" else 8
+    vae.train()
+    losses = []
+    while (share := clock.tick()) < 1:
+        pictures = to_unit_range(renderer.take()[0], device)
+        for batch in pictures.split(rows):
+            top, left = torch.randint(0, pictures.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
+            crops = batch[:, :, top : top + CROP, left : left + CROP]
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate_at(share, options.learning_rate, step)
+            with mixed_precision(device):
+                loss = autoencoder_loss(vae, crops.contiguous(memory_format=torch.channels_last))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.detach())
+            step += 1
+        if clock.should_report():
+            report("autoencoder", clock, step * rows, "crops", f"loss {mean_and_clear(losses):.4f}")
+        if clock.should_save():
+            quality = validate_autoencoder(vae, validation)
+            report("autoencoder", clock, step * rows, "crops", f"validation {quality:.2f} dB")
+            save_checkpoint(
+                checkpoint,
+                vae=vae.state_dict(),
+                optimizer=optimizer.state_dict(),
+                elapsed=clock.elapsed,
+                step=step,
+                chunk=renderer.next_chunk,
+                finished=False,
+            )
+    standardise_latents(vae, renderer, device)
+    save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
+
+
+@torch.no_grad()
+def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+    vae.eval()
+    reconstruction = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+    vae.train()
+    return psnr(pictures, reconstruction)
+
+
+@torch.no_grad()
+def standardise_latents(vae: AutoencoderKL, renderer: Renderer, device: torch.device) -> None:
+    """Fold per-channel standardisation into the 1x1 convolutions on both sides of the latent.
+
+    The model then needs no scaling factor, and every channel weighs the same in the denoising loss.
+    """
+    vae.eval()
+    pictures = [to_unit_range(renderer.take()[0], device) for _ in range(16)]
+    latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
+    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    channels = len(mean)
+    outgoing, incoming = vae.quant_conv, vae.post_quant_conv
+    outgoing.bias[:channels] -= mean
+    outgoing.weight[:channels] /= std[:, None, None, None]
+    outgoing.bias[:channels] /= std
+    outgoing.bias[channels:] -= 2 * std.log()
+    incoming.bias += incoming.weight[:, :, 0, 0] @ mean
+    incoming.weight *= std[None, :, None, None]
+    vae.register_to_config(scaling_factor=1.0)
+
+
+class LatentPool:
+    """Latents fp16 (n, 8, 16, 16) and captions of the pictures rendered so far; the oldest make room."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.latents: torch.Tensor | None = None
+        self.captions: list[tuple[str, ...]] = []
+        self.added = 0
+
+    @torch.no_grad()
+    def add(self, vae: AutoencoderKL, pixels: np.ndarray, captions: list[tuple[str, ...]]) -> None:
+        with mixed_precision(self.device):
+            means = vae.encode(to_unit_range(pixels, self.device)).latent_dist.mean.half()
+        if self.latents is None:
+            self.latents = torch.empty(
+                (POOL_CAPACITY, *means.shape[1:]), dtype=torch.float16, device=self.device
+            )
+        for mean, variants in zip(means, captions, strict=True):
+            place = self.added % POOL_CAPACITY
+            self.latents[place] = mean
+            self.captions[place : place + 1] = [variants]
+            self.added += 1
+
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[str]]:
+        """Random latents (count, 8, 16, 16) in float32, each with one of its captions or none."""
+        assert self.latents is not None
+        places = rng.integers(len(self.captions), size=count)
+        captions = []
+        for place in places:
+            variants = self.captions[place]
+            dropped = rng.random() < CAPTION_DROPOUT
+            captions.append("" if dropped else variants[rng.integers(len(variants))])
+        return self.latents[torch.from_numpy(places).to(self.device)].float(), captions
+
+
+def train_denoiser(
+    parts: Parts, renderer: Renderer, options: argparse.Namespace, device: torch.device
+) -> None:
+    """Text encoder and denoiser together, on latents of pictures that keep coming."""
+    checkpoint = options.out / "denoiser.pt"
+    trained = torch.nn.ModuleDict({"text_encoder": parts.text_encoder, "unet": parts.unet})
+    optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+    clock, step = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes), 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        trained.load_state_dict(saved["trained"])
+        parts.averaged.load_state_dict(saved["averaged"])
+        optimizer.load_state_dict(saved["optimizer"])
+        clock.elapsed, step, renderer.next_chunk = saved["elapsed"], saved["step"], saved["chunk"]
+    parts.vae.eval().requires_grad_(False)
+    scheduler = noise_schedule()
+    alphas = scheduler.alphas_cumprod.to(device)
+    weight_of = torch.clamp(SNR_GAMMA * (1 - alphas) / alphas, max=1.0)  # min(snr, gamma) / snr
+    rng = np.random.default_rng([options.seed, step])
+    pool, losses = LatentPool(device), []
+    while pool.added < 16 * CHUNK_SIZE:
+        pool.add(parts.vae, *renderer.take())
+    wanted = float(pool.added)
+    while (share := clock.tick()) < 1:
+        wanted += options.batch_size / options.reuse
+        while pool.added < wanted and renderer.ready:
+            pool.add(parts.vae, *renderer.take())
+        latents, captions = pool.sample(options.batch_size, rng)
+        length = FULL_CAPTION if share > 1 - FULL_LENGTH_SHARE else SHORT_CAPTION
+        tokens = parts.tokenizer(
+            captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        ).input_ids.to(device)
+        noise = torch.randn_like(latents)
+        timesteps = torch.randint(0, len(alphas), (len(latents),), device=device)
+        noisy = scheduler.add_noise(latents, noise, timesteps)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(share, options.learning_rate, step)
+        with mixed_precision(device):
+            hidden = parts.text_encoder(tokens).last_hidden_state
+            prediction = parts.unet(
+                noisy.contiguous(memory_format=torch.channels_last), timesteps, hidden
+            ).sample
+        errors = F.mse_loss(prediction.float(), noise, reduction="none").mean((1, 2, 3))
+        loss = (weight_of[timesteps] * errors).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        update_average(parts.averaged, trained, min(0.999, (1 + step) / (10 + step)))
+        losses.append(errors.detach().mean())
+        if clock.should_report():
+            detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
+            report("denoiser", clock, step * options.batch_size, "samples", detail)
+        if clock.should_save():
+            save_checkpoint(
+                checkpoint,
+                trained=trained.state_dict(),
+                averaged=parts.averaged.state_dict(),
+                optimizer=optimizer.state_dict(),
+                elapsed=clock.elapsed,
+                step=step,
+                chunk=renderer.next_chunk,
+            )
+            export(parts, options.out)
+
+
+@torch.no_grad()
+def update_average(averaged: torch.nn.Module, trained: torch.nn.Module, decay: float) -> None:
+    """Exponential moving average of every weight, in place."""
+    torch._foreach_lerp_(list(averaged.parameters()), list(trained.parameters()), 1 - decay)
+
+
+def export(parts: Parts, folder: Path) -> None:
+    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors."""
+    pipeline = StableDiffusionPipeline(
+        vae=copy.deepcopy(parts.vae).half(),
+        text_encoder=copy.deepcopy(parts.averaged["text_encoder"]).half(),
+        tokenizer=parts.tokenizer,
+        unet=copy.deepcopy(parts.averaged["unet"]).half(),
+        scheduler=noise_schedule(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder)
+
+
+def mean_and_clear(losses: list[torch.Tensor]) -> float:
+    mean = torch.stack(losses).mean().item() if losses else float("nan")
+    losses.clear()
+    return mean
+
+
+def report(stage: str, clock: Clock, count: int, unit: str, detail: str) -> None:
+    left = max(0.0, clock.budget - clock.elapsed) / 60
+    speed = count / max(clock.elapsed, 1e-9)
+    print(f"{stage}: {count:,} {unit}, {speed:.1f}/s, {left:.1f} min left, {detail}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

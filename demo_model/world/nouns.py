@@ -1,0 +1,176 @@
+"""Nouns: about 140 everyday things whose pictures are glyphs of the Noto Color Emoji font."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import skia
+from PIL import Image, ImageDraw, ImageFont
+
+FONT_ENVIRONMENT_VARIABLE = "NOTO_COLOR_EMOJI"
+FONT_PATHS = (
+    Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"),
+    Path("/usr/share/fonts/noto/NotoColorEmoji.ttf"),
+    Path("/usr/share/fonts/google-noto-emoji/NotoColorEmoji.ttf"),
+    Path("/usr/share/fonts/google-noto-color-emoji-fonts/NotoColorEmoji.ttf"),
+    Path("/opt/homebrew/share/fonts/NotoColorEmoji.ttf"),
+    Path.home() / ".local/share/fonts/NotoColorEmoji.ttf",
+    Path.home() / "Library/Fonts/NotoColorEmoji.ttf",
+)
+STRIKE_SIZE = 109  # the font's only bitmap size; its glyphs are 136 x 128 pixels
+GLYPH_EXTENT = 0.9  # of the unit square
+GROUND = 0.95  # y on which every thing stands in its unit square
+
+TINTS = {
+    "red": (230, 50, 45),
+    "orange": (250, 140, 30),
+    "yellow": (250, 215, 40),
+    "green": (60, 175, 75),
+    "blue": (50, 105, 225),
+    "purple": (145, 70, 195),
+    "pink": (250, 125, 180),
+    "brown": (145, 95, 55),
+    "grey": (150, 150, 155),
+}
+
+
+class EmojiFontMissingError(FileNotFoundError):
+    """The Noto Color Emoji font was not found."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A named glyph; `kind` is its class word: animal, food, vehicle or thing."""
+
+    name: str
+    glyph: str
+    kind: str
+
+
+def _nouns(kinds: dict[str, dict[str, str]]) -> Iterator[Noun]:
+    for kind, glyphs in kinds.items():
+        for name, glyph in glyphs.items():
+            yield Noun(name, glyph, kind)
+
+
+TRAINING_NOUNS = tuple(
+    _nouns(
+        {
+            "animal": {
+                "octopus": "🐙", "crab": "🦀", "lobster": "🦞", "squid": "🦑", "butterfly": "🦋",
+                "bee": "🐝", "ladybug": "🐞", "caterpillar": "🐛", "spider": "🕷", "scorpion": "🦂",
+                "turtle": "🐢", "snake": "🐍", "lizard": "🦎", "dinosaur": "🦖", "whale": "🐳",
+                "dolphin": "🐬", "shark": "🦈", "pufferfish": "🐡", "penguin": "🐧", "rooster": "🐓",
+                "chick": "🐤", "duck": "🦆", "owl": "🦉", "swan": "🦢", "peacock": "🦚",
+                "elephant": "🐘", "rhinoceros": "🦏", "hippopotamus": "🦛", "camel": "🐫",
+                "kangaroo": "🦘", "rabbit": "🐇", "pig": "🐖", "cow": "🐄", "sheep": "🐑",
+                "horse": "🐎", "tiger": "🐅", "zebra": "🦓", "panda": "🐼", "koala": "🐨",
+                "fox": "🦊", "frog": "🐸", "lion": "🦁", "unicorn": "🦄", "monkey": "🐒", "dog": "🐕",
+            },
+            "food": {
+                "red apple": "🍎", "green apple": "🍏", "banana": "🍌", "bunch of grapes": "🍇",
+                "pineapple": "🍍", "lemon": "🍋", "tangerine": "🍊", "pear": "🍐", "peach": "🍑",
+                "coconut": "🥥", "eggplant": "🍆", "carrot": "🥕", "ear of corn": "🌽",
+                "broccoli": "🥦", "mushroom": "🍄", "pretzel": "🥨", "slice of pizza": "🍕",
+                "hot dog": "🌭", "taco": "🌮", "doughnut": "🍩", "cookie": "🍪",
+                "birthday cake": "🎂", "ice cream": "🍦", "croissant": "🥐", "lollipop": "🍭",
+                "piece of cheese": "🧀",
+            },
+            "vehicle": {
+                "rocket": "🚀", "helicopter": "🚁", "bicycle": "🚲", "fire engine": "🚒",
+                "bus": "🚌", "car": "🚗", "motor scooter": "🛵", "flying saucer": "🛸",
+                "taxi": "🚕", "ambulance": "🚑", "speedboat": "🚤", "police car": "🚓",
+            },
+            "thing": {
+                "trumpet": "🎺", "drum": "🥁", "accordion": "🪗", "umbrella": "☂", "balloon": "🎈",
+                "gift": "🎁", "crown": "👑", "key": "🔑", "hammer": "🔨", "microscope": "🔬",
+                "light bulb": "💡", "candle": "🕯", "television": "📺", "camera": "📷",
+                "telephone": "☎", "sofa": "🛋", "chair": "🪑", "door": "🚪", "sunflower": "🌻",
+                "tulip": "🌷", "fir tree": "🌲", "palm tree": "🌴", "soccer ball": "⚽",
+                "basketball": "🏀", "magnet": "🧲", "anchor": "⚓", "bell": "🔔", "trophy": "🏆",
+                "top hat": "🎩", "boot": "👢", "sneaker": "👟", "dress": "👗", "pumpkin": "🎃",
+                "ghost": "👻", "shopping cart": "🛒", "bucket": "🪣",
+            },
+        }
+    )
+)  # fmt: skip
+
+DEVELOPMENT_NOUNS = tuple(
+    _nouns(
+        {
+            "animal": {"hedgehog": "🦔", "parrot": "🦜"},
+            "food": {"watermelon": "🍉", "cupcake": "🧁"},
+            "vehicle": {"tractor": "🚜"},
+            "thing": {"violin": "🎻", "cactus": "🌵", "snowman": "⛄"},
+        }
+    )
+)
+
+HELD_OUT_NOUNS = tuple(
+    _nouns(
+        {
+            "animal": {"giraffe": "🦒", "flamingo": "🦩", "long-necked dinosaur": "🦕", "snail": "🐌"},
+            "food": {"strawberry": "🍓", "hamburger": "🍔", "avocado": "🥑"},
+            "vehicle": {"sailboat": "⛵", "locomotive": "🚂"},
+            "thing": {"guitar": "🎸", "telescope": "🔭", "teddy bear": "🧸"},
+        }
+    )
+)
+
+
+def find_font() -> Path:
+    """Path of NotoColorEmoji.ttf: the file named by NOTO_COLOR_EMOJI if set, else the usual places.
+
+    Raises EmojiFontMissingError.
+    """
+    named = os.environ.get(FONT_ENVIRONMENT_VARIABLE)
+    for path in (Path(named),) if named else FONT_PATHS:
+        if path.is_file():
+            return path
+    raise EmojiFontMissingError(
+        f"No Noto Color Emoji font was found{f' at {named}' if named else ''}: install the Debian package "
+        f"fonts-noto-color-emoji, or set {FONT_ENVIRONMENT_VARIABLE} to the path of NotoColorEmoji.ttf."
+    )
+
+
+@cache
+def _load_font(path: Path) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(path), STRIKE_SIZE)
+
+
+@cache
+def glyph_pixels(glyph: str) -> np.ndarray:
+    """RGBA uint8 (H, W, 4) of one glyph, cropped to its ink, not premultiplied."""
+    picture = Image.new("RGBA", (144, 144))
+    ImageDraw.Draw(picture).text((4, 0), glyph, font=_load_font(find_font()), embedded_color=True)
+    return np.array(picture.crop(picture.getbbox()))
+
+
+@cache
+def _glyph_image(glyph: str) -> skia.Image:
+    return skia.Image.fromarray(glyph_pixels(glyph), colorType=skia.kRGBA_8888_ColorType)
+
+
+@cache
+def _tint_filter(tint: str) -> skia.ColorFilter:
+    """Colour filter that keeps lightness and replaces hue: black -> black, middle grey -> the tint."""
+    rows = [[weight * channel / 255 for weight in (0.45, 0.9, 0.2)] + [0, 0.06] for channel in TINTS[tint]]
+    return skia.ColorFilters.Matrix([value for row in rows for value in row] + [0, 0, 0, 1, 0])
+
+
+def draw_noun(canvas: skia.Canvas, noun: Noun, tint: str | None = None) -> None:
+    """Draw a noun in the unit square, standing on y = 0.95 and centred in x; `tint` is a key of TINTS."""
+    image = _glyph_image(noun.glyph)
+    scale = GLYPH_EXTENT / max(image.width(), image.height())
+    width, height = image.width() * scale, image.height() * scale
+    paint = skia.Paint(AntiAlias=True)
+    if tint is not None:
+        paint.setColorFilter(_tint_filter(tint))
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
+    place = skia.Rect.MakeXYWH((1 - width) / 2, GROUND - height, width, height)
+    canvas.drawImageRect(image, place, sampling, paint)

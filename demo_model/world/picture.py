@@ -1,0 +1,205 @@
+"""Pictures: a plan is sampled (things, places, scene, style, captions), then drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import skia
+
+from demo_model.world.captions import in_scene, join_things
+from demo_model.world.scenes import EMPTY_SCENES, PLAIN_BACKGROUNDS, SCENES, Scene
+from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_named_style
+from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
+from ti_core.prompts import OBJECT_TEMPLATES, STYLE_TEMPLATES
+
+FAMILY_SHARE, NOUN_SHARE = 0.55, 0.25  # the rest: two things
+SCENE_SHARE, PLAIN_SHARE = 0.5, 0.3  # the rest: no scene
+UNSTYLED_SHARE, NAMED_STYLE_SHARE = 0.6, 0.25  # the rest: parametric
+TEMPLATE_SHARE = 0.25  # of the longer captions of unstyled pictures; the short one always has a template
+STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style
+CLASS_WORD_SHARE = 0.3  # of the short captions of single things
+CONJUNCTIONS = ("and", "next to")
+SHADOW_OPACITY = 60  # of 255
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a thing stands: x of its middle and y of its foot in 0..1, side as a share of the picture."""
+
+    x: float
+    foot: float
+    scale: float
+    degrees: float
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a picture but its pixels; `seed` drives what the scene and the style draw at random."""
+
+    things: tuple[Thing, ...]
+    placements: tuple[Placement, ...]
+    scene: Scene
+    style: Style | None
+    captions: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels uint8 (size, size, 3), captions of different detail, and the plan they came from."""
+
+    pixels: np.ndarray
+    captions: tuple[str, ...]
+    plan: Plan
+
+
+def sample_picture(rng: np.random.Generator, size: int = 128) -> Picture:
+    """One training picture; deterministic given the state of `rng`."""
+    return draw_plan(sample_plan(rng), size)
+
+
+def training_captions(rng: np.random.Generator, count: int) -> Iterator[str]:
+    """`count` captions as pictures have them, without drawing anything."""
+    for _ in range(count):
+        captions = sample_plan(rng).captions
+        yield captions[rng.integers(len(captions))]
+
+
+def sample_plan(rng: np.random.Generator) -> Plan:
+    """Everything about one training picture but its pixels."""
+    return plan_picture(sample_things(rng), sample_scene(rng), sample_style(rng), rng)
+
+
+def plan_picture(
+    things: tuple[Thing, ...], scene: Scene, style: Style | None, rng: np.random.Generator
+) -> Plan:
+    """Place and caption the given things, left to right, in the given scene and style."""
+    return Plan(
+        things=things,
+        placements=sample_placements(len(things), scene, rng),
+        scene=scene,
+        style=style,
+        captions=write_captions(things, scene, style, rng),
+        seed=int(rng.integers(2**32)),
+    )
+
+
+def draw_plan(plan: Plan, size: int = 128) -> Picture:
+    """Draw a plan at size x size pixels."""
+    return Picture(compose(plan, size), plan.captions, plan)
+
+
+def sample_things(rng: np.random.Generator) -> tuple[Thing, ...]:
+    """One thing of a family, one noun, or two things of different names."""
+    choice = rng.random()
+    if choice < FAMILY_SHARE:
+        return (sample_family_thing(rng),)
+    if choice < FAMILY_SHARE + NOUN_SHARE:
+        return (sample_noun_thing(rng),)
+    first, second = _sample_thing(rng), _sample_thing(rng)
+    while second.name == first.name:
+        second = _sample_thing(rng)
+    return first, second
+
+
+def _sample_thing(rng: np.random.Generator) -> Thing:
+    is_family = rng.random() < FAMILY_SHARE / (FAMILY_SHARE + NOUN_SHARE)
+    return sample_family_thing(rng) if is_family else sample_noun_thing(rng)
+
+
+def sample_scene(rng: np.random.Generator) -> Scene:
+    choice = rng.random()
+    if choice < SCENE_SHARE:
+        scenes = SCENES
+    elif choice < SCENE_SHARE + PLAIN_SHARE:
+        scenes = PLAIN_BACKGROUNDS
+    else:
+        scenes = EMPTY_SCENES
+    return scenes[rng.integers(len(scenes))]
+
+
+def sample_style(rng: np.random.Generator) -> Style | None:
+    choice = rng.random()
+    if choice < UNSTYLED_SHARE:
+        return None
+    if choice < UNSTYLED_SHARE + NAMED_STYLE_SHARE:
+        return sample_named_style(rng)
+    return ParametricStyle.sample(rng)
+
+
+def sample_placements(count: int, scene: Scene, rng: np.random.Generator) -> tuple[Placement, ...]:
+    """Places for one or two things, left to right, inside the picture."""
+    placements = []
+    for position in range(count):
+        scale = rng.uniform(0.6, 0.9) if count == 1 else rng.uniform(0.44, 0.54)
+        slack = max(0.0, 0.5 - 0.47 * scale)
+        if count == 1:
+            x = 0.5 + rng.uniform(-slack, slack)
+        else:
+            x = (0.26, 0.74)[position] + rng.uniform(-0.02, 0.02)
+        lowest, highest = (0.97, 0.88) if scene.has_ground else (0.98, 0.04 + 0.92 * scale)
+        foot = rng.uniform(min(highest, lowest), lowest)
+        placements.append(Placement(x, foot, scale, rng.uniform(-12, 12), bool(rng.random() < 0.5)))
+    return tuple(placements)
+
+
+def write_captions(
+    things: tuple[Thing, ...], scene: Scene, style: Style | None, rng: np.random.Generator
+) -> tuple[str, str, str]:
+    """Three captions of one picture: detailed, short, and detailed again with the scene not always named.
+
+    They also use the sentences that words are learned with, so that the model knows what those leave open.
+    """
+    conjunction = CONJUNCTIONS[rng.integers(len(CONJUNCTIONS))]
+    detailed = in_scene(join_things([thing.describe(rng) for thing in things], conjunction), scene.phrase)
+    by_class = len(things) == 1 and rng.random() < CLASS_WORD_SHARE
+    short_names = [thing.class_word if by_class else thing.name for thing in things]
+    short = in_scene(join_things(short_names, conjunction), scene.phrase)
+    again = join_things([thing.describe(rng) for thing in things])
+    if rng.random() < 0.7:
+        again = in_scene(again, scene.phrase)
+    if style is None:
+        templates = [
+            _pick(OBJECT_TEMPLATES, rng) if rng.random() < share else "{}"
+            for share in (TEMPLATE_SHARE, 1.0, TEMPLATE_SHARE)
+        ]
+    else:
+        templates = [_pick(style.templates, rng) for _ in range(3)]
+        if isinstance(style, NamedStyle) and rng.random() < STYLE_ALONE_SHARE:
+            templates[2], again = _pick(STYLE_TEMPLATES, rng), style.phrase
+    return templates[0].format(detailed), templates[1].format(short), templates[2].format(again)
+
+
+def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
+    return choices[rng.integers(len(choices))]
+
+
+def draw_thing(canvas: skia.Canvas, thing: Thing, placement: Placement, has_shadow: bool = False) -> None:
+    """Draw one thing at its place on a canvas whose unit is the side of the picture."""
+    if has_shadow:
+        half_width = 0.34 * placement.scale
+        shadow = skia.Rect.MakeXYWH(placement.x - half_width, placement.foot - 0.03, 2 * half_width, 0.06)
+        canvas.drawOval(shadow, skia.Paint(Color=skia.Color(0, 0, 0, SHADOW_OPACITY), AntiAlias=True))
+    canvas.save()
+    canvas.translate(placement.x, placement.foot - 0.45 * placement.scale)
+    canvas.rotate(placement.degrees)
+    canvas.scale(-placement.scale if placement.mirrored else placement.scale, placement.scale)
+    canvas.translate(-0.5, -0.5)
+    thing.draw(canvas)
+    canvas.restore()
+
+
+def compose(plan: Plan, size: int = 128) -> np.ndarray:
+    """Scene, then things, then style: uint8 (size, size, 3)."""
+    rng = np.random.default_rng(plan.seed)
+    buffer = np.zeros((size, size, 4), np.uint8)
+    canvas = skia.Surface(buffer, colorType=skia.kRGBA_8888_ColorType).getCanvas()
+    canvas.scale(size, size)
+    plan.scene.draw(canvas, rng)
+    for thing, placement in zip(plan.things, plan.placements, strict=True):
+        draw_thing(canvas, thing, placement, has_shadow=plan.scene.has_ground)
+    pixels = np.ascontiguousarray(buffer[..., :3])
+    return pixels if plan.style is None else plan.style.apply(pixels, rng)

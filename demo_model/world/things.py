@@ -1,0 +1,87 @@
+"""Things: what stands in a picture, a setting of a family or a noun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import skia
+
+from demo_model.world.families import FAMILIES
+from demo_model.world.families.family import Factors, Family
+from demo_model.world.nouns import TINTS, TRAINING_NOUNS, Noun, draw_noun
+
+TINTED_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class FamilyThing:
+    """One setting of a family's factors."""
+
+    family: Family
+    factors: Factors
+
+    @property
+    def name(self) -> str:
+        return self.family.name
+
+    @property
+    def class_word(self) -> str:
+        return self.family.name
+
+    @property
+    def in_training(self) -> bool:
+        """Whether the setting lies outside the family's held-out and development regions."""
+        return not (self.family.is_held_out(self.factors) or self.family.is_development(self.factors))
+
+    def describe(self, rng: np.random.Generator) -> str:
+        return self.family.describe(self.factors, rng)
+
+    def draw(self, canvas: skia.Canvas) -> None:
+        self.family.draw(canvas, self.factors)
+
+
+@dataclass(frozen=True)
+class NounThing:
+    """A noun, in its own colours or in one tint (a key of TINTS)."""
+
+    noun: Noun
+    tint: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.noun.name
+
+    @property
+    def class_word(self) -> str:
+        return self.noun.kind
+
+    @property
+    def in_training(self) -> bool:
+        return self.noun in TRAINING_NOUNS
+
+    def describe(self, rng: np.random.Generator) -> str:
+        return f"{self.tint} {self.name}" if self.tint else self.name
+
+    def draw(self, canvas: skia.Canvas) -> None:
+        draw_noun(canvas, self.noun, self.tint)
+
+
+Thing = FamilyThing | NounThing
+
+
+def sample_family_thing(rng: np.random.Generator) -> FamilyThing:
+    """A training setting of a random family: held-out and development settings are drawn anew."""
+    family = list(FAMILIES.values())[rng.integers(len(FAMILIES))]
+    while True:
+        thing = FamilyThing(family, family.sample(rng))
+        if thing.in_training:
+            return thing
+
+
+def sample_noun_thing(rng: np.random.Generator) -> NounThing:
+    """A random training noun, tinted in a quarter of all draws; names with a colour are never tinted."""
+    noun = TRAINING_NOUNS[rng.integers(len(TRAINING_NOUNS))]
+    tintable = not any(word in TINTS for word in noun.name.split())
+    tint = list(TINTS)[rng.integers(len(TINTS))] if tintable and rng.random() < TINTED_SHARE else None
+    return NounThing(noun, tint)
