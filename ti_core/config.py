@@ -1,0 +1,121 @@
+"""What a training run is asked to do; a bad value is refused before any model loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ti_core.errors import ConfigError
+from ti_core.prompts import token_for_name
+
+Kind = Literal["object", "style"]
+KINDS: tuple[Kind, ...] = ("object", "style")
+MAX_VECTORS = 75
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of one run of textual inversion (arXiv 2208.01618).
+
+    Raises :class:`ConfigError` (or :class:`TokenNameError` for ``token``) when made with a value
+    that cannot work.
+    """
+
+    token: str
+    """The new word, ``<our-cat>``; a plain name is turned into one."""
+    kind: Kind = "object"
+    initializer: str = "auto"
+    """A word or phrase whose embedding is the start, or ``auto`` for the best-fitting known word."""
+    vectors: int = 1
+    """Embedding vectors the word consists of, 1 to 75."""
+    steps: int = 400
+    """Optimisation steps at most."""
+    batch_size: int = 4
+    """Rows per forward pass."""
+    gradient_accumulation: int = 1
+    """Forward passes per step."""
+    learning_rate: float | None = None
+    """Adam's step size; None scales it to the model's vocabulary (5e-3 on Stable Diffusion 1)."""
+    lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    lr_warmup_steps: int = 10
+    max_grad_norm: float | None = None
+    """Clip the gradient of each text encoder's vectors to this norm."""
+    norm_control: Literal["free", "fixed"] = "free"
+    """``fixed`` keeps each vector at the vocabulary's mean norm (as arXiv 2512.13672)."""
+    snr_gamma: float | None = None
+    """Min-SNR loss weighting with this gamma (arXiv 2303.09556)."""
+    flip: bool = False
+    """Mirror pictures at random."""
+    use_mask: bool = True
+    """Weigh the loss by the pictures' transparency where they have any."""
+    gradient_checkpointing: bool = False
+    """Less memory for more time."""
+    stop: Literal["auto", "never"] = "auto"
+    """``auto`` ends when the loss on the fixed evaluation batch has levelled (arXiv 2302.04841)."""
+    stop_window: int = 6
+    """Evaluations whose variance is compared with that of all evaluations."""
+    stop_threshold: float = 0.02
+    """Stop below this share of the variance."""
+    eval_every: int = 20
+    """Steps between evaluations."""
+    eval_rows: int = 16
+    """Rows of the fixed evaluation batch."""
+    preview_every: int = 0
+    """Steps between preview pictures; 0 for none."""
+    checkpoint_every: int = 25
+    """Steps between saved states of a run on disk."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token", token_for_name(self.token))
+        _one_of("kind", self.kind, KINDS)
+        _one_of("lr_schedule", self.lr_schedule, ("constant", "linear", "cosine"))
+        _one_of("norm_control", self.norm_control, ("free", "fixed"))
+        _one_of("stop", self.stop, ("auto", "never"))
+        _whole("vectors", self.vectors, 1, MAX_VECTORS)
+        _whole("steps", self.steps, 1, 1_000_000)
+        _whole("batch_size", self.batch_size, 1, 1024)
+        _whole("gradient_accumulation", self.gradient_accumulation, 1, 1024)
+        _whole("lr_warmup_steps", self.lr_warmup_steps, 0, 1_000_000)
+        _whole("stop_window", self.stop_window, 2, 10_000)
+        _whole("eval_every", self.eval_every, 1, 1_000_000)
+        _whole("eval_rows", self.eval_rows, 1, 1024)
+        _whole("preview_every", self.preview_every, 0, 1_000_000)
+        _whole("checkpoint_every", self.checkpoint_every, 1, 1_000_000)
+        _whole("seed", self.seed, 0, 2**63 - 1)
+        _positive("stop_threshold", self.stop_threshold)
+        for name in ("learning_rate", "max_grad_norm", "snr_gamma"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
+        if not self.initializer.strip():
+            raise ConfigError("The initial word is empty: give a word such as “cat”, or “auto”.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict; the twin of :meth:`from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
+        """Raises :class:`ConfigError` for a setting that does not exist."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"There is no training setting called {', '.join(unknown)}: remove it.")
+        return cls(**values)
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}: choose {' or '.join(choices)}.")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
+
+
+def _positive(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigError(f"{name} is {value!r}: give a number above 0.")

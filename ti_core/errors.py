@@ -1,0 +1,106 @@
+"""Every error the core raises on purpose, as one tree.
+
+    OneWordError
+    ├── InputError                 what was given is wrong; the message says what to do next
+    │   ├── PictureError           a picture cannot be used
+    │   ├── ConfigError            a setting has a value that cannot work
+    │   ├── TokenNameError         a name cannot become a concept token
+    │   ├── PromptError            a prompt cannot be encoded
+    │   │   └── UnknownTokenError  a prompt uses a token that no loaded concept defines
+    │   ├── ConceptError           a concept folder or file cannot be read
+    │   │   └── IncompatibleConceptError   a concept belongs to another base model
+    │   ├── ModelError             a base model cannot be found or loaded
+    │   ├── RecipeError            a picture holds no readable generation recipe
+    │   └── RunError               a training run cannot be created, found or resumed
+    │       └── RunMismatchError   a resume with other pictures or settings
+    ├── TrainingError              training itself failed
+    ├── GenerationError            drawing a picture failed
+    └── Cancelled                  stopped because the caller asked for it
+
+Messages are one plain sentence (or two) for a person who did not write the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class OneWordError(Exception):
+    """The root of every error that the core raises on purpose."""
+
+
+class InputError(OneWordError):
+    """What was given is wrong; nothing has been changed."""
+
+
+class PictureError(InputError):
+    """A picture cannot be used for training or as a starting point."""
+
+
+class ConfigError(InputError):
+    """A setting has a value that cannot work."""
+
+
+class TokenNameError(InputError):
+    """A name cannot become a concept token."""
+
+
+class PromptError(InputError):
+    """A prompt cannot be encoded."""
+
+
+class UnknownTokenError(PromptError):
+    """A prompt uses a concept token that no loaded concept defines."""
+
+    def __init__(self, token: str, closest: Sequence[str]):
+        self.token = token
+        self.closest = tuple(closest)
+        if self.closest:
+            advice = f"Did you mean {' or '.join(self.closest)}?"
+        else:
+            advice = "Load the concept that defines it, or remove it from the prompt."
+        super().__init__(f"No loaded concept defines {token}. {advice}")
+
+
+class ConceptError(InputError):
+    """A concept folder or file cannot be read or written."""
+
+
+class IncompatibleConceptError(ConceptError):
+    """A concept belongs to another base model than the one in use."""
+
+
+class ModelError(InputError):
+    """A base model cannot be found or loaded."""
+
+
+class RecipeError(InputError):
+    """A picture holds no readable generation recipe."""
+
+
+class RunError(InputError):
+    """A training run cannot be created, found or resumed."""
+
+
+class RunMismatchError(RunError):
+    """A run was resumed with other pictures or settings than it was started with."""
+
+    def __init__(self, differences: Sequence[str]):
+        self.differences = tuple(differences)
+        super().__init__(
+            "This run was started differently: "
+            + "; ".join(self.differences)
+            + ". Resume it with the same pictures and settings, or start a new run in another folder."
+        )
+
+
+class TrainingError(OneWordError):
+    """Training failed for a reason that is not the input's form."""
+
+
+class GenerationError(OneWordError):
+    """Drawing a picture failed for a reason that is not the input's form."""
+
+
+class Cancelled(OneWordError):
+    """The work was stopped because the caller asked for it."""
