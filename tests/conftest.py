@@ -1,0 +1,56 @@
+"""For every test: no network, and the quick ones first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ti_core.backbone import Backbone
+    from ti_core.models import Family
+
+# Before any test imports huggingface_hub, which reads it at import.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests marked slow last, each group in its own order."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def _tiny(family: Family, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_models import save_tiny_model  # loads diffusers, which the tests of the rest do without
+
+    return save_tiny_model(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
+
+
+@pytest.fixture(scope="session")
+def tiny_sd1(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _tiny("sd1", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_sd2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _tiny("sd2", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _tiny("sdxl", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def backbones(tiny_sd1: Path, tiny_sd2: Path, tiny_sdxl: Path) -> dict[Family, Backbone]:
+    """One tiny model of each family on the CPU in float32, with its folder's name as its id."""
+    import torch
+
+    from ti_core.backbone import Backbone
+
+    folders: dict[Family, Path] = {"sd1": tiny_sd1, "sd2": tiny_sd2, "sdxl": tiny_sdxl}
+    return {
+        family: Backbone.load(str(folder), device="cpu", dtype=torch.float32)
+        for family, folder in folders.items()
+    }

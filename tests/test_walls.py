@@ -1,0 +1,152 @@
+"""The walls of the house: who may import whom, and how heavy the repository may get."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "ti_core"
+ABOVE_THE_CORE = {"app", "ui", "gradio", "demo_model", "benchmarks"}
+MODEL_LIBRARIES = {"diffusers", "transformers"}
+# A module of the core may import from its own layer and from those before it.
+LAYERS = (
+    {"errors", "config", "concept", "images", "models", "prompts", "recipe"},
+    {"backbone"},
+    {"composition", "generation", "inspection", "training"},
+    {"runs", "library", "hub"},
+    {"cli", "__main__"},
+)
+MEGABYTE = 1_000_000
+LARGEST_FILE = 48 * MEGABYTE
+LARGEST_ASSETS = 80 * MEGABYTE
+
+
+def imports_of(path: Path, root: Path = ROOT) -> set[str]:
+    """Dotted names that a file imports anywhere in it; ``from a import b`` counts as a and as a.b."""
+    package = path.relative_to(root).parent.parts
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            names.add(source)
+            names.update(f"{source}.{alias.name}" for alias in node.names)
+    return names
+
+
+def core_modules() -> dict[str, Path]:
+    """Every file of the core by its module's name, a subpackage's files under the subpackage's name."""
+    return {".".join(path.relative_to(CORE).with_suffix("").parts): path for path in CORE.rglob("*.py")}
+
+
+def core_imports(path: Path) -> set[str]:
+    """The core's modules, one level deep, that a file imports."""
+    modules = {name.split(".")[0] for name in core_modules()}
+    parts = [name.split(".") for name in imports_of(path)]
+    return {part[1] for part in parts if part[0] == "ti_core" and len(part) > 1 and part[1] in modules}
+
+
+def sources(*, outside: set[str]) -> list[Path]:
+    """The project's Python files, leaving out hidden folders, virtual environments and ``outside``."""
+    files: list[Path] = []
+    for entry in ROOT.iterdir():
+        if entry.name.startswith(".") or entry.name in outside or (entry / "pyvenv.cfg").exists():
+            continue
+        files += entry.rglob("*.py") if entry.is_dir() else [entry] if entry.suffix == ".py" else []
+    return files
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(path)}
+
+
+def offenders(files: list[Path], forbidden: set[str]) -> list[str]:
+    assert files, "There is nothing to check: the folders were renamed, so mend this test."
+    return [
+        f"{path.relative_to(ROOT)} imports {', '.join(sorted(tops(path) & forbidden))}"
+        for path in sorted(files)
+        if tops(path) & forbidden
+    ]
+
+
+def test_imports_are_seen_in_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "package" / "part" / "module.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "import a.b as c\nfrom d import e\nfrom . import f\nfrom ..g import h\n"
+        "def lazy():\n    if True:\n        from i import j\n",
+        encoding="utf-8",
+    )
+    assert imports_of(file, tmp_path) == {
+        *("a.b", "d", "d.e", "i", "i.j"),
+        *("package.part", "package.part.f", "package.g", "package.g.h"),
+    }
+
+
+def test_the_core_imports_nothing_above_it() -> None:
+    assert offenders(list(CORE.rglob("*.py")), ABOVE_THE_CORE) == []
+
+
+def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
+    files = sources(outside={"demo_model", "benchmarks", "tests"})
+    assert offenders([path for path in files if path != CORE / "backbone.py"], MODEL_LIBRARIES) == []
+
+
+def test_the_program_does_not_import_how_its_model_was_made() -> None:
+    files = sources(outside={"demo_model", "benchmarks", "tests"})
+    assert offenders(files, {"demo_model"}) == []
+
+
+def test_every_core_module_stands_in_a_layer() -> None:
+    homeless = {name.split(".")[0] for name in core_modules()} - {"__init__"} - set().union(*LAYERS)
+    assert homeless == set(), "Put each new module of the core into its layer in LAYERS, in this file."
+
+
+def test_core_imports_point_one_way() -> None:
+    layer_of = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+    upward = [
+        f"{module} imports {imported}"
+        for module, path in core_modules().items()
+        for imported in core_imports(path)
+        if layer_of.get(imported, 0) > layer_of.get(module.split(".")[0], len(LAYERS))
+    ]
+    assert upward == []
+
+
+def test_core_imports_run_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, path in core_modules().items():
+        name = module.split(".")[0]
+        graph.setdefault(name, set()).update(core_imports(path) - {name})
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def repository_files() -> Iterator[Path]:
+    """Files under version control; in a copy without git, all but hidden folders and environments."""
+    try:
+        listing = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True
+        ).stdout.decode()
+        files = [ROOT / name for name in listing.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        files = [
+            path
+            for entry in ROOT.iterdir()
+            if not entry.name.startswith(".") and not (entry / "pyvenv.cfg").exists()
+            for path in (entry.rglob("*") if entry.is_dir() else [entry])
+        ]
+    return (path for path in files if path.is_file())
+
+
+def test_the_repository_stays_light() -> None:
+    sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in repository_files()}
+    assert sizes, "Nothing was listed: git ls-files and the walk over the folder both came back empty."
+    assert {name: size for name, size in sizes.items() if size > LARGEST_FILE} == {}
+    assets = sum(size for name, size in sizes.items() if name.startswith("assets/"))
+    assert assets < LARGEST_ASSETS, f"assets/ holds {assets / MEGABYTE:.0f} MB: keep it below 80."

@@ -1,0 +1,556 @@
+"""The frozen text-to-image model: the only module that knows diffusers and transformers.
+
+Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
+the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+    UniPCMultistepScheduler,
+)
+from safetensors import SafetensorError
+
+from ti_core.concept import BaseModel, Concept
+from ti_core.errors import ConfigError, ModelError
+from ti_core.models import Family, model_source
+from ti_core.prompts import TokenPiece, check_tokens, split_prompt
+
+CHUNK_TOKENS = 75  # between the start and the end token
+SPLICE_ID = 0  # stands in the token ids where a concept's vectors go; must sort below the end token
+PAPER_LEARNING_RATE_IN_RMS = 0.36  # 5e-3 over the root mean square of SD 1's table, 0.0139
+
+Vectors = Mapping[str, torch.Tensor]
+"""The rows (n, d) of one word for each text encoder."""
+KnownWords = Mapping[str, Vectors]
+"""Token to vectors."""
+Mode = Literal["text", "picture"]
+
+SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
+    "ddim": (DDIMScheduler, {}),
+    "euler": (EulerDiscreteScheduler, {}),
+    "euler_a": (EulerAncestralDiscreteScheduler, {}),
+    "dpm++_2m": (DPMSolverMultistepScheduler, {}),
+    "dpm++_2m_karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "unipc": (UniPCMultistepScheduler, {}),
+}
+
+
+@dataclass(frozen=True)
+class LatentPosterior:
+    """The autoencoder's distribution for each picture: mean and std (b, c, h, w), float32, model scale."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def sample(self, noise: torch.Tensor) -> torch.Tensor:
+        """Latents (b, c, h, w) for standard normal ``noise`` of that shape."""
+        return self.mean + self.std * noise
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the denoiser is told: ``hidden`` (b, 77 * chunks, width) and, for SDXL, ``pooled`` (b, p).
+
+    ``mask`` (b, 77 * chunks) marks the positions of each row's own chunks; None if all are.
+    """
+
+    hidden: torch.Tensor
+    pooled: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.hidden.shape[0]
+
+    def __getitem__(self, rows: slice) -> Conditioning:
+        return Conditioning(
+            self.hidden[rows],
+            None if self.pooled is None else self.pooled[rows],
+            None if self.mask is None else self.mask[rows],
+        )
+
+
+@dataclass(frozen=True)
+class TokenCount:
+    """How long a prompt is: ``tokens`` without start and end, in ``chunks`` of 75."""
+
+    tokens: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class _TextEncoder:
+    """A text encoder with its tokenizer; ``layer`` is the hidden state used, -1 after the final norm."""
+
+    name: str
+    tokenizer: Any
+    model: Any
+    layer: int
+
+    @property
+    def table(self) -> torch.Tensor:
+        return self.model.get_input_embeddings().weight
+
+    @property
+    def width(self) -> int:
+        return self.table.shape[1]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """One window of at most 75 positions: ids, weights, and which positions hold which concept row."""
+
+    ids: list[int]
+    weights: list[float]
+    splices: list[tuple[int, str, int]]  # position, token, row of its vectors
+
+
+class Backbone:
+    """A frozen model on its device. Attributes are read-only facts about it.
+
+    ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
+    pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule.
+    """
+
+    def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
+        is_xl = hasattr(pipeline, "text_encoder_2")
+        family = _family_of(pipeline)
+        self.device, self.dtype = device, dtype
+        self.unet, self.vae = pipeline.unet, pipeline.vae
+        self.noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+        if is_xl:
+            self._encoders = (
+                _TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
+                _TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
+            )
+        else:
+            name = "clip_l" if family == "sd1" else "clip_h"
+            self._encoders = (_TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
+        self.base = BaseModel(
+            model_id,
+            family,
+            {encoder.name: encoder.width for encoder in self._encoders},
+            _fingerprint(self._encoders),
+        )
+        for module in (self.unet, self.vae, *(encoder.model for encoder in self._encoders)):
+            module.requires_grad_(False).eval().to(device)
+            if module.dtype != dtype:
+                module.to(dtype)
+        if device.type != "mps":
+            self.unet.to(memory_format=torch.channels_last)
+            self.vae.to(memory_format=torch.channels_last)
+        self.pixels_per_latent: int = pipeline.vae_scale_factor
+        self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
+        self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
+        self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
+        self._splice_lock = threading.RLock()
+        self._parts = dict(pipeline.components)
+        if not is_xl:
+            self._parts["requires_safety_checker"] = False
+        self._pipeline_classes = {
+            "text": type(pipeline),
+            "picture": StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline,
+        }
+
+    @classmethod
+    def load(
+        cls, model: str = "toybox", device: str | None = None, dtype: torch.dtype | None = None
+    ) -> Backbone:
+        """Load a preset, a model folder or a Hub repository onto ``device`` (default: the best there is).
+
+        ``dtype`` is found by :func:`fastest_dtype` if not given. Raises :class:`ModelError`.
+        """
+        source = model_source(model)
+        target = torch.device(device) if device else best_device()
+        try:
+            index = StableDiffusionPipeline.load_config(source)
+            is_xl = "XL" in index.get("_class_name", "")
+            pipeline_class = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
+            extra = {} if is_xl else {"safety_checker": None, "requires_safety_checker": False}
+            chosen = dtype or fastest_dtype(target)
+            # The text encoders are cast only after their fingerprint is taken.
+            exact = {name: torch.float32 for name in index if name.startswith("text_encoder")}
+            pipeline = pipeline_class.from_pretrained(source, dtype={"default": chosen, **exact}, **extra)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise ModelError(
+                f"The model {model} could not be loaded from {source}. Fetch its files again, or choose "
+                f"another model. The reason: {error}"
+            ) from error
+        return cls(pipeline, Path(model).name if Path(model).is_dir() else model, target, chosen)
+
+    # --- pictures ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_pictures(self, pixels: torch.Tensor) -> LatentPosterior:
+        """Pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
+        with self._vae_in_safe_dtype():
+            posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+        scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
+        return LatentPosterior((posterior.mean.float() - shift) * scale, posterior.std.float() * scale)
+
+    @contextmanager
+    def _vae_in_safe_dtype(self) -> Iterator[None]:
+        """Float32 while the context is open if the autoencoder overflows in float16."""
+        upcast = self.dtype == torch.float16 and self.vae.config.force_upcast
+        if upcast:
+            self.vae.to(torch.float32)
+        try:
+            yield
+        finally:
+            if upcast:
+                self.vae.to(self.dtype)
+
+    @torch.no_grad()
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
+        parameter = next(self.vae.parameters())
+        scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
+        unscaled = (latents / scale + shift).to(self.device, parameter.dtype)
+        return self.vae.decode(unscaled).sample.float()
+
+    # --- prompts ----------------------------------------------------------------------------------------
+
+    def count_tokens(self, prompt: str, words: KnownWords) -> TokenCount:
+        """How many tokens and chunks a prompt takes; raises as :meth:`encode_prompts`."""
+        check_tokens(prompt, words)
+        chunks = [_chunks(encoder, prompt, words) for encoder in self._encoders]
+        return max(
+            (TokenCount(sum(len(chunk.ids) for chunk in parts), len(parts)) for parts in chunks),
+            key=lambda count: count.tokens,
+        )
+
+    def encode_prompts(
+        self, prompts: Sequence[str], words: KnownWords | Sequence[KnownWords] = ()
+    ) -> Conditioning:
+        """Prompts with concept tokens and ``(word:1.3)`` weights to conditioning.
+
+        ``words`` are the vectors of the concept tokens, for all prompts or one mapping for each.
+        Gradients flow into the vectors. Prompts over 75 tokens take several chunks of 77 positions;
+        shorter ones beside them are filled up with empty chunks, which ``mask`` tells apart. A weight
+        scales how far the hidden states of its tokens are from those of an empty prompt.
+
+        Raises :class:`PromptError`, :class:`UnknownTokenError`.
+        """
+        known = [words] * len(prompts) if isinstance(words, Mapping) else list(words) or [{}] * len(prompts)
+        for prompt, row in zip(prompts, known, strict=True):
+            check_tokens(prompt, row)
+        hidden, pooled, mask = [], None, None
+        for encoder in self._encoders:
+            chunked = [_chunks(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
+            states, projected = self._encode(encoder, chunked, known)
+            hidden.append(states)
+            pooled = projected if projected is not None else pooled
+            mask = _chunk_mask(chunked, self.device)
+        return Conditioning(torch.cat(hidden, dim=-1), pooled, mask)
+
+    def _encode(
+        self, encoder: _TextEncoder, chunked: list[list[_Chunk]], known: list[KnownWords]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        most = max(len(parts) for parts in chunked)
+        padded = [parts + [_Chunk([], [], [])] * (most - len(parts)) for parts in chunked]
+        tokenizer, length = encoder.tokenizer, CHUNK_TOKENS + 2
+        ids = torch.full((len(padded) * most, length), tokenizer.pad_token_id)
+        weights = torch.ones(len(padded), most * length)
+        rows, positions, values = [], [], []
+        for prompt, (parts, words) in enumerate(zip(padded, known, strict=True)):
+            for part, chunk in enumerate(parts):
+                row = prompt * most + part
+                sequence = [tokenizer.bos_token_id, *chunk.ids, tokenizer.eos_token_id]
+                ids[row, : len(sequence)] = torch.tensor(sequence)
+                start = part * length + 1
+                weights[prompt, start : start + len(chunk.ids)] = torch.tensor(chunk.weights)
+                for position, token, index in chunk.splices:
+                    rows.append(row)
+                    positions.append(position + 1)
+                    values.append(words[token][encoder.name][index])
+        with self._splice(encoder, rows, positions, values):
+            output = encoder.model(ids.to(self.device), output_hidden_states=encoder.layer != -1)
+        states = output.last_hidden_state if encoder.layer == -1 else output.hidden_states[encoder.layer]
+        states = states.reshape(len(padded), most * length, -1)
+        if bool((weights != 1).any()):
+            [empty], _ = self._encode(encoder, [[_Chunk([], [], [])]], [{}])
+            neutral = empty.repeat(most, 1)
+            states = neutral + (states - neutral) * weights.to(self.device, states.dtype)[..., None]
+        projected = getattr(output, "text_embeds", None)
+        if projected is not None:
+            projected = projected.reshape(len(padded), most, -1)[:, 0]
+        return states, projected
+
+    @contextmanager
+    def _splice(
+        self, encoder: _TextEncoder, rows: list[int], positions: list[int], values: list[torch.Tensor]
+    ) -> Iterator[None]:
+        """Put ``values`` at (rows, positions) of the looked-up embeddings while the context is open."""
+
+        def place(_module, _inputs, embeddings: torch.Tensor) -> torch.Tensor:
+            if not values:
+                return embeddings
+            where = (torch.tensor(rows, device=self.device), torch.tensor(positions, device=self.device))
+            return embeddings.index_put(where, torch.stack(values).to(self.device, embeddings.dtype))
+
+        with self._splice_lock:
+            handle = encoder.model.get_input_embeddings().register_forward_hook(place)
+            try:
+                yield
+            finally:
+                handle.remove()
+
+    # --- the vocabulary ---------------------------------------------------------------------------------
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """The frozen embedding table (vocabulary, d) of each text encoder."""
+        return {encoder.name: encoder.table for encoder in self._encoders}
+
+    @lru_cache  # noqa: B019 - a backbone lives as long as the program
+    def whole_words(self) -> dict[str, int]:
+        """Words of the first tokenizer that are one token each, and their ids."""
+        vocabulary = self._encoders[0].tokenizer.get_vocab()
+        ending = "</w>"
+        return {
+            entry.removesuffix(ending): index
+            for entry, index in sorted(vocabulary.items(), key=lambda item: item[1])
+            if entry.endswith(ending)
+            and entry.removesuffix(ending).isalpha()
+            and len(entry) > len(ending) + 1
+        }
+
+    def phrase_vectors(self, phrase: str) -> dict[str, torch.Tensor]:
+        """The table's rows (k, d) of a phrase's k tokens, float32, for each encoder.
+
+        Raises :class:`ConfigError` if the phrase has no token.
+        """
+        rows = {}
+        for encoder in self._encoders:
+            ids = encoder.tokenizer(phrase, add_special_tokens=False).input_ids
+            if not ids:
+                raise ConfigError(f"The initial word {phrase!r} has nothing in it that the model can read.")
+            rows[encoder.name] = encoder.table[torch.tensor(ids, device=self.device)].float()
+        return rows
+
+    def initial_vectors(self, phrase: str, count: int) -> dict[str, torch.Tensor]:
+        """``count`` rows (count, d) from a phrase's k tokens: cycled if k is fewer, else means of groups."""
+        result = {}
+        for name, rows in self.phrase_vectors(phrase).items():
+            if len(rows) <= count:
+                result[name] = rows.repeat(math.ceil(count / len(rows)), 1)[:count].clone()
+            else:
+                result[name] = torch.stack([group.mean(0) for group in torch.tensor_split(rows, count)])
+        return result
+
+    @cached_property
+    def mean_norms(self) -> dict[str, float]:
+        """The mean length of the table's vectors, for each encoder."""
+        return {
+            name: table.norm(dim=1, dtype=torch.float32).mean().item()
+            for name, table in self.tables().items()
+        }
+
+    def learning_rates(self) -> dict[str, float]:
+        """Adam's step size for each encoder, scaled to its table: the paper's 5e-3 on Stable Diffusion 1."""
+        return {
+            name: PAPER_LEARNING_RATE_IN_RMS * _sample_rows(table).square().mean().sqrt().item()
+            for name, table in self.tables().items()
+        }
+
+    # --- denoising --------------------------------------------------------------------------------------
+
+    def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """Noisy latents z_t (b, c, h, w) for integer timesteps (b,)."""
+        return self.noise_scheduler.add_noise(latents, noise, timesteps)
+
+    def target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What :meth:`predict` should give: the noise, or the velocity of a v-prediction model."""
+        if self.noise_scheduler.config.prediction_type == "v_prediction":
+            return self.noise_scheduler.get_velocity(latents, noise, timesteps)
+        return noise
+
+    def min_snr_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
+        """Loss weights (b,) of arXiv 2303.09556, equation 5: min(snr, gamma) / snr, for v over snr + 1."""
+        alphas = self._alphas[timesteps]
+        snr = alphas / (1 - alphas)
+        is_velocity = self.noise_scheduler.config.prediction_type == "v_prediction"
+        return snr.clamp(max=gamma) / (snr + 1 if is_velocity else snr)
+
+    def predict(
+        self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
+    ) -> torch.Tensor:
+        """The frozen denoiser's prediction (b, c, h, w), float32, differentiable in the conditioning."""
+        added = None
+        if conditioning.pooled is not None:
+            side = [self.resolution, self.resolution]
+            time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
+            added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
+        return self.unet(
+            noisy_latents.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            timesteps,
+            encoder_hidden_states=conditioning.hidden,
+            encoder_attention_mask=conditioning.mask,
+            added_cond_kwargs=added,
+        ).sample.float()
+
+    @contextmanager
+    def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
+        """Trade time for memory in the denoiser while the context is open."""
+        before = self.unet.is_gradient_checkpointing
+        if enabled and not before:
+            self.unet.enable_gradient_checkpointing()
+        try:
+            yield
+        finally:
+            if enabled and not before:
+                self.unet.disable_gradient_checkpointing()
+
+    # --- sampling ---------------------------------------------------------------------------------------
+
+    def sampler(self, mode: Mode, scheduler: str) -> Any:
+        """diffusers' own pipeline over these weights, text to picture or picture to picture.
+
+        Call it with the result of :meth:`sampler_conditioning`. Each call gives one of its own, for a
+        scheduler holds the state of its drawing. Raises :class:`ConfigError` for an unknown scheduler.
+        """
+        if scheduler not in SCHEDULERS:
+            raise ConfigError(f"There is no scheduler called {scheduler}: choose {', '.join(SCHEDULERS)}.")
+        scheduler_class, options = SCHEDULERS[scheduler]
+        own_scheduler = scheduler_class.from_config(self.noise_scheduler.config, **options)
+        pipeline = self._pipeline_classes[mode](**{**self._parts, "scheduler": own_scheduler})
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
+        """The keyword arguments by which a sampler takes conditioning, (b, ...) each."""
+        arguments = {"prompt_embeds": positive.hidden, "negative_prompt_embeds": negative.hidden}
+        if positive.pooled is not None and negative.pooled is not None:
+            arguments["pooled_prompt_embeds"] = positive.pooled
+            arguments["negative_pooled_prompt_embeds"] = negative.pooled
+        return arguments
+
+
+def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Vectors]:
+    """The vectors of concepts by token, all checked against the model.
+
+    Raises :class:`IncompatibleConceptError`, or :class:`ConfigError` if two share a token.
+    """
+    words: dict[str, Vectors] = {}
+    for concept in concepts:
+        concept.check_fits(base)
+        if concept.token in words:
+            raise ConfigError(f"Two concepts are called {concept.token}: rename one of them.")
+        words[concept.token] = concept.vectors
+    return words
+
+
+def best_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@lru_cache
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """Float32, or the half precision that a short convolution shows to be clearly faster and finite here.
+
+    bfloat16 is preferred to float16 where both are: its range is float32's.
+    """
+    channels = 64
+    picture = torch.randn(8, channels, 32, 32, device=device)
+    kernel = torch.randn(channels, channels, 3, 3, device=device)
+
+    def seconds(dtype: torch.dtype) -> float:
+        inputs = picture.to(dtype).contiguous(memory_format=torch.channels_last), kernel.to(dtype)
+        best = math.inf
+        for _ in range(4):
+            start = time.perf_counter()
+            result = torch.nn.functional.conv2d(*inputs, padding=1)
+            finite = bool(torch.isfinite(result).all())  # also waits for the device
+            best = min(best, time.perf_counter() - start if finite else math.inf)
+        return best
+
+    reference = seconds(torch.float32)
+    for dtype in (torch.bfloat16, torch.float16):
+        try:
+            if seconds(dtype) < 0.7 * reference:
+                return dtype
+        except RuntimeError:  # the device cannot compute in it
+            continue
+    return torch.float32
+
+
+def _family_of(pipeline: Any) -> Family:
+    if hasattr(pipeline, "text_encoder_2"):
+        return "sdxl"
+    is_velocity = pipeline.scheduler.config.prediction_type == "v_prediction"
+    return "sd2" if is_velocity or pipeline.text_encoder.config.hidden_size == 1024 else "sd1"
+
+
+def _fingerprint(encoders: Sequence[_TextEncoder]) -> str:
+    """Twelve hexadecimal digits over a sample of the embedding tables, the same in every precision."""
+    digest = hashlib.sha256()
+    for encoder in encoders:
+        rows = encoder.table[::61].detach().to("cpu", torch.bfloat16).contiguous()
+        digest.update(rows.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _sample_rows(table: torch.Tensor) -> torch.Tensor:
+    """Some 4096 rows of a table, float32."""
+    return table[:: max(1, len(table) // 4096)].float()
+
+
+def _chunks(encoder: _TextEncoder, prompt: str, words: KnownWords) -> list[_Chunk]:
+    """A prompt's tokens in chunks of at most 75; words and concepts are not torn apart if they fit in one."""
+    groups: list[_Chunk] = []
+    for piece in split_prompt(prompt):
+        if isinstance(piece, TokenPiece):
+            count = words[piece.token][encoder.name].shape[0]
+            splices = [(index, piece.token, index) for index in range(count)]
+            groups.append(_Chunk([SPLICE_ID] * count, [piece.weight] * count, splices))
+            continue
+        word: list[int] = []
+        ids = encoder.tokenizer(piece.text, add_special_tokens=False, verbose=False).input_ids
+        for index, entry in zip(ids, encoder.tokenizer.convert_ids_to_tokens(ids), strict=True):
+            word.append(index)
+            if entry.endswith("</w>") or len(word) == CHUNK_TOKENS:
+                groups.append(_Chunk(word, [piece.weight] * len(word), []))
+                word = []
+        if word:
+            groups.append(_Chunk(word, [piece.weight] * len(word), []))
+    chunks = [_Chunk([], [], [])]
+    for group in groups:
+        if len(chunks[-1].ids) + len(group.ids) > CHUNK_TOKENS:
+            chunks.append(_Chunk([], [], []))
+        last = chunks[-1]
+        last.splices.extend((len(last.ids) + position, token, row) for position, token, row in group.splices)
+        last.ids.extend(group.ids)
+        last.weights.extend(group.weights)
+    return chunks
+
+
+def _chunk_mask(chunked: list[list[_Chunk]], device: torch.device) -> torch.Tensor | None:
+    lengths = torch.tensor([len(parts) * (CHUNK_TOKENS + 2) for parts in chunked], device=device)
+    if bool((lengths == lengths[0]).all()):
+        return None
+    return torch.arange(int(lengths.max()), device=device)[None] < lengths[:, None]
