@@ -1,0 +1,284 @@
+"""Pictures from prompts, each with the recipe that makes it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+
+from ti_core.backbone import SCHEDULERS, Backbone, known_words
+from ti_core.concept import Concept
+from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
+from ti_core.prompts import concept_tokens
+from ti_core.recipe import ConceptUse, Recipe
+
+MAX_SEED = 2**63 - 1
+MAX_BATCH = 4
+BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
+SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
+
+OnProgress = Callable[["Progress"], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """What to draw; raises :class:`ConfigError` when made with a value that cannot work."""
+
+    prompt: str
+    negative_prompt: str = ""
+    count: int = 4
+    seed: int = 0
+    """Of the first picture; each further one has the next."""
+    steps: int = 25
+    guidance_scale: float = 7.5
+    """Classifier-free guidance (arXiv 2207.12598); 1 draws without, in half the time."""
+    scheduler: str = "dpm++_2m"
+    width: int | None = None
+    """Pixels; None is the model's own resolution."""
+    height: int | None = None
+    strength: float | None = None
+    """Picture to picture only: the share of the steps that redraw the source, above 0 to 1."""
+
+    def __post_init__(self) -> None:
+        _check_whole("count", self.count, 1, 10_000)
+        _check_whole("seed", self.seed, 0, MAX_SEED + 1 - self.count)
+        _check_whole("steps", self.steps, 1, 1000)
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                _check_whole(name, getattr(self, name), SIZE_STEP, 8192)
+        if not 0 <= self.guidance_scale <= 100:
+            raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
+        if self.scheduler not in SCHEDULERS:
+            raise ConfigError(
+                f"There is no scheduler called {self.scheduler}: choose {', '.join(SCHEDULERS)}."
+            )
+        if self.strength is not None:
+            if not 0 < self.strength <= 1:
+                raise ConfigError(f"strength is {self.strength!r}: give a number above 0, at most 1.")
+            if self.denoising_steps == 0:
+                least = math.ceil(1000 / self.steps) / 1000
+                raise ConfigError(
+                    f"strength {self.strength:g} leaves none of {self.steps} steps: give at least {least:g}."
+                )
+
+    @property
+    def denoising_steps(self) -> int:
+        """How many of the steps are taken: all, or the share that ``strength`` leaves."""
+        # The same expression as in diffusers, whose rounding decides.
+        return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
+
+
+@dataclass(frozen=True)
+class GeneratedPicture:
+    image: Image.Image
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Denoising steps, over all pictures of the call."""
+
+    done: int
+    total: int
+
+
+def generate(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    concepts: Sequence[Concept] = (),
+    *,
+    source: Image.Image | None = None,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[GeneratedPicture]:
+    """Draw ``settings.count`` pictures, from noise or from a ``source``, and yield each batch when done.
+
+    Picture i depends on its own seed ``settings.seed + i`` alone, not on its batch (up to rounding).
+    A source is cropped in the middle and resampled to the pictures' size.
+
+    What is wrong with the request is raised by the call itself: :class:`ConfigError`,
+    :class:`PromptError`, :class:`UnknownTokenError`, :class:`IncompatibleConceptError`. The iterator raises
+    :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError`.
+    """
+    width, height = _size(backbone, settings)
+    if (source is None) != (settings.strength is None):
+        raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
+    if settings.steps > backbone.num_timesteps:
+        raise ConfigError(f"steps is {settings.steps}: the model has {backbone.num_timesteps}, give fewer.")
+    if batch_size is None:
+        batch_size = min(max(BATCH_PIXELS // (width * height), 1), MAX_BATCH)
+    _check_whole("batch_size", batch_size, 1, 1024)
+
+    words = known_words(concepts, backbone.base)
+    with torch.no_grad():  # both at once, so that they get the same number of chunks
+        conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
+    arguments: dict[str, Any] = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
+    sampler = backbone.sampler("text" if source is None else "picture", settings.scheduler)
+    if not settings.negative_prompt and sampler.config.get("force_zeros_for_empty_prompt"):
+        # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
+        for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
+            arguments[name] = torch.zeros_like(arguments[name])
+    used = concept_tokens(f"{settings.prompt}\n{settings.negative_prompt}")
+    recipe = Recipe(
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        seed=settings.seed,
+        steps=settings.steps,
+        guidance_scale=float(settings.guidance_scale),
+        scheduler=settings.scheduler,
+        width=width,
+        height=height,
+        model=backbone.base.id,
+        model_family=backbone.base.family,
+        concepts=tuple(ConceptUse(entry.token, entry.sha256) for entry in concepts if entry.token in used),
+        strength=settings.strength,
+    )
+    if source is None:
+        arguments |= {"width": width, "height": height}
+    else:
+        fitted = fit_source(source, width, height)
+        arguments |= {"image": fitted, "strength": settings.strength}
+        recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
+    return _draw(backbone, settings, sampler, recipe, arguments, batch_size, on_progress, should_stop)
+
+
+def remake(
+    backbone: Backbone,
+    recipe: Recipe,
+    concepts: Sequence[Concept] = (),
+    *,
+    source: Image.Image | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> GeneratedPicture:
+    """Make the picture of a recipe again; of ``concepts``, those that the recipe names are used.
+
+    Raises :class:`RecipeError` if the model, a concept's vectors or the source are not the recipe's,
+    otherwise as :func:`generate`.
+    """
+    if recipe.model and recipe.model != backbone.base.id:
+        raise RecipeError(
+            f"The picture was made with {recipe.model}: choose it in place of {backbone.base.id}."
+        )
+    by_token = {concept.token: concept for concept in concepts}
+    for use in recipe.concepts:
+        if use.token not in by_token:
+            raise RecipeError(f"The picture was made with {use.token}: load that concept.")
+        if not by_token[use.token].sha256.startswith(use.sha256):
+            raise RecipeError(
+                f"The picture was made with another {use.token} than the one loaded: load the one it names."
+            )
+    settings = GenerationSettings(
+        prompt=recipe.prompt,
+        negative_prompt=recipe.negative_prompt,
+        count=1,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        guidance_scale=recipe.guidance_scale,
+        scheduler=recipe.scheduler,
+        width=recipe.width or None,
+        height=recipe.height or None,
+        strength=recipe.strength,
+    )
+    if recipe.strength is not None:
+        if source is None:
+            raise RecipeError("The picture was made from another picture: give that one as its source.")
+        fitted_sha256 = picture_sha256(fit_source(source, *_size(backbone, settings)))
+        if recipe.source_sha256 not in (None, fitted_sha256):
+            raise RecipeError("The picture was made from another source than this: give that one.")
+    [picture] = generate(
+        backbone,
+        settings,
+        [by_token[use.token] for use in recipe.concepts],
+        source=source if recipe.strength is not None else None,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    return picture
+
+
+def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture upright, in RGB on white, cropped in the middle to the aspect ratio and resampled."""
+    upright = ImageOps.exif_transpose(source)
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+
+
+def picture_sha256(image: Image.Image) -> str:
+    """SHA-256 (hex) of the pixels."""
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _draw(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    sampler: Any,
+    recipe: Recipe,
+    arguments: dict[str, Any],
+    batch_size: int,
+    on_progress: OnProgress | None,
+    should_stop: ShouldStop | None,
+) -> Iterator[GeneratedPicture]:
+    steps = settings.denoising_steps
+    for start in range(0, settings.count, batch_size):
+        seeds = range(settings.seed + start, settings.seed + min(start + batch_size, settings.count))
+
+        def after_step(_pipeline, step: int, _timestep, tensors: dict, start=start, seeds=seeds) -> dict:
+            if on_progress is not None:
+                on_progress(Progress(start * steps + (step + 1) * len(seeds), settings.count * steps))
+            if should_stop is not None and should_stop():
+                raise Cancelled("Drawing was stopped.")
+            return tensors
+
+        latents = sampler(
+            **arguments,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            num_images_per_prompt=len(seeds),
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            callback_on_step_end=after_step,
+            output_type="latent",
+        ).images  # (b, c, h / f, w / f)
+        for seed, latent in zip(seeds, latents, strict=True):
+            yield GeneratedPicture(decode_picture(backbone, latent), dataclasses.replace(recipe, seed=seed))
+
+
+def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
+    """A latent (c, h, w) to its picture.
+
+    Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
+    """
+    pixels = backbone.decode_latents(latent[None])[0]  # (3, h * f, w * f) in [-1, 1]
+    if not bool(torch.isfinite(pixels).all()):
+        raise GenerationError(
+            f"The picture cannot be computed in {str(backbone.dtype).removeprefix('torch.')}, "
+            "its numbers overflow: load the model in float32, or lower the guidance scale."
+        )
+    levels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def _size(backbone: Backbone, settings: GenerationSettings) -> tuple[int, int]:
+    """Width and height in pixels."""
+    multiple = math.lcm(SIZE_STEP, backbone.pixels_per_latent)
+    for name in ("width", "height"):
+        value = getattr(settings, name)
+        if value is not None and value % multiple:
+            near = max(round(value / multiple), 1) * multiple
+            raise ConfigError(f"{name} is {value}: give a multiple of {multiple}, such as {near}.")
+    return settings.width or backbone.resolution, settings.height or backbone.resolution
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
