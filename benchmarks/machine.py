@@ -1,0 +1,24 @@
+"""The machine that a measurement ran on, in one line."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+
+def describe_machine() -> str:
+    """Processor, cores that torch uses, accelerator, and the versions that matter."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        lines = information.read_text(encoding="utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        processor = names[0] if names else processor
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return (
+        f"{processor}, {os.cpu_count()} cores ({torch.get_num_threads()} used), {accelerator}, "
+        f"{platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
+    )

@@ -1,0 +1,121 @@
+"""The embedded model's figures, and a contact sheet of what it draws: ``python -m benchmarks.toybox``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.machine import describe_machine
+from benchmarks.sheets import Cell, contact_sheet
+from demo_model.world import (
+    FAMILIES,
+    HELD_OUT,
+    NAMED_STYLES,
+    SCENES,
+    TRAINING_NOUNS,
+    concept_pictures,
+)
+from ti_core.backbone import Backbone
+from ti_core.generation import GenerationSettings, generate
+from ti_core.models import model_source
+
+COLUMNS = 8
+PAIRS = (
+    "a cat and a mug on the beach",
+    "a robot next to a teapot",
+    "a monster and a house in the snow",
+    "a fish next to a lamp at night",
+    "a clock and a bag on a table",
+    "a red mug and a blue teapot",
+    "a monster next to a robot in the forest",
+    "a cat and a fish on a pink background",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="toybox", help="a preset or a model folder")
+    parser.add_argument("--out", type=Path, default=Path("outputs/toybox.png"), help="the contact sheet")
+    parser.add_argument("--no-sheet", action="store_true", help="print the figures only")
+    options = parser.parse_args()
+    print(describe_machine())
+    start = time.perf_counter()
+    backbone = Backbone.load(options.model)
+    print(f"load                              {time.perf_counter() - start:8.1f} s")
+    print(f"reconstruction, held-out pictures {reconstruction_psnr(backbone):8.2f} dB PSNR")
+    print(f"four pictures, 25 steps           {four_pictures(backbone):8.1f} s, median of 3")
+    print(f"files                             {size_on_disk(Path(model_source(options.model))):8.1f} MB")
+    if not options.no_sheet:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        draw_sheet(backbone).save(options.out)
+        print(f"contact sheet: {options.out}")
+
+
+@torch.no_grad()
+def reconstruction_psnr(backbone: Backbone) -> float:
+    """Mean PSNR in dB over four pictures of each held-out concept, through the autoencoder and back."""
+    pictures = [picture.pixels for concept in HELD_OUT for picture in concept_pictures(concept, 4)]
+    pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    decoded = torch.cat(
+        [backbone.decode_latents(backbone.encode_pictures(batch).mean).cpu() for batch in pixels.split(8)]
+    )
+    error = ((decoded - pixels) / 2).square().mean((1, 2, 3))
+    return float((-10 * error.log10()).mean())
+
+
+def four_pictures(backbone: Backbone) -> float:
+    """Median seconds of three calls after one untimed call."""
+    settings = GenerationSettings(prompt="a cat on the beach", count=4)
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        list(generate(backbone, settings))
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
+
+
+def size_on_disk(folder: Path) -> float:
+    """Megabytes of a model's folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+
+
+def draw_sheet(backbone: Backbone) -> Image.Image:
+    """Families, nouns, scenes, styles and pairs, every picture from seed 0 on."""
+    families = list(FAMILIES)
+    nouns = [noun.name for noun in TRAINING_NOUNS[:: len(TRAINING_NOUNS) // 16]][:16]
+    scenes = [f"a {families[number % len(families)]} {scene.phrase}" for number, scene in enumerate(SCENES)]
+    styles = [
+        style.template.format(f"a {families[number % len(families)]}")
+        for number, style in enumerate(NAMED_STYLES)
+    ]
+    groups = {
+        "Families": [f"a {family}" for family in families],
+        "Families, some factors named": [
+            "a striped monster", "a red mug", "a spotted teapot", "a blue lamp", "a purple clock",
+            "a green robot", "a yellow fish", "a checked house", "a pink bag", "a black cat",
+        ],
+        "Nouns": [f"a {noun}" for noun in nouns],
+        "Scenes": scenes,
+        "Styles": styles,
+        "Pairs": list(PAIRS),
+    }  # fmt: skip
+    rows = []
+    for title, prompts in groups.items():
+        cells = []
+        for seed, prompt in enumerate(prompts):
+            settings = GenerationSettings(prompt=prompt, count=1, seed=seed)
+            [picture] = generate(backbone, settings)
+            cells.append(Cell(picture.image, prompt))
+        for first in range(0, len(cells), COLUMNS):
+            rows.append((title if first == 0 else "", cells[first : first + COLUMNS]))
+    return contact_sheet(rows)
+
+
+if __name__ == "__main__":
+    main()
