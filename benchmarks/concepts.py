@@ -42,9 +42,7 @@ def main() -> None:
     print(describe_machine())
     backbone = Backbone.load(options.model)
     subjects = choose(HELD_OUT if options.list == "held-out" else DEVELOPMENT)
-    print(
-        f"{'concept':<16} {'initial word':<14} {'steps':>5} {'seconds':>8} {'first loss':>10} {'best loss':>10}"
-    )
+    print(f"{'concept':<16} {'initial word':<14} {'steps':>5} {'seconds':>8} {'first':>8} {'best loss':>10}")
     learned = [(subject, learn(backbone, subject)) for subject in subjects]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(backbone, learned).save(options.out)
@@ -78,7 +76,7 @@ def learn(backbone: Backbone, subject: WorldConcept) -> Concept:
     concept = learned_concept(backbone, state)
     print(
         f"{subject.name:<16} {concept.initializer:<14} {state.step:>5} {time.perf_counter() - start:>8.1f} "
-        f"{state.evaluations[0].loss:>10.4f} {state.best_evaluation.loss:>10.4f}",
+        f"{state.evaluations[0].loss:>8.4f} {state.best_evaluation.loss:>10.4f}",
         flush=True,
     )
     return concept

@@ -90,7 +90,7 @@ def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: in
 
 
 def random_sd15() -> Backbone:
-    """Stable Diffusion 1.5's architecture at full size with random weights, and the embedded model's tokenizer."""
+    """Stable Diffusion 1.5 at full size with random weights, and the embedded model's tokenizer."""
     torch.manual_seed(0)
     device = best_device()
     tokenizer = Backbone.load("toybox", device="cpu").sampler("text", "ddim").tokenizer

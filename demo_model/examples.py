@@ -1,4 +1,4 @@
-"""Draw the example pictures that ship with the program: ``python -m demo_model.examples --out assets/examples``.
+"""Draw the example pictures that ship with the program: ``python -m demo_model.examples``.
 
 They show concepts of the development list, which the embedded model has never been trained on.
 """
@@ -17,7 +17,7 @@ EXAMPLES = {"monster-37": "monster", "teapot-41": "teapot", "cat-43": "cat", "x-
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("assets/examples"))
     options = parser.parse_args()
     for concept in DEVELOPMENT:

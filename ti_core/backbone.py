@@ -47,7 +47,7 @@ KnownWords = Mapping[str, Vectors]
 """Token to vectors."""
 Mode = Literal["text", "picture"]
 
-SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
+SCHEDULERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "ddim": (DDIMScheduler, {}),
     "euler": (EulerDiscreteScheduler, {}),
     "euler_a": (EulerAncestralDiscreteScheduler, {}),
@@ -83,7 +83,7 @@ class Conditioning:
     def __len__(self) -> int:
         return self.hidden.shape[0]
 
-    def __getitem__(self, rows: slice) -> Conditioning:
+    def __getitem__(self, rows: slice | torch.Tensor) -> Conditioning:
         return Conditioning(
             self.hidden[rows],
             None if self.pooled is None else self.pooled[rows],
@@ -139,6 +139,7 @@ class Backbone:
         self.device, self.dtype = device, dtype
         self.unet, self.vae = pipeline.unet, pipeline.vae
         self.noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+        self._encoders: tuple[_TextEncoder, ...]
         if is_xl:
             self._encoders = (
                 _TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
@@ -166,8 +167,8 @@ class Backbone:
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._splice_lock = threading.RLock()
         self._parts = dict(pipeline.components)
-        if not is_xl:
-            self._parts["requires_safety_checker"] = False
+        option = "force_zeros_for_empty_prompt" if is_xl else "requires_safety_checker"
+        self._parts[option] = pipeline.config[option]
         self._pipeline_classes = {
             "text": type(pipeline),
             "picture": StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline,
@@ -224,10 +225,9 @@ class Backbone:
     @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
-        parameter = next(self.vae.parameters())
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
-        unscaled = (latents / scale + shift).to(self.device, parameter.dtype)
-        return self.vae.decode(unscaled).sample.float()
+        with self._vae_in_safe_dtype():
+            return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
 
     # --- prompts ----------------------------------------------------------------------------------------
 

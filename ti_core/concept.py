@@ -1,12 +1,12 @@
 """A learned word, and its native form on disk: a folder that is also a concept repository.
 
-    learned_embeds.safetensors     one key, the token, (n, d): what diffusers' load_textual_inversion reads
-    learned_embeds_2.safetensors   the same of the second text encoder, if the model has one
-    token_identifier.txt           <our-cat>
-    type_of_concept.txt            object or style
-    concept.json                   everything else: base model, initial word, how it was trained
-    concept_images/                the training pictures as the model saw them
-    README.md                      the card
+learned_embeds.safetensors     one key, the token, (n, d): what diffusers' load_textual_inversion reads
+learned_embeds_2.safetensors   the same of the second text encoder, if the model has one
+token_identifier.txt           <our-cat>
+type_of_concept.txt            object or style
+concept.json                   everything else: base model, initial word, how it was trained
+concept_images/                the training pictures as the model saw them
+README.md                      the card
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def concept_card(concept: Concept, num_pictures: int) -> str:
         f"A word ({concept.kind}) for `{concept.base.id}`, learned by textual inversion "
         f"([arXiv 2208.01618](https://arxiv.org/abs/2208.01618)): {concept.num_vectors} embedding "
         f"vector{'s' if concept.num_vectors > 1 else ''}, nothing else; the model is unchanged.\n\n"
-        f"```python\npipeline.load_textual_inversion(\"PATH_OR_REPOSITORY\")\n"
+        f'```python\npipeline.load_textual_inversion("PATH_OR_REPOSITORY")\n'
         f'pipeline("{scene} {concept.token}").images[0]\n```\n\n{images}'
     )
 

@@ -75,17 +75,17 @@ class TrainingConfig:
         _one_of("lr_schedule", self.lr_schedule, ("constant", "linear", "cosine"))
         _one_of("norm_control", self.norm_control, ("free", "fixed"))
         _one_of("stop", self.stop, ("auto", "never"))
-        _whole("vectors", self.vectors, 1, MAX_VECTORS)
-        _whole("steps", self.steps, 1, 1_000_000)
-        _whole("batch_size", self.batch_size, 1, 1024)
-        _whole("gradient_accumulation", self.gradient_accumulation, 1, 1024)
-        _whole("lr_warmup_steps", self.lr_warmup_steps, 0, 1_000_000)
-        _whole("stop_window", self.stop_window, 2, 10_000)
-        _whole("eval_every", self.eval_every, 1, 1_000_000)
-        _whole("eval_rows", self.eval_rows, 1, 1024)
-        _whole("preview_every", self.preview_every, 0, 1_000_000)
-        _whole("checkpoint_every", self.checkpoint_every, 1, 1_000_000)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+        check_whole("vectors", self.vectors, 1, MAX_VECTORS)
+        check_whole("steps", self.steps, 1, 1_000_000)
+        check_whole("batch_size", self.batch_size, 1, 1024)
+        check_whole("gradient_accumulation", self.gradient_accumulation, 1, 1024)
+        check_whole("lr_warmup_steps", self.lr_warmup_steps, 0, 1_000_000)
+        check_whole("stop_window", self.stop_window, 2, 10_000)
+        check_whole("eval_every", self.eval_every, 1, 1_000_000)
+        check_whole("eval_rows", self.eval_rows, 1, 1024)
+        check_whole("preview_every", self.preview_every, 0, 1_000_000)
+        check_whole("checkpoint_every", self.checkpoint_every, 1, 1_000_000)
+        check_whole("seed", self.seed, 0, 2**63 - 1)
         _positive("stop_threshold", self.stop_threshold)
         for name in ("learning_rate", "max_grad_norm", "snr_gamma"):
             if getattr(self, name) is not None:
@@ -111,7 +111,8 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}: choose {' or '.join(choices)}.")
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raises :class:`ConfigError` unless ``value`` is a whole number from ``low`` to ``high``."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from ti_core.backbone import SCHEDULERS, Backbone, known_words
 from ti_core.concept import Concept
+from ti_core.config import check_whole
 from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
 from ti_core.prompts import concept_tokens
 from ti_core.recipe import ConceptUse, Recipe
@@ -47,12 +48,12 @@ class GenerationSettings:
     """Picture to picture only: the share of the steps that redraw the source, above 0 to 1."""
 
     def __post_init__(self) -> None:
-        _check_whole("count", self.count, 1, 10_000)
-        _check_whole("seed", self.seed, 0, MAX_SEED + 1 - self.count)
-        _check_whole("steps", self.steps, 1, 1000)
+        check_whole("count", self.count, 1, 10_000)
+        check_whole("seed", self.seed, 0, MAX_SEED + 1 - self.count)
+        check_whole("steps", self.steps, 1, 1000)
         for name in ("width", "height"):
             if getattr(self, name) is not None:
-                _check_whole(name, getattr(self, name), SIZE_STEP, 8192)
+                check_whole(name, getattr(self, name), SIZE_STEP, 8192)
         if not 0 <= self.guidance_scale <= 100:
             raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
         if self.scheduler not in SCHEDULERS:
@@ -115,7 +116,7 @@ def generate(
         raise ConfigError(f"steps is {settings.steps}: the model has {backbone.num_timesteps}, give fewer.")
     if batch_size is None:
         batch_size = min(max(BATCH_PIXELS // (width * height), 1), MAX_BATCH)
-    _check_whole("batch_size", batch_size, 1, 1024)
+    check_whole("batch_size", batch_size, 1, 1024)
 
     words = known_words(concepts, backbone.base)
     with torch.no_grad():  # both at once, so that they get the same number of chunks
@@ -277,8 +278,3 @@ def _size(backbone: Backbone, settings: GenerationSettings) -> tuple[int, int]:
             near = max(round(value / multiple), 1) * multiple
             raise ConfigError(f"{name} is {value}: give a multiple of {multiple}, such as {near}.")
     return settings.width or backbone.resolution, settings.height or backbone.resolution
-
-
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")

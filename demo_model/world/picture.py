@@ -112,6 +112,7 @@ def _sample_thing(rng: np.random.Generator) -> Thing:
 
 def sample_scene(rng: np.random.Generator) -> Scene:
     choice = rng.random()
+    scenes: tuple[Scene, ...]
     if choice < SCENE_SHARE:
         scenes = SCENES
     elif choice < SCENE_SHARE + PLAIN_SHARE:
@@ -174,7 +175,7 @@ def write_captions(
 
 
 def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def draw_thing(canvas: skia.Canvas, thing: Thing, placement: Placement, has_shadow: bool = False) -> None:

@@ -1,0 +1,475 @@
+"""Runs on disk: however one ends, resuming it gives the vectors of a run that was never interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from ti_core import training
+from ti_core.backbone import Backbone
+from ti_core.concept import load_concept
+from ti_core.config import TrainingConfig
+from ti_core.errors import IncompatibleConceptError, RunError, RunMismatchError
+from ti_core.images import Picture
+from ti_core.models import Family
+from ti_core.runs import (
+    Run,
+    check_same,
+    create_run,
+    delete_run,
+    keep_result,
+    list_runs,
+    load_run_pictures,
+    load_state,
+    open_run,
+    train_runs,
+)
+
+COMPANY_TOLERANCE = 5e-4  # as in test_training.py: kernels round differently for another batch size
+
+TRAIN_IN_A_PROCESS = """
+import sys
+from pathlib import Path
+import torch
+from ti_core.backbone import Backbone
+from ti_core.runs import open_run, train_runs
+
+backbone = Backbone.load(sys.argv[1], device="cpu", dtype=torch.float32)
+for _, snapshot in train_runs(backbone, [open_run(Path(sys.argv[2]))]):
+    print(snapshot.step, flush=True)
+"""
+
+
+def make_pictures(seed: int = 0) -> list[Picture]:
+    """Three of 16 × 16 in coarse colours: one plain, one with a mask, one with a caption."""
+    numbers = np.random.default_rng(seed)
+    images = [
+        Image.fromarray(numbers.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
+            (16, 16), Image.Resampling.BICUBIC
+        )
+        for _ in range(3)
+    ]
+    mask = Image.fromarray(np.repeat(np.arange(16, dtype=np.uint8)[None] * 16, 16, axis=0))
+    return [
+        Picture("plain.png", images[0], None, None, (640, 480), ()),
+        Picture("cut out.png", images[1], mask, None, (16, 16), ()),
+        Picture("Bücher.jpg", images[2], None, "a red toy", (16, 16), ("turned upright as its EXIF says",)),
+    ]
+
+
+def make_config(**changes) -> TrainingConfig:
+    settings = {
+        "token": "<x>",
+        "initializer": "auto",
+        "vectors": 2,
+        "steps": 40,
+        "batch_size": 1,
+        "gradient_accumulation": 2,
+        "learning_rate": 0.1,
+        "max_grad_norm": 1.0,
+        "eval_every": 2,
+        "eval_rows": 2,
+        "stop": "auto",
+        "stop_window": 5,
+        "stop_threshold": 0.05,
+        "preview_every": 0,
+        "checkpoint_every": 3,
+        "seed": 2,
+    }
+    return TrainingConfig(**(settings | changes))
+
+
+def finish(backbone: Backbone, *runs: Run) -> None:
+    for _ in train_runs(backbone, list(runs)):
+        pass
+
+
+def stop_at(backbone: Backbone, run: Run, step: int) -> None:
+    """Train until ``step`` and close the iterator."""
+    iterator = train_runs(backbone, [run])
+    for _, snapshot in iterator:
+        if snapshot.step == step:
+            break
+    iterator.close()
+
+
+def metrics(run: Run) -> list[str]:
+    return (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def assert_same_result(backbone: Backbone, run: Run, expected: Run) -> None:
+    state, wanted = load_state(backbone, run), load_state(backbone, expected)
+    assert (state.step, state.finish) == (wanted.step, wanted.finish)
+    assert state.evaluations == wanted.evaluations
+    for name, rows in wanted.vectors.items():
+        assert torch.equal(state.vectors[name], rows)
+        assert torch.equal(state.best[name], wanted.best[name])
+    assert metrics(run) == metrics(expected)
+    assert run.concept().sha256 == expected.concept().sha256
+
+
+def assert_close_vectors(backbone: Backbone, run: Run, expected: Run) -> None:
+    state, wanted = load_state(backbone, run), load_state(backbone, expected)
+    assert state.step == wanted.step
+    for name, rows in wanted.vectors.items():
+        assert (state.vectors[name] - rows).abs().max() < COMPANY_TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def sd1(backbones: dict[Family, Backbone]) -> Backbone:
+    return backbones["sd1"]
+
+
+@pytest.fixture(scope="module")
+def whole(sd1: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that was never interrupted, ended by the automatic stop."""
+    run = create_run(tmp_path_factory.mktemp("runs") / "whole", sd1.base, make_config(), make_pictures())
+    finish(sd1, run)
+    state = load_state(sd1, run)
+    assert state.finish == "levelled" and 8 <= state.step < 40
+    assert 0 < state.best_evaluation.step < state.step
+    return run
+
+
+@pytest.fixture
+def run(sd1: Backbone, tmp_path: Path) -> Run:
+    return create_run(tmp_path / "run", sd1.base, make_config(), make_pictures())
+
+
+# --- the folder -------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_what_it_was_created_as(run):
+    opened = open_run(run.folder)
+    assert opened == run
+    assert (opened.status, opened.step) == ("started", 0)
+    for picture, original in zip(load_run_pictures(opened), make_pictures(), strict=True):
+        assert picture.image.tobytes() == original.image.tobytes()
+        assert (picture.mask and picture.mask.tobytes()) == (original.mask and original.mask.tobytes())
+        assert (picture.name, picture.caption) == (original.name, original.caption)
+        assert picture.original_size == original.original_size
+    with pytest.raises(RunError, match="not finished"):
+        run.concept()
+
+
+def test_list_of_runs(sd1, run):
+    root = run.folder.parent
+    later = create_run(root / "later", sd1.base, make_config(token="<y>"), make_pictures())
+    _edit_description(later.folder, lambda values: values.update(created="2999-01-01T00:00:00+00:00"))
+    create_run(root / "damaged", sd1.base, make_config(), make_pictures())
+    (root / "damaged" / "run.json").write_text("{", encoding="utf-8")
+    create_run(root / "strange", sd1.base, make_config(), make_pictures())
+    _edit_description(root / "strange", lambda values: values["config"].update(token="!"))
+    create_run(root / "newer", sd1.base, make_config(), make_pictures())
+    _edit_description(root / "newer", lambda values: values.update(version=99))
+    (root / "no run").mkdir()
+    found, errors = list_runs(root)
+    assert [entry.folder.name for entry in found] == ["later", "run"]
+    assert sorted(
+        name for name in ("damaged", "strange", "newer") for error in errors if name in str(error)
+    ) == [
+        "damaged",
+        "newer",
+        "strange",
+    ]
+    delete_run(run)
+    assert not run.folder.exists()
+    with pytest.raises(RunError, match="no training run"):
+        open_run(run.folder)
+
+
+def _edit_description(folder: Path, edit) -> None:
+    values = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    edit(values)
+    (folder / "run.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_a_folder_in_use_or_unwritable_is_refused(sd1, run, tmp_path):
+    with pytest.raises(RunError, match="holds a run already"):
+        create_run(run.folder, sd1.base, make_config(), make_pictures())
+    with pytest.raises(RunError, match="something else"):
+        create_run(tmp_path, sd1.base, make_config(), make_pictures())
+    file = tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match="could not be written"):
+        create_run(file / "run", sd1.base, make_config(), make_pictures())
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "state.partial"])
+def test_a_file_that_cannot_be_written_is_a_run_error(sd1, run, name):
+    (run.folder / name).mkdir()
+    with pytest.raises(RunError):
+        stop_at(sd1, run, 1)
+    (run.folder / name).rmdir()
+    stop_at(sd1, run, 1)  # nothing is left locked
+    assert run.step == 1
+
+
+def test_a_changed_or_missing_picture_is_refused(sd1, run):
+    file = run.folder / "pictures" / "1.png"
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(RunError, match="Picture 1.*cannot be read"):
+        stop_at(sd1, run, 1)
+    Image.new("RGB", (16, 16)).save(file)
+    with pytest.raises(RunError, match="Picture 1.*changed"):
+        stop_at(sd1, run, 1)
+    file.unlink()
+    with pytest.raises(RunError, match="Picture 1.*cannot be read"):
+        stop_at(sd1, run, 1)
+
+
+# --- stopped and resumed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [(1,), (3, 4, 5), (6, 7)])
+def test_a_stopped_run_ends_as_if_it_had_not_been(sd1, run, whole, steps):
+    for step in steps:
+        stop_at(sd1, run, step)
+        assert open_run(run.folder).step == step
+        assert len(metrics(run)) == step
+    finish(sd1, run)
+    assert_same_result(sd1, run, whole)
+    finish(sd1, run)  # nothing is left to do
+    assert_same_result(sd1, run, whole)
+
+
+@pytest.mark.parametrize(
+    "place", ["train_step", "_update", "_fix_norms", "evaluate", "_finish", "_snapshot", "AdamW.step"]
+)
+def test_a_step_that_is_interrupted_is_taken_again(sd1, tmp_path, monkeypatch, place):
+    """Ctrl-C can come anywhere, before or after the vectors have changed."""
+    config = make_config(norm_control="fixed", steps=5, eval_every=1, stop="never")
+    runs = [create_run(tmp_path / name, sd1.base, config, make_pictures()) for name in ("run", "whole")]
+    owner = torch.optim.AdamW if place == "AdamW.step" else training
+    name = place.rpartition(".")[2]
+    original = getattr(owner, name)
+
+    calls = []
+
+    def interrupted(*arguments, **options):
+        result = original(*arguments, **options)
+        calls.append(place)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finish(sd1, runs[0])
+    finish(sd1, runs[0])
+    finish(sd1, runs[1])
+    assert_same_result(sd1, *runs)
+
+
+def test_what_is_on_disk_at_any_moment_can_be_resumed(sd1, run, whole, tmp_path):
+    iterator = train_runs(sd1, [run])
+    for _, snapshot in iterator:  # what a killed process leaves
+        if snapshot.step in (2, 3, 5):
+            shutil.copytree(run.folder, tmp_path / str(snapshot.step))
+        if snapshot.step == 5:
+            break
+    iterator.close()
+    for step, saved in ((2, 0), (3, 3), (5, 3)):
+        left = open_run(tmp_path / str(step))
+        assert left.step == saved
+        with (left.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write('{"step": 4, "loss": 0.5, "norm": {"clip_l": 0.3}')  # cut in the middle of a line
+        finish(sd1, left)
+        assert_same_result(sd1, left, whole)
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(sd1, run, whole):
+    stop_at(sd1, run, 5)  # saved at 3 and at 5
+    newest = run.folder / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    assert run.step == 3
+    stop_at(sd1, run, 7)
+    assert run.step == 7
+    for file in run.folder.glob("state*"):
+        file.write_bytes(b"")
+    assert run.step == 0
+    finish(sd1, run)
+    assert_same_result(sd1, run, whole)
+
+
+def test_a_run_that_ended_before_its_result_was_written(sd1, whole, tmp_path):
+    shutil.copytree(whole.folder, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    (run.folder / "concept.json").unlink()
+    assert run.status == "started"
+    finish(sd1, run)
+    assert_same_result(sd1, run, whole)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_as_if_it_had_not_been(sd1, tiny_sd1, run, whole):
+    chance = random.Random(0)
+    command = [sys.executable, "-c", TRAIN_IN_A_PROCESS, str(tiny_sd1), str(run.folder)]
+    for _ in range(2):
+        with subprocess.Popen(
+            command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            for _ in range(chance.randint(3, 5)):
+                assert process.stdout.readline()
+            time.sleep(chance.uniform(0, 0.1))
+            process.kill()
+    assert open_run(run.folder).step >= 3
+    finish(sd1, run)
+    assert_same_result(sd1, run, whole)
+
+
+# --- what does not belong together ------------------------------------------------------------------------
+
+
+def test_a_resume_with_anything_else_names_each_difference(sd1, backbones, run):
+    pictures = make_pictures()
+    check_same(run, make_config(), sd1.base, load_run_pictures(run))
+    check_same(run, make_config(), sd1.base, pictures)
+
+    def differences(config=run.config, base=run.base, pictures: Sequence[Picture] = pictures) -> str:
+        with pytest.raises(RunMismatchError) as caught:
+            check_same(run, config, base, pictures)
+        return "; ".join(caught.value.differences)
+
+    assert (
+        differences(config=make_config(steps=41, seed=1))
+        == "steps was 40 and is now 41; seed was 2 and is now 1"
+    )
+    assert backbones["sd2"].base.id in differences(base=backbones["sd2"].base)
+    assert "another version" in differences(base=dataclasses.replace(run.base, fingerprint="0"))
+    assert "3 pictures and are now 2" in differences(pictures=pictures[:2])
+    captioned = [dataclasses.replace(pictures[0], caption="a cat"), *pictures[1:]]
+    assert differences(pictures=captioned) == "plain.png is another picture, or has another caption"
+    changed = [*pictures[:2], dataclasses.replace(pictures[2], image=pictures[0].image)]
+    assert differences(config=make_config(kind="style"), pictures=changed) == (
+        "kind was 'object' and is now 'style'; Bücher.jpg is another picture, or has another caption"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": "another"}, {"fingerprint": "0"}, {"widths": {"clip_l": 48}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_run_of_another_model_is_refused(sd1, tmp_path, change):
+    base = dataclasses.replace(sd1.base, **change)
+    run = create_run(tmp_path / "run", base, make_config(), make_pictures())
+    with pytest.raises(IncompatibleConceptError, match="choose its model"):
+        finish(sd1, run)
+
+
+def test_a_run_in_training_is_locked_until_it_is_closed_by_any_thread(sd1, run):
+    iterator = train_runs(sd1, [run])
+    next(iterator)
+    with pytest.raises(RunError, match="elsewhere"):
+        stop_at(sd1, run, 2)
+    with pytest.raises(RunError, match="elsewhere"):
+        delete_run(run)
+    thread = threading.Thread(target=iterator.close)
+    thread.start()
+    thread.join()
+    stop_at(sd1, run, 2)
+    assert run.step == 2
+
+
+# --- company ----------------------------------------------------------------------------------------------
+
+
+def test_runs_join_and_leave_and_each_is_kept(sd1, tmp_path):
+    config = make_config(steps=6, stop="never", learning_rate=0.02)
+
+    def create(name: str, seed: int) -> Run:
+        return create_run(tmp_path / name, sd1.base, config, make_pictures(seed))
+
+    staying, leaving, joining = create("staying", 1), create("leaving", 2), create("joining", 3)
+    runs = [staying, leaving]
+    for run, snapshot in train_runs(sd1, runs):
+        if run == staying and snapshot.step == 2:
+            runs.append(joining)
+        if run == leaving and snapshot.step == 4:
+            runs.remove(leaving)
+        if run == staying and snapshot.step == 5:
+            assert leaving.step == 4  # saved when it left, and free for others
+    assert (staying.status, leaving.status, joining.status) == ("finished", "started", "finished")
+    finish(sd1, leaving)
+    for run, seed in ((staying, 1), (leaving, 2), (joining, 3)):
+        alone = create(f"alone {seed}", seed)
+        finish(sd1, alone)
+        assert_close_vectors(sd1, run, alone)
+        assert [json.loads(line)["step"] for line in metrics(run)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_company_that_is_stopped_after_the_first_of_its_last_snapshots_is_complete(sd1, tmp_path):
+    config = make_config(steps=2)
+    runs = [create_run(tmp_path / name, sd1.base, config, make_pictures()) for name in ("a", "b")]
+    iterator = train_runs(sd1, list(runs))
+    for _, snapshot in iterator:
+        if snapshot.finish:
+            break
+    iterator.close()
+    for run in runs:
+        assert (run.status, run.step, len(metrics(run))) == ("finished", 2, 2)
+        assert load_state(sd1, run).finish == "steps"
+
+
+# --- the result -------------------------------------------------------------------------------------------
+
+
+def test_the_folder_of_a_finished_run_is_its_concept(sd1, tiny_sd1, whole):
+    state = load_state(sd1, whole)
+    concept = load_concept(whole.folder)
+    assert concept.sha256 == whole.concept().sha256
+    assert torch.equal(concept.vectors["clip_l"], state.best["clip_l"])
+    assert concept.initializer == state.initializer != "auto"
+    assert concept.training["stopped"] == "levelled" and concept.training["pictures"] == 3
+    for number, picture in enumerate(make_pictures()):
+        with Image.open(whole.folder / "concept_images" / f"{number}.png") as image:
+            assert image.tobytes() == picture.image.tobytes()
+
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_sd1)
+    pipeline.load_textual_inversion(str(whole.folder))
+    ids = pipeline.tokenizer.convert_tokens_to_ids(["<x>", "<x>_1"])
+    assert torch.equal(pipeline.text_encoder.get_input_embeddings().weight[ids], concept.vectors["clip_l"])
+
+
+def test_metrics_and_previews_are_kept(sd1, tmp_path):
+    run = create_run(tmp_path / "run", sd1.base, make_config(steps=3, preview_every=2), make_pictures())
+    snapshots = [snapshot for _, snapshot in train_runs(sd1, [run])]
+    lines = [json.loads(line) for line in metrics(run)]
+    assert [(line["step"], line["loss"], line["norm"]) for line in lines] == [
+        (snapshot.step, snapshot.loss, dict(snapshot.norm)) for snapshot in snapshots
+    ]
+    assert [line.get("evaluation") for line in lines] == [
+        snapshot.evaluation and snapshot.evaluation.loss for snapshot in snapshots
+    ]
+    assert [tuple(map(tuple, line.get("nearest", ()))) for line in lines] == [s.nearest for s in snapshots]
+    with Image.open(run.folder / "previews" / "000002.png") as image:
+        assert image.tobytes() == snapshots[1].preview.tobytes()
+
+
+def test_the_best_so_far_can_be_kept(sd1, run, whole):
+    with pytest.raises(RunError, match="not learned anything"):
+        keep_result(sd1, run)
+    stop_at(sd1, run, 5)
+    concept = keep_result(sd1, run)
+    state = load_state(sd1, run)
+    assert torch.equal(concept.vectors["clip_l"], state.best["clip_l"])
+    assert concept.training["stopped"] == "by hand" and concept.training["steps"] == 5
+    assert run.concept().sha256 == concept.sha256
+    finish(sd1, run)  # and the run can still go on
+    assert_same_result(sd1, run, whole)

@@ -1,0 +1,445 @@
+"""Training runs on disk: created, stopped, resumed, listed.
+
+A run is a folder, and when it ends the same folder is the concept:
+
+    run.json             settings, base model, the pictures' fingerprints
+    pictures/            the pictures (and masks) as the model sees them
+    state.safetensors    vectors, Adam's moments, step, evaluations; and the one before it
+    metrics.jsonl        one line a step
+    previews/            one picture each time one was due
+    concept.json …       the result (see ti_core.concept)
+
+Whatever kills a run, resuming it gives the vectors that it would have given uninterrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ti_core.backbone import Backbone
+from ti_core.concept import BaseModel, Concept, load_concept, save_concept
+from ti_core.config import TrainingConfig
+from ti_core.errors import (
+    ConfigError,
+    IncompatibleConceptError,
+    RunError,
+    RunMismatchError,
+    TokenNameError,
+)
+from ti_core.images import Picture, fingerprint
+from ti_core.training import (
+    Evaluation,
+    Snapshot,
+    TrainingState,
+    advance,
+    learned_concept,
+    prepare,
+)
+
+VERSION = 1
+STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
+
+Status = Literal["started", "finished"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run as its folder describes it; ``fingerprints`` are those of its pictures, in order."""
+
+    folder: Path
+    config: TrainingConfig
+    base: BaseModel
+    fingerprints: tuple[str, ...]
+    created: str
+
+    @property
+    def status(self) -> Status:
+        return "finished" if (self.folder / "concept.json").is_file() else "started"
+
+    @property
+    def step(self) -> int:
+        """Steps that are saved, 0 before the first save."""
+        saved = _newest_state(self.folder)
+        return saved[1]["step"] if saved else 0
+
+    def concept(self) -> Concept:
+        """The result. Raises :class:`RunError` if the run has not finished."""
+        if self.status != "finished":
+            raise RunError(f"The run in {self.folder} has not finished: resume it first.")
+        return load_concept(self.folder)
+
+
+def create_run(folder: Path, base: BaseModel, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
+    """Write a new run's folder, with the pictures as the model sees them.
+
+    Raises :class:`RunError` if the folder holds something already or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        kind = "a run" if (folder / "run.json").is_file() else "something else"
+        raise RunError(f"{folder} holds {kind} already: resume it, or choose another folder.")
+    prints = tuple(fingerprint(picture) for picture in pictures)
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run = Run(folder, config, base, prints, created)
+    try:
+        (folder / "pictures").mkdir(parents=True)
+        entries = [
+            _save_picture(folder / "pictures", number, picture) for number, picture in enumerate(pictures)
+        ]
+        description = {
+            "version": VERSION,
+            "created": created,
+            "base": asdict(base),
+            "config": config.to_dict(),
+            "pictures": entries,
+        }
+        _write_text(folder / "run.json", json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise RunError(f"The run could not be written to {folder}: {error}") from error
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run's folder. Raises :class:`RunError` if it is none."""
+    description = _read_description(folder)
+    try:
+        return Run(
+            folder,
+            TrainingConfig.from_dict(description["config"]),
+            BaseModel(**description["base"]),
+            tuple(entry["fingerprint"] for entry in description["pictures"]),
+            description["created"],
+        )
+    except (KeyError, TypeError, AttributeError, ConfigError, TokenNameError) as error:
+        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+
+
+def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
+    """The runs in the folders of ``root``, newest first, and an error for each that cannot be read."""
+    runs, errors = [], []
+    for file in sorted(root.glob("*/run.json")):
+        try:
+            runs.append(open_run(file.parent))
+        except RunError as error:
+            errors.append(error)
+    return sorted(runs, key=lambda run: run.created, reverse=True), errors
+
+
+def check_same(run: Run, config: TrainingConfig, base: BaseModel, pictures: Sequence[Picture]) -> None:
+    """Raises :class:`RunMismatchError` naming each way in which a run was started differently."""
+    differences = []
+    if run.base != base:
+        now_base = base.id if base.id != run.base.id else f"another version of {base.id}"
+        differences.append(f"the base model was {run.base.id} and is now {now_base}")
+    then, now = run.config.to_dict(), config.to_dict()
+    for name in then:
+        if then[name] != now[name]:
+            differences.append(f"{name} was {then[name]!r} and is now {now[name]!r}")
+    prints = tuple(fingerprint(picture) for picture in pictures)
+    if len(prints) != len(run.fingerprints):
+        differences.append(f"there were {len(run.fingerprints)} pictures and are now {len(prints)}")
+    else:
+        for picture, before, after in zip(pictures, run.fingerprints, prints, strict=True):
+            if before != after:
+                differences.append(f"{picture.name} is another picture, or has another caption")
+    if differences:
+        raise RunMismatchError(differences)
+
+
+def train_runs(backbone: Backbone, runs: list[Run]) -> Iterator[tuple[Run, Snapshot]]:
+    """Train runs together, each from where it is, and keep their folders; yields as
+    :func:`~ti_core.training.train` does.
+
+    Runs may be added to or removed from the list between yields. What was learned is saved when a run
+    is removed and when the iterator is closed. Raises :class:`RunError` if another process trains one
+    of them, :class:`IncompatibleConceptError` if one belongs to another model.
+    """
+    opened: list[_OpenRun] = []
+
+    def follow() -> None:
+        """Open the runs that joined the list and close those that left it."""
+        for gone in [entry for entry in opened if entry.run not in runs]:
+            opened.remove(gone)
+            gone.close()
+        for run in runs:
+            if all(entry.run != run for entry in opened):
+                opened.append(_OpenRun.open(backbone, run))
+
+    try:
+        follow()
+        while active := [entry for entry in opened if entry.state.finish is None]:
+            snapshots = advance(backbone, [entry.state for entry in active])
+            steps = list(zip(active, snapshots, strict=True))
+            for entry, snapshot in steps:  # all before any is yielded, where the caller may stop
+                entry.record(backbone, snapshot)
+            for entry, snapshot in steps:
+                yield entry.run, snapshot
+            follow()
+    finally:
+        with ExitStack() as closing:  # closes all, also when one cannot be saved
+            for entry in opened:
+                closing.callback(entry.close)
+
+
+@dataclass(eq=False)
+class _OpenRun:
+    """A run that is being trained: its state in memory, its lock and its open files.
+
+    ``recorded_step`` is the last that was taken and written down whole.
+    """
+
+    run: Run
+    state: TrainingState
+    lock: FileLock
+    metrics: TextIO
+    recorded_step: int
+    saved_step: int
+
+    @classmethod
+    def open(cls, backbone: Backbone, run: Run) -> _OpenRun:
+        if run.base != backbone.base:
+            raise IncompatibleConceptError(
+                f"The run in {run.folder} is on {run.base.id}, but {backbone.base.id} is loaded: "
+                "choose its model."
+            )
+        lock = _lock(run)
+        try:
+            state = load_state(backbone, run)
+            entry = cls(run, state, lock, _open_metrics(run, state.step), state.step, saved_step=run.step)
+        except BaseException:
+            lock.release()
+            raise
+        if state.finish and run.status != "finished":  # ended between the last state and the result
+            entry._save_result(backbone)
+        return entry
+
+    def record(self, backbone: Backbone, snapshot: Snapshot) -> None:
+        """Write down a step, and the state or the result where they are due."""
+        try:
+            self.metrics.write(json.dumps(_metrics_line(snapshot)) + "\n")
+            if snapshot.preview is not None:
+                previews = self.run.folder / "previews"
+                previews.mkdir(exist_ok=True)
+                snapshot.preview.save(previews / f"{snapshot.step:06d}.png")
+        except OSError as error:
+            raise RunError(
+                f"Step {snapshot.step} could not be written to {self.run.folder}: {error}"
+            ) from error
+        self.recorded_step = snapshot.step
+        if snapshot.finish or snapshot.step % self.run.config.checkpoint_every == 0:
+            self._save()
+        if snapshot.finish:
+            self._save_result(backbone)
+
+    def close(self) -> None:
+        """Save what was learned; not a step that was interrupted, which the resumed run takes again."""
+        try:
+            if self.recorded_step == self.state.step != self.saved_step:
+                self._save()
+        finally:
+            self.metrics.close()
+            self.lock.release()
+
+    def _save(self) -> None:
+        try:
+            self.metrics.flush()
+        except OSError as error:
+            raise RunError(f"The metrics could not be saved in {self.run.folder}: {error}") from error
+        save_state(self.run, self.state)
+        self.saved_step = self.state.step
+
+    def _save_result(self, backbone: Backbone) -> None:
+        save_concept(learned_concept(backbone, self.state), self.run.folder, _images(self.run))
+
+
+def keep_result(backbone: Backbone, run: Run) -> Concept:
+    """Make the best vectors so far the run's result, without training it to its end."""
+    state = load_state(backbone, run)
+    if not state.evaluations:
+        raise RunError(f"The run in {run.folder} has not learned anything yet: resume it first.")
+    concept = learned_concept(backbone, state)
+    save_concept(concept, run.folder, _images(run))
+    return concept
+
+
+def load_state(backbone: Backbone, run: Run) -> TrainingState:
+    """A run's newest valid state, or its start, ready to be trained."""
+    saved = _newest_state(run.folder)
+    config = run.config
+    if saved is None:
+        return prepare(backbone, load_run_pictures(run), config)
+    tensors, facts = saved
+    state = prepare(backbone, load_run_pictures(run), config, initializer=facts["initializer"])
+    with torch.no_grad():
+        for name, rows in state.vectors.items():
+            rows.copy_(tensors[f"vectors.{name}"])
+            state.best[name].copy_(tensors[f"best.{name}"])
+            if facts["step"]:
+                state.optimizer.state[rows] = {
+                    "step": torch.tensor(float(facts["step"])),
+                    "exp_avg": tensors[f"exp_avg.{name}"].to(rows.device),
+                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(rows.device),
+                }
+    state.step, state.finish = facts["step"], facts["finish"]
+    state.evaluations = [Evaluation(*evaluation) for evaluation in facts["evaluations"]]
+    return state
+
+
+def save_state(run: Run, state: TrainingState) -> None:
+    """Write a run's state; the twin of :func:`load_state`. The state before it is kept beside it.
+
+    Raises :class:`RunError` if it cannot be written; the earlier states are then as they were.
+    """
+    tensors = {}
+    for name, rows in state.vectors.items():
+        tensors[f"vectors.{name}"] = rows.detach().cpu()
+        tensors[f"best.{name}"] = state.best[name].cpu()
+        moments = state.optimizer.state.get(rows, {})
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if moment in moments:
+                tensors[f"{moment}.{name}"] = moments[moment].cpu()
+    facts = {
+        "version": VERSION,
+        "step": state.step,
+        "finish": state.finish,
+        "initializer": state.initializer,
+        "evaluations": [[evaluation.step, evaluation.loss] for evaluation in state.evaluations],
+    }
+    newest, previous = (run.folder / name for name in STATE_FILES)
+    temporary = newest.with_suffix(".partial")
+    try:
+        save_file(tensors, temporary, metadata={"state": json.dumps(facts)})
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
+            os.fsync(file.fileno())
+        if newest.is_file():
+            os.replace(newest, previous)
+        os.replace(temporary, newest)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"The state could not be saved in {run.folder}: {error}") from error
+
+
+def load_run_pictures(run: Run) -> list[Picture]:
+    """The pictures of a run as they were when it was created.
+
+    Raises :class:`RunError` if one is missing or is no longer what it was.
+    """
+    pictures = []
+    for number, entry in enumerate(_read_description(run.folder)["pictures"]):
+        try:
+            with Image.open(run.folder / "pictures" / f"{number}.png") as file:
+                image = file.convert("RGB")
+            mask = None
+            if entry["mask"]:
+                with Image.open(run.folder / "pictures" / f"{number}.mask.png") as file:
+                    mask = file.convert("L")
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
+            raise RunError(f"Picture {number} of the run in {run.folder} cannot be read: {error}") from error
+        size = (entry["width"], entry["height"])
+        picture = Picture(entry["name"], image, mask, entry["caption"], size, ())
+        if fingerprint(picture) != entry["fingerprint"]:
+            raise RunError(f"Picture {number} of the run in {run.folder} has been changed: start a new run.")
+        pictures.append(picture)
+    return pictures
+
+
+def delete_run(run: Run) -> None:
+    """Remove a run's folder and all that is in it."""
+    _lock(run).release()
+    shutil.rmtree(run.folder)
+
+
+def _save_picture(folder: Path, number: int, picture: Picture) -> dict[str, Any]:
+    picture.image.save(folder / f"{number}.png")
+    if picture.mask is not None:
+        picture.mask.save(folder / f"{number}.mask.png")
+    width, height = picture.original_size
+    return {
+        "name": picture.name,
+        "caption": picture.caption,
+        "width": width,
+        "height": height,
+        "mask": picture.mask is not None,
+        "fingerprint": fingerprint(picture),
+    }
+
+
+def _images(run: Run) -> list[Image.Image]:
+    return [picture.image for picture in load_run_pictures(run)]
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} holds no training run: check the path.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+    if not isinstance(description, dict) or description.get("version") != VERSION:
+        raise RunError(f"The run in {folder} was written by another version: start a new one.")
+    return description
+
+
+def _newest_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Tensors and facts of the newest state that can be read, or None."""
+    for name in STATE_FILES:
+        try:
+            with safe_open(folder / name, framework="pt") as file:
+                facts = json.loads(file.metadata()["state"])
+                return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _lock(run: Run) -> FileLock:
+    """Take the run's lock. Raises :class:`RunError` if another process has it.
+
+    It may be released by another thread than this.
+    """
+    lock = FileLock(run.folder / ".lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"The run in {run.folder} is in training elsewhere: wait for it.") from error
+    except OSError as error:
+        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
+    return lock
+
+
+def _open_metrics(run: Run, step: int) -> TextIO:
+    """The metrics file, open to go on after ``step``; lines of later steps, whole or not, are dropped."""
+    path = run.folder / "metrics.jsonl"
+    try:
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            _write_text(path, "".join(lines[:step]))
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
+
+
+def _metrics_line(snapshot: Snapshot) -> dict[str, Any]:
+    line: dict[str, Any] = {"step": snapshot.step, "loss": snapshot.loss, "norm": dict(snapshot.norm)}
+    if snapshot.evaluation:
+        line["evaluation"] = snapshot.evaluation.loss
+        line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
+    return line
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,470 @@
+"""Textual inversion: learn the vectors of a word by the frozen model's own denoising loss.
+
+    v* = argmin_v  E over z ~ E(x), y, noise, t   || noise - eps_theta(z_t, t, c_theta(y; S* -> v)) ||^2
+
+(Gal et al., arXiv 2208.01618, equation 2.) A step is a pure function of (seed, step): picture, mirror
+image, posterior sample, noise, timestep and sentence all derive from the two, so a run can be resumed
+exactly. Rows of one batch may belong to several runs, because rows do not mix in a frozen model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ti_core.backbone import Backbone, Conditioning, KnownWords, LatentPosterior, Vectors
+from ti_core.concept import Concept
+from ti_core.config import TrainingConfig
+from ti_core.errors import PictureError, TrainingError
+from ti_core.generation import GenerationSettings, generate
+from ti_core.images import Picture, loss_mask, to_pixels
+from ti_core.inspection import nearest_words
+from ti_core.prompts import (
+    OBJECT_WORDS,
+    STYLE_WORDS,
+    caption_prompt,
+    fill_template,
+    templates_for,
+)
+
+EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
+CANDIDATE_ROWS = (4, 8, 16)  # noisy rows each candidate word is judged by, round after round
+CANDIDATES_KEPT = 4  # one in so many goes on to the next round
+PREVIEW_STEPS = 15
+
+Finish = Literal["levelled", "steps"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The loss on the fixed evaluation batch after ``step`` steps."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known after a step.
+
+    ``loss`` is the step's own, mostly noise; ``evaluation`` and ``nearest`` (the closest vocabulary
+    words of the first vector, with their cosines) are there when an evaluation was due, ``preview``
+    when a picture was. ``norm`` is the mean length of the vectors in each text encoder.
+    """
+
+    step: int
+    loss: float
+    norm: Mapping[str, float]
+    evaluation: Evaluation | None = None
+    nearest: tuple[tuple[str, float], ...] = ()
+    preview: Image.Image | None = None
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The pictures as training uses them, computed once: n of them, or 2n with their mirror images.
+
+    ``posterior`` (n, c, h, w); ``mask`` (n, 1, h, w) or None; ``prompts`` the sentences of each picture.
+    """
+
+    posterior: LatentPosterior
+    mask: torch.Tensor | None
+    prompts: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(eq=False)
+class TrainingState:
+    """One run in memory. Everything that a step changes is here, and only here."""
+
+    config: TrainingConfig
+    data: TrainingData
+    initializer: str
+    vectors: dict[str, torch.Tensor]
+    best: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    evaluations: list[Evaluation] = field(default_factory=list)
+    finish: Finish | None = None
+
+    @property
+    def words(self) -> KnownWords:
+        return {self.config.token: self.vectors}
+
+    @property
+    def best_evaluation(self) -> Evaluation:
+        return min(self.evaluations, key=lambda evaluation: evaluation.loss)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one run for one forward pass: which pictures, with what noise, at which timestep."""
+
+    pictures: torch.Tensor  # (b,)
+    latents: torch.Tensor  # (b, c, h, w)
+    noise: torch.Tensor  # (b, c, h, w)
+    timesteps: torch.Tensor  # (b,)
+    choice: torch.Tensor  # (b,) in [0, 1): which of a picture's sentences
+
+
+def prepare(
+    backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig, initializer: str | None = None
+) -> TrainingState:
+    """Encode the pictures once and place the word at its start.
+
+    ``initializer`` is the word that an earlier preparation chose, if there was one. Raises
+    :class:`PictureError` for no pictures, :class:`ConfigError` for an unreadable initial word,
+    :class:`PromptError` for a caption that cannot be encoded.
+    """
+    if not pictures:
+        raise PictureError("There is no picture to learn from: give three to five.")
+    data = _encode(backbone, pictures, config)
+    initializer = initializer or config.initializer
+    if initializer == "auto":
+        initializer = choose_initializer(backbone, data, config)
+    start = backbone.initial_vectors(initializer, config.vectors)
+    vectors = {name: rows.to(backbone.device).requires_grad_() for name, rows in start.items()}
+    if config.norm_control == "fixed":
+        _fix_norms(backbone, vectors)
+    for sentence in {sentence for sentences in data.prompts for sentence in sentences}:
+        backbone.count_tokens(sentence, {config.token: vectors})
+    rates = backbone.learning_rates()
+    groups = [{"params": [rows], "lr": config.learning_rate or rates[name]} for name, rows in vectors.items()]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
+    for group in optimizer.param_groups:
+        group["peak_lr"] = group["lr"]
+    best = {name: rows.detach().clone() for name, rows in vectors.items()}
+    return TrainingState(config, data, initializer, vectors, best, optimizer)
+
+
+def train(backbone: Backbone, states: list[TrainingState]) -> Iterator[tuple[TrainingState, Snapshot]]:
+    """Step all unfinished runs in ``states`` together until each has finished; yield what is known.
+
+    Runs may be added to or removed from the list between yields. Each learns the vectors that it would
+    learn alone, to within the rounding of a larger batch. Raises :class:`TrainingError` if a loss is
+    not finite.
+    """
+    while active := [state for state in states if state.finish is None]:
+        yield from zip(active, advance(backbone, active), strict=True)
+
+
+def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapshot]:
+    """One step of unfinished runs together, with the evaluations that are due; what is known of each.
+
+    Raises as :func:`train`. A run that an exception leaves in the middle of this has no snapshot of its step.
+    """
+    evaluate(backbone, [state for state in states if not state.evaluations])
+    losses = train_step(backbone, states)
+    evaluate(backbone, [state for state in states if _evaluation_due(state)])
+    for state in states:
+        if state.evaluations[-1].step == state.step:
+            state.finish = _finish(state)
+    return [_snapshot(backbone, state, loss) for state, loss in zip(states, losses, strict=True)]
+
+
+def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
+    """One optimisation step of every run through shared forward and backward passes; each one's loss."""
+    losses = [0.0] * len(states)
+    for state in states:
+        state.optimizer.zero_grad()
+    passes = max(state.config.gradient_accumulation for state in states)
+    checkpointing = any(state.config.gradient_checkpointing for state in states)
+    with backbone.gradient_checkpointing(checkpointing):
+        for number in range(passes):
+            taking_part = [
+                (index, state)
+                for index, state in enumerate(states)
+                if number < state.config.gradient_accumulation
+            ]
+            batches = [_draw_rows(backbone, state, number) for _, state in taking_part]
+            latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)
+            noise = torch.cat([rows.noise for rows in batches])  # (b, c, h, w)
+            timesteps = torch.cat([rows.timesteps for rows in batches])  # (b,)
+            conditioning = _encode_rows(backbone, [state for _, state in taking_part], batches)  # (b, l, d)
+            noisy = backbone.add_noise(latents, noise, timesteps)
+            prediction = backbone.predict(noisy, timesteps, conditioning)
+            errors = (prediction - backbone.target(latents, noise, timesteps)).square()
+            total, first = torch.zeros((), device=backbone.device), 0
+            for (index, state), rows in zip(taking_part, batches, strict=True):
+                own = errors[first : first + len(rows.timesteps)]
+                first += len(rows.timesteps)
+                loss = _loss(backbone, state, rows, own) / state.config.gradient_accumulation
+                total = total + loss
+                losses[index] += float(loss.detach())
+            total.backward()
+    for state, mean in zip(states, losses, strict=True):
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"The loss of {state.config.token} is no longer a number after {state.step} steps: "
+                "start again with a lower learning rate."
+            )
+    for state in states:
+        _update(backbone, state)
+    return losses
+
+
+@torch.no_grad()
+def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
+    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the best vectors."""
+    if not states:
+        return
+    batches = [_evaluation_rows(backbone, state) for state in states]
+    prompts = [fill_template(templates_for(state.config.kind)[0], state.config.token) for state in states]
+    encoded = backbone.encode_prompts(prompts, [state.words for state in states])
+    for index, (state, rows) in enumerate(zip(states, batches, strict=True)):
+        conditioning = encoded[torch.full((len(rows.timesteps),), index, device=backbone.device)]
+        errors = _squared_errors(backbone, rows, conditioning)
+        loss = float(_masked_mean(errors, _mask_of(state.data, rows)).mean())
+        if not state.evaluations or loss < state.best_evaluation.loss:
+            state.best = {name: rows.detach().clone() for name, rows in state.vectors.items()}
+        state.evaluations.append(Evaluation(state.step, loss))
+
+
+def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool:
+    """Whether the last ``window`` losses vary less than ``threshold`` of all (arXiv 2302.04841)."""
+    if len(losses) < window + 2:
+        return False
+    whole = np.var(losses)
+    return bool(whole > 0 and np.var(losses[-window:]) / whole < threshold)
+
+
+@torch.no_grad()
+def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingConfig) -> str:
+    """The known word by which the frozen model denoises the pictures best: it is its own classifier.
+
+    All candidates see the same noise (arXiv 2303.16203), and only the better ones go on to further
+    rows (successive halving, arXiv 1502.07943).
+    """
+    known = backbone.whole_words()
+    listed = OBJECT_WORDS if config.kind == "object" else STYLE_WORDS
+    candidates = [word for word in listed if word in known] or list(listed)
+    template = templates_for(config.kind)[0]
+    for count in CANDIDATE_ROWS:
+        rows = _fixed_rows(backbone, data, count, _generator(config.seed, INITIALIZATION, count))
+        mask = _mask_of(data, rows)
+        encoded = backbone.encode_prompts([fill_template(template, word) for word in candidates])
+        scores = []
+        for index in range(len(candidates)):
+            conditioning = encoded[torch.full((count,), index, device=backbone.device)]
+            scores.append(float(_masked_mean(_squared_errors(backbone, rows, conditioning), mask).mean()))
+        best_first = np.argsort(scores, kind="stable")
+        keep = max(1, len(candidates) // CANDIDATES_KEPT) if count != CANDIDATE_ROWS[-1] else 1
+        candidates = [candidates[index] for index in best_first[:keep]]
+        if len(candidates) == 1:
+            break
+    return candidates[0]
+
+
+def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
+    """The best vectors so far as a concept, with how they were learned."""
+    config, best = state.config, state.best_evaluation
+    groups = zip(state.vectors, state.optimizer.param_groups, strict=True)
+    training = {
+        "steps": state.step,
+        "best_step": best.step,
+        "evaluation_loss": best.loss,
+        "first_evaluation_loss": state.evaluations[0].loss,
+        "batch_size": config.batch_size * config.gradient_accumulation,
+        "learning_rate": {name: group["peak_lr"] for name, group in groups},
+        "pictures": len(state.data) // (2 if config.flip else 1),
+        "seed": config.seed,
+        "stopped": state.finish or "by hand",
+    }
+    return Concept(config.token, state.best, config.kind, backbone.base, state.initializer, training)
+
+
+def current_concept(backbone: Backbone, state: TrainingState) -> Concept:
+    """The vectors as they are now, for a preview; later steps do not change it."""
+    config = state.config
+    vectors = {name: rows.detach().clone() for name, rows in state.vectors.items()}
+    return Concept(config.token, vectors, config.kind, backbone.base, state.initializer)
+
+
+# --- inside a step ----------------------------------------------------------------------------------------
+
+
+def _encode(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> TrainingData:
+    pixels = to_pixels(pictures)
+    mask = loss_mask(pictures) if config.use_mask else None
+    if config.flip:
+        pixels = np.concatenate([pixels, pixels[..., ::-1]])
+        mask = None if mask is None else np.concatenate([mask, mask[..., ::-1]])
+    batches = [backbone.encode_pictures(torch.from_numpy(picture.copy())[None]) for picture in pixels]
+    posterior = LatentPosterior(
+        torch.cat([batch.mean for batch in batches]), torch.cat([batch.std for batch in batches])
+    )
+    small = None
+    if mask is not None:
+        small = torch.nn.functional.avg_pool2d(torch.from_numpy(mask.copy()), backbone.pixels_per_latent).to(
+            backbone.device
+        )
+    sentences = tuple(_prompts_of(picture, config) for picture in pictures)
+    return TrainingData(posterior, small, sentences * (2 if config.flip else 1))
+
+
+def _prompts_of(picture: Picture, config: TrainingConfig) -> tuple[str, ...]:
+    if picture.caption:
+        return (caption_prompt(picture.caption, config.token, config.kind),)
+    return tuple(fill_template(template, config.token) for template in templates_for(config.kind))
+
+
+def _generator(seed: int, *key: int) -> torch.Generator:
+    """A CPU generator that depends on seed and key alone, so that draws are the same on every device.
+
+    A number of the key must be below 2**32: a larger one is read as two.
+    """
+    [mixed] = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+
+
+def _rows(
+    backbone: Backbone, data: TrainingData, pictures: torch.Tensor, generator: torch.Generator
+) -> _Rows:
+    """Noise the given pictures; timesteps are spread evenly over the schedule, one at random in each part."""
+    count, shape = len(pictures), data.posterior.mean.shape[1:]
+    parts = torch.randperm(count, generator=generator)
+    within = torch.rand(count, generator=generator)
+    spread = ((parts + within) / count * backbone.num_timesteps).long()
+    timesteps = spread.clamp(max=backbone.num_timesteps - 1)  # parts + within may round up to count
+    choice = torch.rand(count, generator=generator)
+    noises = torch.randn(2, count, *shape, generator=generator).to(backbone.device)
+    chosen = pictures.to(backbone.device)
+    posterior = LatentPosterior(data.posterior.mean[chosen], data.posterior.std[chosen])
+    return _Rows(pictures, posterior.sample(noises[0]), noises[1], timesteps.to(backbone.device), choice)
+
+
+def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> _Rows:
+    """The rows of pass ``number`` of the next step: pictures in turn, everything else at random."""
+    config = state.config
+    generator = _generator(config.seed, state.step, number)
+    first = (state.step * config.gradient_accumulation + number) * config.batch_size
+    pictures = torch.arange(first, first + config.batch_size) % len(state.data)
+    return _rows(backbone, state.data, pictures, generator)
+
+
+def _fixed_rows(backbone: Backbone, data: TrainingData, count: int, generator: torch.Generator) -> _Rows:
+    return _rows(backbone, data, torch.arange(count) % len(data), generator)
+
+
+def _evaluation_rows(backbone: Backbone, state: TrainingState) -> _Rows:
+    generator = _generator(state.config.seed, EVALUATION)
+    return _fixed_rows(backbone, state.data, state.config.eval_rows, generator)
+
+
+def _encode_rows(
+    backbone: Backbone, states: Sequence[TrainingState], batches: Sequence[_Rows]
+) -> Conditioning:
+    prompts, words = [], []
+    for state, rows in zip(states, batches, strict=True):
+        for picture, choice in zip(rows.pictures.tolist(), rows.choice.tolist(), strict=True):
+            sentences = state.data.prompts[picture]
+            prompts.append(sentences[int(choice * len(sentences))])
+            words.append(state.words)
+    return backbone.encode_prompts(prompts, words)
+
+
+def _squared_errors(backbone: Backbone, rows: _Rows, conditioning: Conditioning) -> torch.Tensor:
+    noisy = backbone.add_noise(rows.latents, rows.noise, rows.timesteps)
+    prediction = backbone.predict(noisy, rows.timesteps, conditioning)
+    return (prediction - backbone.target(rows.latents, rows.noise, rows.timesteps)).square()
+
+
+def _mask_of(data: TrainingData, rows: _Rows) -> torch.Tensor | None:
+    return None if data.mask is None else data.mask[rows.pictures.to(data.mask.device)]
+
+
+def _masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """The mean error of each row (b,), over the masked part if there is a mask."""
+    if mask is None:
+        return errors.mean((1, 2, 3))
+    weight = mask.expand_as(errors)
+    return (errors * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-6)
+
+
+def _loss(backbone: Backbone, state: TrainingState, rows: _Rows, errors: torch.Tensor) -> torch.Tensor:
+    losses = _masked_mean(errors, _mask_of(state.data, rows))
+    if state.config.snr_gamma is not None:
+        losses = losses * backbone.min_snr_weights(rows.timesteps, state.config.snr_gamma)
+    return losses.mean()
+
+
+def _update(backbone: Backbone, state: TrainingState) -> None:
+    config = state.config
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * _schedule(config, state.step)
+    if config.max_grad_norm is not None:
+        for rows in state.vectors.values():
+            torch.nn.utils.clip_grad_norm_([rows], config.max_grad_norm)
+    state.step += 1  # first, so that an update that is interrupted does not pass for the step before
+    state.optimizer.step()
+    if config.norm_control == "fixed":
+        _fix_norms(backbone, state.vectors)
+
+
+@torch.no_grad()
+def _fix_norms(backbone: Backbone, vectors: Vectors) -> None:
+    """Scale each vector to the vocabulary's mean norm, in place."""
+    for name, rows in vectors.items():
+        rows.mul_(backbone.mean_norms[name] / rows.norm(dim=1, keepdim=True))
+
+
+def _schedule(config: TrainingConfig, step: int) -> float:
+    """The learning rate's factor at a step, 0 to 1."""
+    warmup = min(1.0, (step + 1) / (config.lr_warmup_steps + 1))
+    share = step / config.steps
+    decay = {"constant": 1.0, "linear": 1 - share, "cosine": (1 + math.cos(math.pi * share)) / 2}
+    return warmup * decay[config.lr_schedule]
+
+
+def _evaluation_due(state: TrainingState) -> bool:
+    return state.step % state.config.eval_every == 0 or state.step >= state.config.steps
+
+
+def _finish(state: TrainingState) -> Finish | None:
+    config = state.config
+    if state.step >= config.steps:
+        return "steps"
+    losses = [evaluation.loss for evaluation in state.evaluations]
+    if config.stop == "auto" and has_levelled(losses, config.stop_window, config.stop_threshold):
+        return "levelled"
+    return None
+
+
+def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot:
+    evaluated = state.evaluations[-1] if state.evaluations[-1].step == state.step else None
+    nearest: tuple[tuple[str, float], ...] = ()
+    if evaluated:
+        per_encoder = nearest_words(backbone, state.vectors)
+        nearest = tuple(next(iter(per_encoder.values()))[0])
+    every = state.config.preview_every
+    return Snapshot(
+        step=state.step,
+        loss=loss,
+        norm={name: float(rows.detach().norm(dim=1).mean()) for name, rows in state.vectors.items()},
+        evaluation=evaluated,
+        nearest=nearest,
+        preview=_preview(backbone, state) if every and state.step % every == 0 else None,
+        finish=state.finish,
+    )
+
+
+def _preview(backbone: Backbone, state: TrainingState) -> Image.Image:
+    """A small sample of the word as it is now, always from the same noise."""
+    template = "{}" if state.config.kind == "object" else "a house in the style of {}"
+    settings = GenerationSettings(
+        prompt=fill_template(template, state.config.token),
+        count=1,
+        seed=state.config.seed,
+        steps=PREVIEW_STEPS,
+    )
+    [picture] = generate(backbone, settings, [current_concept(backbone, state)])
+    return picture.image
