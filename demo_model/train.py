@@ -93,7 +93,7 @@ def main() -> None:
 def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
     """The parts from ``--start``, or fresh ones with a tokenizer learned from captions."""
     if options.start:
-        pipeline = StableDiffusionPipeline.from_pretrained(options.start, torch_dtype=torch.float32)
+        pipeline = StableDiffusionPipeline.from_pretrained(options.start, dtype=torch.float32)
         tokenizer, vae = pipeline.tokenizer, pipeline.vae
         text_encoder, unet = pipeline.text_encoder, pipeline.unet
     else:
@@ -105,7 +105,7 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
     trained = torch.nn.ModuleDict({"text_encoder": text_encoder, "unet": unet})
     averaged = copy.deepcopy(trained).requires_grad_(False)
     for module in (vae, trained, averaged):
-        module.to(device, memory_format=torch.channels_last)
+        module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Parts(tokenizer, vae, text_encoder, unet, averaged)
 
 
@@ -185,7 +185,7 @@ def train_autoencoder(
 ) -> None:
     """Train on random crops, then scale each latent channel to mean 0 and variance 1."""
     checkpoint = options.out / "autoencoder.pt"
-    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     clock, step = Clock(options.autoencoder_minutes, options.checkpoint_minutes), 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -302,7 +302,7 @@ def train_denoiser(
     """Text encoder and denoiser together, on latents of pictures that keep coming."""
     checkpoint = options.out / "denoiser.pt"
     trained = torch.nn.ModuleDict({"text_encoder": parts.text_encoder, "unet": parts.unet})
-    optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     clock, step = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes), 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)

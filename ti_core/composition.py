@@ -36,9 +36,24 @@ def compose(
 ) -> Iterator[GeneratedPicture]:
     """Draw two or more concepts that all stand in the prompt, each with an attention weight (default: 1).
 
+    Raises as :func:`weighted_prompt` and :func:`generate`.
+    """
+    return generate(
+        backbone,
+        dataclasses.replace(settings, prompt=weighted_prompt(settings.prompt, concepts, weights)),
+        concepts,
+        batch_size=batch_size,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def weighted_prompt(prompt: str, concepts: Sequence[Concept], weights: Sequence[float] | None = None) -> str:
+    """The prompt with each concept's attention weight written into it, ``(<our-cat>:1.2)``.
+
     Raises :class:`ConfigError` for fewer than two concepts or another number of weights,
     :class:`PromptError` for a concept that the prompt lacks or a weight outside 0 to 10,
-    :class:`IncompatibleConceptError` for concepts of different models, otherwise as :func:`generate`.
+    :class:`IncompatibleConceptError` for concepts of different models.
     """
     if len(concepts) < 2:
         raise ConfigError("A composition takes two or more concepts: choose another one.")
@@ -53,20 +68,12 @@ def compose(
                 f"{first.token} was learned on {first.base.id} and {second.token} on {second.base.id}: "
                 "choose concepts of the same model."
             )
-    in_prompt = concept_tokens(settings.prompt)
-    prompt = settings.prompt
+    in_prompt = concept_tokens(prompt)
     for concept, weight in zip(concepts, weights, strict=True):
         if concept.token not in in_prompt:
             raise PromptError(f"The prompt does not mention {concept.token}: add it where it should appear.")
         prompt = weight_token(prompt, concept.token, weight)
-    return generate(
-        backbone,
-        dataclasses.replace(settings, prompt=prompt),
-        concepts,
-        batch_size=batch_size,
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
+    return prompt
 
 
 def style_prompts(style: Concept, subjects: Sequence[str]) -> list[str]:

@@ -128,7 +128,7 @@ def _checked(name: str, value: Any, types: tuple[type, ...]) -> Any:
             value.encode()
         except UnicodeEncodeError as error:  # half a surrogate pair
             raise _wrong_value(name) from error
-    return float(value) if float in types and value is not None else value
+    return float(value) if float in types and isinstance(value, int) else value
 
 
 def _wrong_value(name: str) -> RecipeError:

@@ -79,10 +79,10 @@ def _draw_topper(canvas: skia.Canvas, f: Factors, top: float, half: float) -> No
             paint.draw_solid(canvas, paint.polygon(horn), second)
     elif f["topper"] == "antennae":
         for side in (-1, 1):
-            tip = (0.5 + side * 0.65 * half, top - size + 0.06)
-            stalk = paint.curve((0.5 + side * 0.2 * half, top + 0.06), (0.5 + side * 0.2 * half, tip[1]), tip)
+            root, bulb = 0.5 + side * 0.2 * half, (0.5 + side * 0.65 * half, top - size + 0.06)
+            stalk = paint.curve((root, top + 0.06), (root, bulb[1]), bulb)
             canvas.drawPath(stalk, paint.pen(paint.darker(paint.rgb(f, "main")), 0.04))
-            paint.draw_solid(canvas, paint.ellipse(*tip, 0.055, 0.055), second)
+            paint.draw_solid(canvas, paint.ellipse(*bulb, 0.055, 0.055), second)
     elif f["topper"] == "spikes":
         for i in (-1, 0, 1):
             x = 0.5 + 0.5 * half * i
