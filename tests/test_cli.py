@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ti_core import cli
+from ti_core.cli import terminal
 from ti_core.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +94,7 @@ def test_training_leaves_out_a_bad_picture_and_says_so(tmp_path: Path, tiny_sd1:
 
 
 def test_progress_in_a_log_is_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    show = cli._ProgressLines("Learning", 200)
+    show = terminal.ProgressLines("Learning", 200)
     for step in range(1, 201):
         show(step, "")
     lines = capsys.readouterr().err.splitlines()
@@ -260,10 +262,10 @@ def test_without_json_a_refusal_is_one_line_on_stderr() -> None:
 
 def test_an_unexpected_error_is_one_sentence_unless_debugging(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
-        with cli._reporting(as_json=True):
+        with terminal.reporting(as_json=True):
             raise OSError("disk\nfull")
 
-    with pytest.raises(cli.typer.Exit) as exit_info:
+    with pytest.raises(typer.Exit) as exit_info:
         fail()
     assert exit_info.value.exit_code == 1
     printed = capsys.readouterr()
@@ -271,8 +273,8 @@ def test_an_unexpected_error_is_one_sentence_unless_debugging(capsys: pytest.Cap
     assert "OSError: disk full" in printed.err
     assert json.loads(printed.out)["kind"] == "OSError"
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(cli.typer.Exit):
-        patch.setenv(cli.DEBUG_VARIABLE, "1")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(typer.Exit):
+        patch.setenv(terminal.DEBUG_VARIABLE, "1")
         fail()
     assert "Traceback" in capsys.readouterr().err
 

@@ -133,9 +133,9 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file, encoder in zip(EMBEDDING_FILES, concept.base.widths, strict=False):
+        for name, encoder in zip(EMBEDDING_FILES, concept.base.widths, strict=False):
             tensors = {concept.token: concept.vectors[encoder]}
-            _replace(folder / file, lambda path, tensors=tensors: save_file(tensors, path))
+            _replace(folder / name, lambda path, tensors=tensors: save_file(tensors, path))
         _replace_text(folder / "token_identifier.txt", concept.token)
         _replace_text(folder / "type_of_concept.txt", concept.kind)
         description = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)

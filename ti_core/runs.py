@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -159,7 +159,7 @@ def check_same(run: Run, config: TrainingConfig, base: BaseModel, pictures: Sequ
         raise RunMismatchError(differences)
 
 
-def train_runs(backbone: Backbone, runs: list[Run]) -> Iterator[tuple[Run, Snapshot]]:
+def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snapshot], None, None]:
     """Train runs together, each from where it is, and keep their folders; yields as
     :func:`~ti_core.training.train` does.
 

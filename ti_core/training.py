@@ -10,7 +10,7 @@ exactly. Rows of one batch may belong to several runs, because rows do not mix i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -146,7 +146,9 @@ def prepare(
     return TrainingState(config, data, initializer, vectors, best, optimizer)
 
 
-def train(backbone: Backbone, states: list[TrainingState]) -> Iterator[tuple[TrainingState, Snapshot]]:
+def train(
+    backbone: Backbone, states: list[TrainingState]
+) -> Generator[tuple[TrainingState, Snapshot], None, None]:
     """Step all unfinished runs in ``states`` together until each has finished; yield what is known.
 
     Runs may be added to or removed from the list between yields. Each learns the vectors that it would

@@ -14,9 +14,9 @@ from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_n
 from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
 from ti_core.prompts import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
-FAMILY_SHARE, NOUN_SHARE = 0.55, 0.25  # the rest: two things
+FAMILY_SHARE, NOUN_SHARE = 0.6, 0.22  # the rest: two things
 SCENE_SHARE, PLAIN_SHARE = 0.5, 0.3  # the rest: no scene
-UNSTYLED_SHARE, NAMED_STYLE_SHARE = 0.6, 0.25  # the rest: parametric
+UNSTYLED_SHARE, NAMED_STYLE_SHARE = 0.72, 0.18  # the rest: parametric
 TEMPLATE_SHARE = 0.25  # of the longer captions of unstyled pictures; the short one always has a template
 STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style
 CLASS_WORD_SHARE = 0.3  # of the short captions of single things

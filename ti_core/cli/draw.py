@@ -1,0 +1,222 @@
+"""``generate``, ``compose`` and ``style``: draw pictures and save each with its recipe."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
+from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting
+from ti_core.errors import Cancelled, ConfigError, RecipeError
+from ti_core.prompts import check_tokens, fill_template, split_prompt
+from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
+
+if TYPE_CHECKING:
+    from ti_core.concept import Concept
+    from ti_core.generation import GeneratedPicture, GenerationSettings
+
+SLUG_LENGTH = 40
+
+PromptArgument = Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")]
+NegativeOption = Annotated[str, typer.Option(help="What not to draw.")]
+CountOption = Annotated[int, typer.Option(help="Pictures for each prompt.")]
+SeedOption = Annotated[int, typer.Option(help="Of the first picture; the others count on.")]
+StepsOption = Annotated[int, typer.Option(help="Denoising steps.")]
+GuidanceOption = Annotated[float, typer.Option(help="Guidance scale; 1 is none.")]
+SchedulerOption = Annotated[str, typer.Option(help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
+
+Draw = Callable[..., "Iterator[GeneratedPicture]"]
+"""``generate`` or ``compose`` of the core, with what is the command's own filled in."""
+
+
+def generate_command(
+    prompt: PromptArgument,
+    concepts: Annotated[
+        list[Path] | None, typer.Option("--concept", help="A concept folder; repeat for several.")
+    ] = None,
+    negative: NegativeOption = "",
+    count: CountOption = 4,
+    seed: SeedOption = 0,
+    steps: StepsOption = 25,
+    guidance: GuidanceOption = 7.5,
+    scheduler: SchedulerOption = "dpm++_2m",
+    model: ModelOption = None,
+    out: OutOption = Path("outputs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Draw pictures of a prompt."""
+    with reporting(as_json) as report:
+        loaded = load_concepts(concepts or [])
+        _check_prompts([prompt, negative], loaded)
+        from ti_core.generation import GenerationSettings, generate
+
+        settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
+        _draw("generate", generate, [settings], loaded, model, out, report)
+
+
+def compose_command(
+    prompt: PromptArgument,
+    concepts: Annotated[list[Path], typer.Option("--concept", help="A concept folder; two or more.")],
+    weights: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--weight", help="Attention weight of each concept, in the same order.", show_default="1"
+        ),
+    ] = None,
+    negative: NegativeOption = "",
+    count: CountOption = 4,
+    seed: SeedOption = 0,
+    steps: StepsOption = 25,
+    guidance: GuidanceOption = 7.5,
+    scheduler: SchedulerOption = "dpm++_2m",
+    model: ModelOption = None,
+    out: OutOption = Path("outputs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Draw several concepts in one picture."""
+    with reporting(as_json) as report:
+        loaded = load_concepts(concepts)
+        _check_prompts([prompt, negative], loaded)
+        from ti_core.composition import compose, weighted_prompt
+        from ti_core.generation import GenerationSettings
+
+        weights = weights or None
+        _check_prompts([weighted_prompt(prompt, loaded, weights)], loaded)
+        settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
+        _draw("compose", partial(compose, weights=weights), [settings], loaded, model, out, report)
+
+
+def style_command(
+    concept: Annotated[Path, typer.Option("--concept", help="The style's concept folder.")],
+    subjects: Annotated[
+        list[str] | None, typer.Option("--subject", help="What to draw in the style; repeat for several.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="A picture to redraw in the style instead.")] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="With --picture: the higher, the less of it is kept.", show_default="0.6"),
+    ] = None,
+    negative: NegativeOption = "",
+    count: CountOption = 4,
+    seed: SeedOption = 0,
+    steps: StepsOption = 25,
+    guidance: GuidanceOption = 7.5,
+    scheduler: SchedulerOption = "dpm++_2m",
+    model: ModelOption = None,
+    out: OutOption = Path("outputs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Draw anything in a learned style, or redraw a picture in it."""
+    with reporting(as_json) as report:
+        if (picture is None) == (not subjects):
+            raise ConfigError("Give either --subject, what to draw, or --picture, a picture to redraw.")
+        if picture is None and strength is not None:
+            raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
+        [style] = load_concepts([concept])
+        from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
+        from ti_core.generation import GenerationSettings, generate
+        from ti_core.images import open_picture
+
+        source = None
+        if picture is not None:
+            source, _, _ = open_picture(picture, alpha="flatten")
+            strength = RESTYLE_STRENGTH if strength is None else strength
+            prompts = [fill_template(RESTYLE_TEMPLATE, style.token)]
+        else:
+            prompts = style_prompts(style, subjects or [])
+            if not prompts:
+                raise ConfigError("The subject is empty: say what to draw, such as a house.")
+        _check_prompts([*prompts, negative], [style])
+        settings = [
+            GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler, strength=strength)
+            for prompt in prompts
+        ]
+        _draw("style", partial(generate, source=source), settings, [style], model, out, report)
+
+
+def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
+    """Raises :class:`PromptError` for what would be wrong once the model has loaded."""
+    for prompt in prompts:
+        check_tokens(prompt, [concept.token for concept in concepts])
+        split_prompt(prompt)
+
+
+def _draw(
+    command: str,
+    draw: Draw,
+    requests: Sequence[GenerationSettings],
+    concepts: Sequence[Concept],
+    model: str | None,
+    folder: Path,
+    report: Report,
+) -> None:
+    """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
+    name = choose_model(model, concepts[0].base if concepts else None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be a folder ({error.strerror}): choose another --out.") from error
+    backbone = load_model(name)
+    files: list[str] = []
+    report.facts |= {
+        "prompts": [settings.prompt for settings in requests],
+        "tokens": [concept.token for concept in concepts],
+        "model": backbone.base.id,
+        "steps": requests[0].denoising_steps,
+        "files": files,
+    }
+    started, done = time.monotonic(), 0
+    total = sum(settings.count * settings.denoising_steps for settings in requests)
+    try:
+        with Interrupt() as interrupt, progress("Drawing", total) as show:
+            for settings in requests:
+                pictures = draw(
+                    backbone,
+                    settings,
+                    concepts,
+                    on_progress=lambda step, before=done: show(before + step.done, ""),
+                    should_stop=lambda: interrupt.requested,
+                )
+                for picture in pictures:
+                    path = _save(picture, folder, f"{command}-{_slug(settings.prompt)}-{picture.recipe.seed}")
+                    files.append(str(path))
+                done += settings.count * settings.denoising_steps
+    except Cancelled as error:
+        raise Cancelled(f"Drawing was stopped; pictures kept: {len(files)}.") from error
+    finally:
+        report.facts["seconds"] = round(time.monotonic() - started, 1)
+        report.lines += files
+
+
+def _save(picture: GeneratedPicture, folder: Path, stem: str) -> Path:
+    """Write the picture under the first name that is free or holds the same picture already."""
+    path, number = folder / f"{stem}.png", 1
+    while path.exists():
+        if _holds(path, picture):
+            return path
+        number += 1
+        path = folder / f"{stem}-{number}.png"
+    save_png(picture.image, path, picture.recipe)
+    return path
+
+
+def _holds(path: Path, picture: GeneratedPicture) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            same = image.size == picture.image.size and image.tobytes() == picture.image.tobytes()
+        return same and read_recipe(path) == picture.recipe
+    except (OSError, RecipeError):
+        return False
+
+
+def _slug(prompt: str) -> str:
+    return re.sub(r"[\W_]+", "-", prompt.casefold()).strip("-")[:SLUG_LENGTH].strip("-") or "picture"

@@ -1,0 +1,57 @@
+"""The model and the concepts that a command works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ti_core.cli.terminal import say
+from ti_core.models import find_preset, model_source
+
+if TYPE_CHECKING:
+    from ti_core.backbone import Backbone
+    from ti_core.concept import BaseModel, Concept
+
+DEFAULT_MODEL = "toybox"
+RUNS = Path("runs")  # the folder of all runs, where no other is given
+MODEL_HELP = "A preset (see `models`), a model folder or owner/repository."
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help=MODEL_HELP, show_default="the first concept's if it is a preset, else toybox"),
+]
+
+
+def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
+    """The model that was asked for, else ``base`` if its id is a preset's name, else the default.
+
+    Raises :class:`ModelError` for a name that can be no model, before the model libraries are imported.
+    """
+    name = asked or (base.id if base and find_preset(base.id) else DEFAULT_MODEL)
+    model_source(name)
+    return name
+
+
+def load_model(name: str) -> Backbone:
+    """Raises :class:`ModelError` if the model cannot be loaded."""
+    from ti_core.backbone import Backbone
+
+    say(f"Loading the model {name}…")
+    return Backbone.load(name)
+
+
+def load_concepts(folders: Sequence[Path]) -> list[Concept]:
+    """Raises :class:`ConceptError`, also for concepts of different models or of one token."""
+    if not folders:
+        return []
+    from ti_core.concept import load_concept
+
+    concepts = [load_concept(folder) for folder in folders]
+    if len(concepts) > 1:
+        from ti_core.backbone import known_words
+
+        known_words(concepts, concepts[0].base)
+    return concepts

@@ -1,0 +1,99 @@
+"""``inspect``, ``models`` and ``runs``: say what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ti_core.cli.loading import RUNS, ModelOption, choose_model, load_concepts, load_model
+from ti_core.cli.terminal import JsonOption, reporting, say
+from ti_core.models import PRESETS, ModelPreset
+
+
+def inspect_command(
+    concept: Annotated[Path, typer.Argument(metavar="CONCEPT", help="A concept folder.")],
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a learned word is near to and how far it went."""
+    with reporting(as_json) as report:
+        [loaded] = load_concepts([concept])
+        backbone = load_model(choose_model(model, loaded.base))
+        from ti_core.inspection import inspect_concept
+
+        found = inspect_concept(backbone, loaded)
+        report.facts |= found.to_dict()
+        count = "1 vector" if found.num_vectors == 1 else f"{found.num_vectors} vectors"
+        start = f", started from “{found.initializer}”" if found.initializer else ""
+        report.lines.append(f"{found.token}: {found.kind}, {count}, learned on {found.model}{start}")
+        for encoder, rows in found.nearest.items():
+            lengths = found.norms[encoder]
+            for number, neighbours in enumerate(rows):
+                words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in neighbours)
+                report.lines.append(
+                    f"{encoder} {number + 1}: norm {lengths.vectors[number]:.3f} "
+                    f"(the vocabulary's {lengths.vocabulary_mean:.3f}), nearest {words}"
+                )
+
+
+def models_command(as_json: JsonOption = False) -> None:
+    """List the models that have a short name."""
+    with reporting(as_json) as report:
+        found = [(preset, _is_present(preset)) for preset in PRESETS]
+        report.facts["models"] = [asdict(preset) | {"present": present} for preset, present in found]
+        rows = [
+            (each.name, f"{each.resolution} px", "here" if present else "not here", each.about, each.source)
+            for each, present in found
+        ]
+        report.lines += _table(rows)
+
+
+def runs_command(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder that holds runs.")] = RUNS,
+    as_json: JsonOption = False,
+) -> None:
+    """List the training runs in a folder."""
+    with reporting(as_json) as report:
+        from ti_core.runs import list_runs
+
+        found, errors = list_runs(folder)
+        broken = [str(error) for error in errors]
+        for message in broken:
+            say(message)
+        runs: list[dict[str, Any]] = [
+            {
+                "token": run.config.token,
+                "status": run.status,
+                "step": run.step,
+                "steps": run.config.steps,
+                "model": run.base.id,
+                "folder": str(run.folder),
+            }
+            for run in found
+        ]
+        report.facts |= {"runs": runs, "broken": broken}
+        rows = [
+            (run["token"], run["status"], f"{run['step']}/{run['steps']}", run["model"], run["folder"])
+            for run in runs
+        ]
+        report.lines += _table(rows) or [f"There are no runs in {folder}."]
+
+
+def _is_present(preset: ModelPreset) -> bool:
+    """Whether the model is in its folder, or in the Hub's cache on this machine."""
+    if Path(preset.source).is_absolute():
+        return (Path(preset.source) / "model_index.json").is_file()
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(preset.source, "model_index.json"), str)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,148 @@
+"""What the person sees of a command, and how it is stopped: results, errors, progress, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from ti_core.errors import InputError, OneWordError
+
+DEBUG_VARIABLE = "ONE_WORD_DEBUG"
+LONGEST_REASON = 300  # characters of an unexpected error's own message
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+Show = Callable[[int, str], None]
+"""Shows how many steps are done, and a note."""
+
+
+@dataclass
+class Report:
+    """What a command prints on stdout when it ends: ``facts`` with ``--json``, otherwise ``lines``."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[Report]:
+    """Print what the command reports, and turn an error into a sentence on stderr and an exit code."""
+    report, code = Report(), 0
+    try:
+        yield report
+    except (Exception, KeyboardInterrupt) as error:
+        code = 2 if isinstance(error, InputError) else 1
+        message = _sentence(error)
+        report.facts |= {"error": message, "kind": type(error).__name__}
+        if os.environ.get(DEBUG_VARIABLE):
+            traceback.print_exc()
+        say(message)
+    for line in [json.dumps(report.facts)] if as_json else report.lines:
+        typer.echo(line)
+    if code:
+        raise typer.Exit(code)
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, OneWordError):
+        return text
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped."
+    reason = f"{type(error).__name__}: {text}"
+    if len(reason) > LONGEST_REASON:
+        reason = reason[:LONGEST_REASON] + "…"
+    return f"Something unexpected went wrong ({reason}); set {DEBUG_VARIABLE}=1 to see where."
+
+
+def say(message: str) -> None:
+    """Tell the person something that is no result: a line on stderr."""
+    typer.echo(message, err=True)
+
+
+class Interrupt:
+    """Inside the context the first Ctrl-C only sets ``requested``; a second one ends the process at once."""
+
+    requested = False
+
+    def __enter__(self) -> Interrupt:
+        self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, *_: object) -> None:
+        self.requested = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Not through sys.stderr, whose buffer the signal may have interrupted. The bar hides the cursor,
+        # and the second Ctrl-C would leave it hidden.
+        show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
+        os.write(2, show_cursor + b"\nStopping after this step; press Ctrl-C again to stop at once.\n")
+
+
+def resume_command() -> str:
+    """This process's own command line with ``--resume``, quoted for the shell."""
+    words = list(sys.orig_argv)
+    if "--resume" not in words:
+        words.insert(words.index("--") if "--" in words else len(words), "--resume")
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Show]:
+    """A bar with the time left on stderr, or a line every tenth of the way where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield ProgressLines(label, total)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=total, note="")
+        yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+class ProgressLines:
+    """Progress for a log: one line at the first step and then for every tenth of the way."""
+
+    def __init__(self, label: str, total: int):
+        self._label, self._total = label, total
+        self._first: tuple[int, float] | None = None
+        self._tenth = -1
+
+    def __call__(self, done: int, note: str) -> None:
+        now = time.monotonic()
+        self._first = self._first or (done, now)
+        tenth = 10 * done // self._total
+        if tenth == self._tenth:
+            return
+        self._tenth = tenth
+        first_done, started = self._first
+        parts = [f"{self._label}: step {done} of {self._total}"]
+        if first_done < done < self._total:
+            left = (now - started) / (done - first_done) * (self._total - done)
+            parts.append(f"{left:.0f} s left")
+        if note:
+            parts.append(note)
+        say(", ".join(parts))

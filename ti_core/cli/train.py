@@ -1,0 +1,188 @@
+"""``train``: learn a new word from pictures, or go on with a run that was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, load_model
+from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
+from ti_core.config import Kind, TrainingConfig
+from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
+from ti_core.models import find_preset
+
+if TYPE_CHECKING:
+    from ti_core.backbone import Backbone
+    from ti_core.concept import Concept
+    from ti_core.images import Picture
+    from ti_core.runs import Run
+
+PROBE_SIZE = 512  # pixels at which pictures are checked before a model of unknown resolution loads
+
+
+def train_command(
+    name: Annotated[str, typer.Option(help="The new word's name, such as our-cat.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PICTURES", help="Picture files or folders; may be left out with --resume."),
+    ] = None,
+    kind: Annotated[Kind, typer.Option(help="What the pictures show.")] = TrainingConfig.kind,
+    initializer: Annotated[
+        str, typer.Option("--init", metavar="WORD", help="The word to start from, or auto.")
+    ] = TrainingConfig.initializer,
+    vectors: Annotated[int, typer.Option(help="Embedding vectors of the word.")] = TrainingConfig.vectors,
+    steps: Annotated[int, typer.Option(help="Steps at most.")] = TrainingConfig.steps,
+    batch_size: Annotated[int, typer.Option(help="Rows of a step.")] = TrainingConfig.batch_size,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--lr", help="Adam's step size.", show_default="scaled to the model's vocabulary"),
+    ] = TrainingConfig.learning_rate,
+    seed: Annotated[int, typer.Option()] = TrainingConfig.seed,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=DEFAULT_MODEL)] = None,
+    stop: Annotated[
+        Literal["auto", "never"], typer.Option(help="auto: end early when the loss has levelled.")
+    ] = TrainingConfig.stop,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder, and the concept's.", show_default="runs/NAME")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a new word from pictures."""
+    with reporting(as_json) as report:
+        config = TrainingConfig(
+            token=name,
+            kind=kind,
+            initializer=initializer,
+            vectors=vectors,
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            stop=stop,
+        )
+        folder = out or RUNS / config.token.strip("<>")
+        report.facts |= {"token": config.token, "folder": str(folder), "rejected": [], "seconds": 0.0}
+        if resume:
+            run = _run_to_resume(folder, config, paths or [], report)
+            if run.status == "finished":
+                say(f"The run in {folder} has already finished.")
+                _report_concept(run.concept(), folder, report)
+                return
+            backbone = _load_model_of(run, model)
+        else:
+            backbone, run = _new_run(folder, config, paths or [], model, report)
+        _train(backbone, run, report)
+
+
+def _new_run(
+    folder: Path, config: TrainingConfig, paths: Sequence[Path], model: str | None, report: Report
+) -> tuple[Backbone, Run]:
+    """Check everything that can be checked, then load the model and create the run."""
+    if (folder / "run.json").is_file():
+        raise RunError(f"{folder} holds a run already: add --resume to go on, or choose another --out.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder} holds something else already: choose another --out.")
+    name = choose_model(model)
+    preset = find_preset(name)
+    size = preset.resolution if preset else PROBE_SIZE
+    pictures = _read_pictures(paths, size, report)
+    backbone = load_model(name)
+    from ti_core.images import load_pictures
+    from ti_core.runs import create_run
+
+    if backbone.resolution != size:
+        pictures, _ = load_pictures(paths, backbone.resolution)
+    _say_remarks(pictures)
+    return backbone, create_run(folder, backbone.base, config, pictures)
+
+
+def _run_to_resume(folder: Path, config: TrainingConfig, paths: Sequence[Path], report: Report) -> Run:
+    """The run in ``folder``; without pictures its own settings hold, and only the token is compared."""
+    if not (folder / "run.json").is_file():
+        raise RunError(f"{folder} holds no training run: leave out --resume, or check --out and --name.")
+    from ti_core.runs import check_same, load_run_pictures, open_run
+
+    run = open_run(folder)
+    if paths:
+        size = load_run_pictures(run)[0].image.size
+        check_same(run, config, run.base, _read_pictures(paths, size, report))
+    elif config.token != run.config.token:
+        raise RunMismatchError([f"token was {run.config.token!r} and is now {config.token!r}"])
+    return run
+
+
+def _load_model_of(run: Run, model: str | None) -> Backbone:
+    """Raises :class:`RunMismatchError` if it is not the model that the run was started with."""
+    backbone = load_model(choose_model(model, run.base))
+    from ti_core.runs import check_same, load_run_pictures
+
+    check_same(run, run.config, backbone.base, load_run_pictures(run))
+    return backbone
+
+
+def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: Report) -> list[Picture]:
+    """The usable pictures; the others are named. Raises :class:`PictureError` if there is none."""
+    from ti_core.images import load_pictures
+
+    pictures, rejected = load_pictures(paths, size)
+    report.facts["rejected"] = [{"name": entry.name, "reason": entry.reason} for entry in rejected]
+    for entry in rejected:
+        say(f"Left out: {entry.reason}")
+    if not pictures:
+        raise PictureError("None of the pictures can be used: give three to five that can be opened.")
+    return pictures
+
+
+def _say_remarks(pictures: Sequence[Picture]) -> None:
+    from ti_core.images import find_near_duplicates
+
+    for picture in pictures:
+        if picture.remarks:
+            say(f"{picture.name}: {'; '.join(picture.remarks)}.")
+    for first, second in find_near_duplicates(pictures):
+        say(f"{pictures[first].name} and {pictures[second].name} look almost the same.")
+
+
+def _train(backbone: Backbone, run: Run, report: Report) -> None:
+    """Train the run to its end, or until Ctrl-C; raises :class:`Cancelled` with how to go on."""
+    from ti_core.runs import train_runs
+
+    started, note, total = time.monotonic(), "", run.config.steps
+    with (
+        Interrupt() as interrupt,
+        progress(f"Learning {run.config.token}", total) as show,
+        closing(train_runs(backbone, [run])) as snapshots,
+    ):
+        for _, snapshot in snapshots:
+            if snapshot.evaluation:
+                note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
+            show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
+            if interrupt.requested:
+                break
+    report.facts["seconds"] = round(time.monotonic() - started, 1)
+    if run.status != "finished":
+        command = resume_command()
+        report.facts |= {"steps": run.step, "resume": command}
+        report.lines += ["Go on with:", command]
+        raise Cancelled(f"Stopped after step {run.step} of {total}; the run is kept in {run.folder}.")
+    _report_concept(run.concept(), run.folder, report)
+
+
+def _report_concept(concept: Concept, folder: Path, report: Report) -> None:
+    training = concept.training
+    report.facts["initializer"] = concept.initializer
+    for name in ("steps", "best_step", "evaluation_loss", "first_evaluation_loss", "stopped"):
+        report.facts[name] = training[name]
+    why = " because the loss has levelled" if training["stopped"] == "levelled" else ""
+    report.lines += [
+        f"{concept.token} is learned, from “{concept.initializer}”, in {training['steps']} steps{why}.",
+        f"Evaluation loss {training['first_evaluation_loss']:.4f} at the start, "
+        f"{training['evaluation_loss']:.4f} at step {training['best_step']}, which is kept.",
+        f"The concept is in {folder}.",
+    ]
