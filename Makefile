@@ -19,7 +19,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 run: $(VENV)/.installed  ## learn a word from example pictures, then draw with it (PICTURES=, NAME=, PROMPT=)
-	$(BIN)/python -m ti_core train "$(PICTURES)" --name "$(NAME)" --out "outputs/$(NAME)"
+	$(BIN)/python -m ti_core train "$(PICTURES)" --name "$(NAME)" --out "outputs/$(NAME)" $(if $(wildcard outputs/$(NAME)/run.json),--resume)
 	$(BIN)/python -m ti_core generate "$(PROMPT)" --concept "outputs/$(NAME)" --out outputs
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
