@@ -34,7 +34,7 @@ from safetensors import SafetensorError
 
 from ti_core.concept import BaseModel, Concept
 from ti_core.errors import ConfigError, ModelError
-from ti_core.models import Family, model_source
+from ti_core.models import DEFAULT_GUIDANCE_SCALE, Family, find_preset, model_source
 from ti_core.prompts import TokenPiece, check_tokens, split_prompt
 
 CHUNK_TOKENS = 75  # between the start and the end token
@@ -130,7 +130,8 @@ class Backbone:
     """A frozen model on its device. Attributes are read-only facts about it.
 
     ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
-    pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule.
+    pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
+    ``guidance_scale`` the one it draws best with, if the caller asks for none.
     """
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
@@ -164,6 +165,8 @@ class Backbone:
         self.pixels_per_latent: int = pipeline.vae_scale_factor
         self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
         self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
+        preset = find_preset(model_id)
+        self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._splice_lock = threading.RLock()
         self._parts = dict(pipeline.components)

@@ -92,7 +92,7 @@ def restyle(
     count: int = 1,
     seed: int = 0,
     steps: int = 40,
-    guidance_scale: float = 7.5,
+    guidance_scale: float | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Iterator[GeneratedPicture]:

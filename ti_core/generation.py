@@ -38,8 +38,8 @@ class GenerationSettings:
     seed: int = 0
     """Of the first picture; each further one has the next."""
     steps: int = 25
-    guidance_scale: float = 7.5
-    """Classifier-free guidance (arXiv 2207.12598); 1 draws without, in half the time."""
+    guidance_scale: float | None = None
+    """Classifier-free guidance (arXiv 2207.12598); 1 draws without, None is the model's own."""
     scheduler: str = "dpm++_2m"
     width: int | None = None
     """Pixels; None is the model's own resolution."""
@@ -54,7 +54,7 @@ class GenerationSettings:
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), SIZE_STEP, 8192)
-        if not 0 <= self.guidance_scale <= 100:
+        if self.guidance_scale is not None and not 0 <= self.guidance_scale <= 100:
             raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
         if self.scheduler not in SCHEDULERS:
             raise ConfigError(
@@ -127,13 +127,14 @@ def generate(
         # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
             arguments[name] = torch.zeros_like(arguments[name])
+    guidance = backbone.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     used = concept_tokens(f"{settings.prompt}\n{settings.negative_prompt}")
     recipe = Recipe(
         prompt=settings.prompt,
         negative_prompt=settings.negative_prompt,
         seed=settings.seed,
         steps=settings.steps,
-        guidance_scale=float(settings.guidance_scale),
+        guidance_scale=float(guidance),
         scheduler=settings.scheduler,
         width=width,
         height=height,
@@ -244,7 +245,7 @@ def _draw(
         latents = sampler(
             **arguments,
             num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
+            guidance_scale=recipe.guidance_scale,
             num_images_per_prompt=len(seeds),
             generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             callback_on_step_end=after_step,

@@ -12,6 +12,7 @@ Family = Literal["sd1", "sd2", "sdxl"]
 """Which pipeline a model is: Stable Diffusion 1, 2 (wider text encoder) or XL (two text encoders)."""
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+DEFAULT_GUIDANCE_SCALE = 7.5
 LICENCE_OF_FAMILY = {"sd1": "creativeml-openrail-m", "sd2": "openrail++", "sdxl": "openrail++"}
 
 
@@ -25,11 +26,18 @@ class ModelPreset:
     resolution: int
     licence: str
     about: str
+    guidance_scale: float = DEFAULT_GUIDANCE_SCALE
 
 
 PRESETS = (
     ModelPreset(
-        "toybox", str(ASSETS / "toybox"), "sd1", 128, "apache-2.0", "small, embedded: works at once, on a CPU"
+        "toybox",
+        str(ASSETS / "toybox"),
+        "sd1",
+        128,
+        "apache-2.0",
+        "small, embedded: works at once, on a CPU",
+        guidance_scale=3.0,
     ),
     ModelPreset(
         "sd15",

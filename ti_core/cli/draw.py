@@ -14,6 +14,7 @@ import typer
 from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting
 from ti_core.errors import Cancelled, ConfigError, RecipeError
+from ti_core.models import PRESETS
 from ti_core.prompts import check_tokens, fill_template, split_prompt
 from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
 
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from ti_core.generation import GeneratedPicture, GenerationSettings
 
 SLUG_LENGTH = 40
+OWN_GUIDANCE = ", ".join(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS)
 
 PromptArgument = Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")]
 NegativeOption = Annotated[str, typer.Option(help="What not to draw.")]
 CountOption = Annotated[int, typer.Option(help="Pictures for each prompt.")]
 SeedOption = Annotated[int, typer.Option(help="Of the first picture; the others count on.")]
 StepsOption = Annotated[int, typer.Option(help="Denoising steps.")]
-GuidanceOption = Annotated[float, typer.Option(help="Guidance scale; 1 is none.")]
+GuidanceOption = Annotated[
+    float | None, typer.Option(help="Guidance scale; 1 is none.", show_default=f"the model's: {OWN_GUIDANCE}")
+]
 SchedulerOption = Annotated[str, typer.Option(help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.")]
 OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 
@@ -45,7 +49,7 @@ def generate_command(
     count: CountOption = 4,
     seed: SeedOption = 0,
     steps: StepsOption = 25,
-    guidance: GuidanceOption = 7.5,
+    guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
     out: OutOption = Path("outputs"),
@@ -74,7 +78,7 @@ def compose_command(
     count: CountOption = 4,
     seed: SeedOption = 0,
     steps: StepsOption = 25,
-    guidance: GuidanceOption = 7.5,
+    guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
     out: OutOption = Path("outputs"),
@@ -107,7 +111,7 @@ def style_command(
     count: CountOption = 4,
     seed: SeedOption = 0,
     steps: StepsOption = 25,
-    guidance: GuidanceOption = 7.5,
+    guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
     out: OutOption = Path("outputs"),
