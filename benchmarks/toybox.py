@@ -21,6 +21,7 @@ from demo_model.world import (
     TRAINING_NOUNS,
     concept_pictures,
 )
+from demo_model.world.captions import with_article
 from ti_core.backbone import Backbone
 from ti_core.generation import GenerationSettings, generate
 from ti_core.models import model_source
@@ -100,7 +101,7 @@ def draw_sheet(backbone: Backbone) -> Image.Image:
             "a striped monster", "a red mug", "a spotted teapot", "a blue lamp", "a purple clock",
             "a green robot", "a yellow fish", "a checked house", "a pink bag", "a black cat",
         ],
-        "Nouns": [f"a {noun}" for noun in nouns],
+        "Nouns": [with_article(noun) for noun in nouns],
         "Scenes": scenes,
         "Styles": styles,
         "Pairs": list(PAIRS),

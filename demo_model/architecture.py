@@ -29,6 +29,7 @@ def make_autoencoder() -> AutoencoderKL:
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=4,
         sample_size=PICTURE_SIZE,
+        scaling_factor=1.0,  # training ends by standardising the latents themselves
         mid_block_add_attention=False,
     )
     start_as_thumbnail(vae)

@@ -10,16 +10,16 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from demo_model.architecture import PICTURE_SIZE
-from demo_model.world import sample_picture
+from demo_model.world import FULL_MIX, Mix, sample_picture
 
 CHUNK_SIZE = 32
 Chunk = tuple[np.ndarray, list[tuple[str, ...]]]
 
 
-def render_chunk(seed: int, index: int) -> Chunk:
+def render_chunk(seed: int, index: int, mix: Mix = FULL_MIX) -> Chunk:
     """``CHUNK_SIZE`` pictures as uint8 (n, 3, size, size) and each one's captions."""
     rng = np.random.default_rng([seed, index])
-    pictures = [sample_picture(rng, PICTURE_SIZE) for _ in range(CHUNK_SIZE)]
+    pictures = [sample_picture(rng, PICTURE_SIZE, mix) for _ in range(CHUNK_SIZE)]
     pixels = np.stack([picture.pixels for picture in pictures]).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(pixels), [picture.captions for picture in pictures]
 
@@ -30,8 +30,9 @@ class Renderer:
     ``take`` waits for the next chunk, ``ready`` tells whether it would not have to.
     """
 
-    def __init__(self, seed: int, workers: int, first_chunk: int = 0):
-        self.next_chunk = first_chunk
+    def __init__(self, seed: int, workers: int, mix: Mix = FULL_MIX):
+        self.next_chunk = 0
+        self._mix = mix
         self._seed = seed
         self._ahead = 3 * workers
         self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
@@ -47,7 +48,15 @@ class Renderer:
     def _fill(self) -> None:
         while len(self._waiting) < self._ahead:
             index = self.next_chunk + len(self._waiting)
-            self._waiting.append(self._executor.submit(render_chunk, self._seed, index))
+            self._waiting.append(self._executor.submit(render_chunk, self._seed, index, self._mix))
+
+    def seek(self, chunk: int) -> None:
+        """Go on with this chunk."""
+        for future in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+        self.next_chunk = chunk
+        self._fill()
 
     @property
     def ready(self) -> bool:

@@ -12,7 +12,9 @@ import argparse
 import copy
 import math
 import os
+import shutil
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +28,21 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
-from demo_model.world import training_captions
+from demo_model.world import FULL_MIX, SIMPLE_MIX, training_captions
 
 CROP = 64
 KL_WEIGHT = 1e-4
+AVERAGE_DECAY = 0.999
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
 MAX_WEIGHT = 20.0  # of the noisiest steps, where the layout of a picture is decided
 SHORT_CAPTION, FULL_CAPTION = 32, 77  # tokens: short ones are cheaper; the last part is at full length
 FULL_LENGTH_SHARE = 0.1
+TOKENIZER_CAPTIONS = 60_000
+MIXES = {"full": FULL_MIX, "simple": SIMPLE_MIX}
 VALIDATION_SEED = 1_000_003
-POOL_CAPACITY = 400_000
+POOL_CAPACITY = 12_500 * CHUNK_SIZE  # pictures
+DENOISER_CHECKPOINT = "denoiser.pt"
 
 
 @dataclass
@@ -75,8 +81,13 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--reuse", type=float, default=4.0, help="how often a rendered picture is trained on")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    cores = os.cpu_count() or 2
+    workers = cores if torch.cuda.is_available() else max(1, cores // 2)
+    parser.add_argument("--workers", type=int, default=workers, help="rendering processes")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument(
+        "--mix", choices=MIXES, default="full", help="simple: mostly single things, unstyled, to begin with"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.autoencoder_minutes is None:
@@ -84,9 +95,10 @@ def main() -> None:
 
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options.out.mkdir(parents=True, exist_ok=True)
     parts = load_parts(options, device)
-    with Renderer(options.seed, options.workers) as renderer:
-        if options.autoencoder_minutes:
+    with Renderer(options.seed, options.workers, MIXES[options.mix]) as renderer:
+        if options.autoencoder_minutes and not (options.out / DENOISER_CHECKPOINT).is_file():
             train_autoencoder(parts.vae, renderer, options, device)
         train_denoiser(parts, renderer, options, device)
 
@@ -97,10 +109,13 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
         pipeline = StableDiffusionPipeline.from_pretrained(options.start, dtype=torch.float32)
         tokenizer, vae = pipeline.tokenizer, pipeline.vae
         text_encoder, unet = pipeline.text_encoder, pipeline.unet
+        shutil.copytree(options.start / "tokenizer", options.out / "tokenizer", dirs_exist_ok=True)
     else:
         folder = options.out / "tokenizer"
-        if not folder.is_dir():
-            train_tokenizer(training_captions(np.random.default_rng(options.seed), 60_000), folder)
+        if not (folder / "tokenizer_config.json").is_file():
+            train_tokenizer(
+                training_captions(np.random.default_rng(options.seed), TOKENIZER_CAPTIONS), folder
+            )
         tokenizer = CLIPTokenizer.from_pretrained(folder)
         vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
     trained = torch.nn.ModuleDict({"text_encoder": text_encoder, "unet": unet})
@@ -127,7 +142,7 @@ class Clock:
         return min(1.0, self.elapsed / self.budget)
 
     def should_save(self) -> bool:
-        due = self._last - self._saved >= self._interval or self.elapsed >= self.budget
+        due = self._last - self._saved >= self._interval
         if due:
             self._saved = self._last
         return due
@@ -194,7 +209,8 @@ def train_autoencoder(
         if saved["finished"]:
             return
         optimizer.load_state_dict(saved["optimizer"])
-        clock.elapsed, step, renderer.next_chunk = saved["elapsed"], saved["step"], saved["chunk"]
+        clock.elapsed, step = saved["elapsed"], saved["step"]
+        renderer.seek(saved["chunk"])
     validation = to_unit_range(render_chunk(VALIDATION_SEED, 0)[0], device)
     generator = torch.Generator().manual_seed(options.seed + step)
     rows = 32 if device.type == "cuda" else 8
@@ -229,7 +245,8 @@ def train_autoencoder(
                 chunk=renderer.next_chunk,
                 finished=False,
             )
-    standardise_latents(vae, renderer, device)
+    vae.eval()
+    standardise_latents(vae, [to_unit_range(renderer.take()[0], device) for _ in range(16)])
     save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
 
 
@@ -242,13 +259,12 @@ def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def standardise_latents(vae: AutoencoderKL, renderer: Renderer, device: torch.device) -> None:
+def standardise_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> None:
     """Fold per-channel standardisation into the 1x1 convolutions on both sides of the latent.
 
     The model then needs no scaling factor, and every channel weighs the same in the denoising loss.
+    ``pictures`` are batches (n, 3, h, w) in [-1, 1] to take mean and variance from.
     """
-    vae.eval()
-    pictures = [to_unit_range(renderer.take()[0], device) for _ in range(16)]
     latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     channels = len(mean)
@@ -259,7 +275,6 @@ def standardise_latents(vae: AutoencoderKL, renderer: Renderer, device: torch.de
     outgoing.bias[channels:] -= 2 * std.log()
     incoming.bias += incoming.weight[:, :, 0, 0] @ mean
     incoming.weight *= std[None, :, None, None]
-    vae.register_to_config(scaling_factor=1.0)
 
 
 class LatentPool:
@@ -279,11 +294,10 @@ class LatentPool:
             self.latents = torch.empty(
                 (POOL_CAPACITY, *means.shape[1:]), dtype=torch.float16, device=self.device
             )
-        for mean, variants in zip(means, captions, strict=True):
-            place = self.added % POOL_CAPACITY
-            self.latents[place] = mean
-            self.captions[place : place + 1] = [variants]
-            self.added += 1
+        place = self.added % POOL_CAPACITY
+        self.latents[place : place + len(means)] = means
+        self.captions[place : place + len(means)] = captions
+        self.added += len(means)
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[str]]:
         """Random latents (count, 8, 16, 16) in float32, each with one of its captions or none."""
@@ -301,16 +315,19 @@ def train_denoiser(
     parts: Parts, renderer: Renderer, options: argparse.Namespace, device: torch.device
 ) -> None:
     """Text encoder and denoiser together, on latents of pictures that keep coming."""
-    checkpoint = options.out / "denoiser.pt"
+    checkpoint = options.out / DENOISER_CHECKPOINT
     trained = torch.nn.ModuleDict({"text_encoder": parts.text_encoder, "unet": parts.unet})
     optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     clock, step = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes), 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        parts.vae.load_state_dict(saved["vae"])
         trained.load_state_dict(saved["trained"])
         parts.averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
-        clock.elapsed, step, renderer.next_chunk = saved["elapsed"], saved["step"], saved["chunk"]
+        clock.elapsed, step = saved["elapsed"], saved["step"]
+        renderer.seek(saved["chunk"])
+    torch.manual_seed(options.seed + step)
     parts.vae.eval().requires_grad_(False)
     scheduler = noise_schedule()
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
@@ -319,6 +336,20 @@ def train_denoiser(
     while pool.added < 16 * CHUNK_SIZE:
         pool.add(parts.vae, *renderer.take())
     wanted = float(pool.added)
+
+    def save() -> None:
+        save_checkpoint(
+            checkpoint,
+            vae=parts.vae.state_dict(),
+            trained=trained.state_dict(),
+            averaged=parts.averaged.state_dict(),
+            optimizer=optimizer.state_dict(),
+            elapsed=clock.elapsed,
+            step=step,
+            chunk=renderer.next_chunk,
+        )
+        export(parts, options.out)
+
     while (share := clock.tick()) < 1:
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
@@ -345,22 +376,15 @@ def train_denoiser(
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
-        update_average(parts.averaged, trained, min(0.999, (1 + step) / (10 + step)))
+        young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
+        update_average(parts.averaged, trained, min(AVERAGE_DECAY, 1 - young))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
             report("denoiser", clock, step * options.batch_size, "samples", detail)
         if clock.should_save():
-            save_checkpoint(
-                checkpoint,
-                trained=trained.state_dict(),
-                averaged=parts.averaged.state_dict(),
-                optimizer=optimizer.state_dict(),
-                elapsed=clock.elapsed,
-                step=step,
-                chunk=renderer.next_chunk,
-            )
-            export(parts, options.out)
+            save()
+    save()
 
 
 def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
@@ -380,7 +404,14 @@ def update_average(averaged: torch.nn.Module, trained: torch.nn.Module, decay: f
 
 
 def export(parts: Parts, folder: Path) -> None:
-    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors."""
+    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors.
+
+    The tokenizer forgets how training cut and filled its captions.
+    """
+    parts.tokenizer.backend_tokenizer.no_truncation()
+    parts.tokenizer.backend_tokenizer.no_padding()
+    for name in ("max_length", "padding", "truncation"):
+        parts.tokenizer.init_kwargs.pop(name, None)
     pipeline = StableDiffusionPipeline(
         vae=copy.deepcopy(parts.vae).half(),
         text_encoder=copy.deepcopy(parts.averaged["text_encoder"]).half(),

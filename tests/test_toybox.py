@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
@@ -12,7 +13,7 @@ from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
 from ti_core.generation import GenerationSettings, generate
-from ti_core.images import Picture, find_pictures, load_pictures
+from ti_core.images import Picture, find_pictures, load_pictures, to_pixels
 from ti_core.models import ASSETS
 from ti_core.training import TrainingState, evaluate, learned_concept, prepare, train
 
@@ -50,6 +51,7 @@ def test_diffusers_loads_it_as_an_ordinary_pipeline() -> None:
     assert pipeline.unet.config.sample_size * pipeline.vae_scale_factor == 128
     ids = pipeline.tokenizer("a monster on the beach").input_ids
     words = pipeline.tokenizer.convert_ids_to_tokens(ids)
+    assert {path.name for path in (TOYBOX / "tokenizer").iterdir()} >= {"vocab.json", "merges.txt"}
     assert words[1:-1] == ["a</w>", "monster</w>", "on</w>", "the</w>", "beach</w>"]
 
 
@@ -66,8 +68,7 @@ def test_it_stores_its_weights_in_half_precision_safetensors() -> None:
 def test_its_autoencoder_keeps_pictures_it_has_not_seen(toybox: Backbone) -> None:
     for name in ("monster", "teapot", "cat"):
         for picture in example_pictures(name, toybox.resolution):
-            pixels = torch.tensor(list(picture.image.getdata())).reshape(128, 128, 3).permute(2, 0, 1)
-            pixels = pixels[None].float() / 127.5 - 1
+            pixels = torch.from_numpy(to_pixels([picture]))
             decoded = toybox.decode_latents(toybox.encode_pictures(pixels).mean).cpu()
             psnr = -10 * ((decoded - pixels) / 2).square().mean().log10()
             assert psnr > 18, f"{name}: {psnr:.1f} dB"
@@ -78,8 +79,7 @@ def test_it_listens_to_the_prompt(toybox: Backbone) -> None:
 
     def brightness(prompt: str) -> float:
         settings = GenerationSettings(prompt=prompt, count=4, steps=12, guidance_scale=3.0)
-        pictures = [picture.image.convert("L") for picture in generate(toybox, settings)]
-        return sum(sum(picture.getdata()) for picture in pictures) / (4 * 128 * 128)
+        return float(np.mean([np.asarray(picture.image) for picture in generate(toybox, settings)]))
 
     assert brightness("a house at night") + 30 < brightness("a house in the snow")
 
@@ -90,9 +90,7 @@ def test_learning_a_word_lowers_the_loss_below_its_initial_word(learned) -> None
     assert best < 0.97 * first
 
 
-def test_the_learned_word_fits_its_own_pictures_better_than_others_do(
-    toybox: Backbone, learned
-) -> None:
+def test_the_learned_word_fits_its_own_pictures_better_than_others_do(toybox: Backbone, learned) -> None:
     """On the example teapot the monster's word is worse than the plain word teapot."""
     _, concept = learned
     pictures = example_pictures("teapot", toybox.resolution)

@@ -12,15 +12,18 @@ from demo_model.world import (
     DEVELOPMENT_NOUNS,
     DEVELOPMENT_STYLES,
     EMPTY_SCENES,
+    FULL_MIX,
     HELD_OUT,
     HELD_OUT_NOUNS,
     HELD_OUT_STYLES,
     NAMED_STYLES,
     PLAIN_BACKGROUNDS,
     SCENES,
+    SIMPLE_MIX,
     TRAINING_NOUNS,
     EmojiFontMissingError,
     FamilyThing,
+    Mix,
     NounThing,
     ParametricStyle,
     compose,
@@ -90,12 +93,14 @@ def test_captions_are_lower_case_and_name_scene_style_and_things() -> None:
             assert plan.placements[0].x < plan.placements[1].x
 
 
-def test_mix_follows_the_intended_shares() -> None:
+@pytest.mark.parametrize("mix", [FULL_MIX, SIMPLE_MIX])
+def test_mix_follows_the_intended_shares(mix: Mix) -> None:
     rng = np.random.default_rng(3)
-    plans = [sample_plan(rng) for _ in range(1000)]
-    assert np.mean([len(plan.things) == 2 for plan in plans]) == pytest.approx(0.2, abs=0.05)
-    assert np.mean([plan.scene in SCENES for plan in plans]) == pytest.approx(0.5, abs=0.06)
-    assert np.mean([plan.style is None for plan in plans]) == pytest.approx(0.6, abs=0.06)
+    plans = [sample_plan(rng, mix) for _ in range(1000)]
+    two_things = 1 - mix.family - mix.noun
+    assert np.mean([len(plan.things) == 2 for plan in plans]) == pytest.approx(two_things, abs=0.05)
+    assert np.mean([plan.scene in SCENES for plan in plans]) == pytest.approx(mix.scene, abs=0.06)
+    assert np.mean([plan.style is None for plan in plans]) == pytest.approx(mix.unstyled, abs=0.06)
 
 
 def test_training_captions_are_deterministic() -> None:

@@ -10,6 +10,9 @@ from demo_model.world.nouns import (
     Noun,
 )
 from demo_model.world.picture import (
+    FULL_MIX,
+    SIMPLE_MIX,
+    Mix,
     Picture,
     Placement,
     Plan,
@@ -37,6 +40,9 @@ __all__ = [
     "DEVELOPMENT_NOUNS",
     "DEVELOPMENT_STYLES",
     "EMPTY_SCENES",
+    "FULL_MIX",
+    "SIMPLE_MIX",
+    "Mix",
     "FAMILIES",
     "HELD_OUT",
     "HELD_OUT_NOUNS",

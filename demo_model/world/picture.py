@@ -14,14 +14,28 @@ from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_n
 from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
 from ti_core.prompts import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
-FAMILY_SHARE, NOUN_SHARE = 0.6, 0.22  # the rest: two things
-SCENE_SHARE, PLAIN_SHARE = 0.5, 0.3  # the rest: no scene
-UNSTYLED_SHARE, NAMED_STYLE_SHARE = 0.72, 0.18  # the rest: parametric
 TEMPLATE_SHARE = 0.25  # of the longer captions of unstyled pictures; the short one always has a template
 STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style
 CLASS_WORD_SHARE = 0.3  # of the short captions of single things
 CONJUNCTIONS = ("and", "next to")
 SHADOW_OPACITY = 60  # of 255
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What share of the pictures shows what."""
+
+    family: float = 0.6
+    noun: float = 0.22  # the rest: two things
+    scene: float = 0.5
+    plain: float = 0.3  # the rest: no scene
+    unstyled: float = 0.72
+    named_style: float = 0.18  # the rest: parametric
+
+
+FULL_MIX = Mix()
+SIMPLE_MIX = Mix(family=0.9, noun=0.07, unstyled=0.92, named_style=0.06)
+"""Mostly single things of a family, unstyled: what a model learns first."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,9 @@ class Picture:
     plan: Plan
 
 
-def sample_picture(rng: np.random.Generator, size: int = 128) -> Picture:
+def sample_picture(rng: np.random.Generator, size: int = 128, mix: Mix = FULL_MIX) -> Picture:
     """One training picture; deterministic given the state of `rng`."""
-    return draw_plan(sample_plan(rng), size)
+    return draw_plan(sample_plan(rng, mix), size)
 
 
 def training_captions(rng: np.random.Generator, count: int) -> Iterator[str]:
@@ -68,9 +82,9 @@ def training_captions(rng: np.random.Generator, count: int) -> Iterator[str]:
         yield captions[rng.integers(len(captions))]
 
 
-def sample_plan(rng: np.random.Generator) -> Plan:
+def sample_plan(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Plan:
     """Everything about one training picture but its pixels."""
-    return plan_picture(sample_things(rng), sample_scene(rng), sample_style(rng), rng)
+    return plan_picture(sample_things(rng, mix), sample_scene(rng, mix), sample_style(rng, mix), rng)
 
 
 def plan_picture(
@@ -92,41 +106,41 @@ def draw_plan(plan: Plan, size: int = 128) -> Picture:
     return Picture(compose(plan, size), plan.captions, plan)
 
 
-def sample_things(rng: np.random.Generator) -> tuple[Thing, ...]:
+def sample_things(rng: np.random.Generator, mix: Mix = FULL_MIX) -> tuple[Thing, ...]:
     """One thing of a family, one noun, or two things of different names."""
     choice = rng.random()
-    if choice < FAMILY_SHARE:
+    if choice < mix.family:
         return (sample_family_thing(rng),)
-    if choice < FAMILY_SHARE + NOUN_SHARE:
+    if choice < mix.family + mix.noun:
         return (sample_noun_thing(rng),)
-    first, second = _sample_thing(rng), _sample_thing(rng)
+    first, second = _sample_thing(rng, mix), _sample_thing(rng, mix)
     while second.name == first.name:
-        second = _sample_thing(rng)
+        second = _sample_thing(rng, mix)
     return first, second
 
 
-def _sample_thing(rng: np.random.Generator) -> Thing:
-    is_family = rng.random() < FAMILY_SHARE / (FAMILY_SHARE + NOUN_SHARE)
+def _sample_thing(rng: np.random.Generator, mix: Mix) -> Thing:
+    is_family = rng.random() < mix.family / (mix.family + mix.noun)
     return sample_family_thing(rng) if is_family else sample_noun_thing(rng)
 
 
-def sample_scene(rng: np.random.Generator) -> Scene:
+def sample_scene(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Scene:
     choice = rng.random()
     scenes: tuple[Scene, ...]
-    if choice < SCENE_SHARE:
+    if choice < mix.scene:
         scenes = SCENES
-    elif choice < SCENE_SHARE + PLAIN_SHARE:
+    elif choice < mix.scene + mix.plain:
         scenes = PLAIN_BACKGROUNDS
     else:
         scenes = EMPTY_SCENES
     return scenes[rng.integers(len(scenes))]
 
 
-def sample_style(rng: np.random.Generator) -> Style | None:
+def sample_style(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Style | None:
     choice = rng.random()
-    if choice < UNSTYLED_SHARE:
+    if choice < mix.unstyled:
         return None
-    if choice < UNSTYLED_SHARE + NAMED_STYLE_SHARE:
+    if choice < mix.unstyled + mix.named_style:
         return sample_named_style(rng)
     return ParametricStyle.sample(rng)
 

@@ -1,0 +1,43 @@
+"""Wall-clock seconds of the command line, start-up included: ``python -m benchmarks.commands``.
+
+Learns a word from the four pictures of the example monster with the defaults, then draws four pictures
+with it, each as a fresh process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+from ti_core.models import ASSETS
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    print(describe_machine())
+    with tempfile.TemporaryDirectory() as folder:
+        concept = str(Path(folder) / "our-monster")
+        pictures = str(ASSETS / "examples" / "monster")
+        seconds, facts = run("train", pictures, "--name", "our-monster", "--out", concept)
+        print(f"train, four pictures      {seconds:6.1f} s  {facts['steps']} steps, {facts['stopped']}")
+        prompt = "a photo of <our-monster> on the beach"
+        seconds, _ = run("generate", prompt, "--concept", concept, "--out", folder)
+        print(f"generate, four pictures   {seconds:6.1f} s")
+
+
+def run(*arguments: str) -> tuple[float, dict]:
+    """Seconds of one command in a process of its own, and the JSON object that it prints."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "ti_core", *arguments, "--json"]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return time.perf_counter() - start, json.loads(result.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()

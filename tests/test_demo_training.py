@@ -1,0 +1,90 @@
+"""The training of the embedded model, for seconds instead of hours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from demo_model import train
+from demo_model.architecture import make_autoencoder
+from demo_model.rendering import Renderer, render_chunk
+
+pytestmark = pytest.mark.slow
+
+
+def run_training(monkeypatch: pytest.MonkeyPatch, **options: object) -> None:
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    monkeypatch.setattr(sys, "argv", ["demo_model.train", *words])
+    monkeypatch.setattr(train, "TOKENIZER_CAPTIONS", 3000)
+    train.main()
+
+
+def saved_steps(folder: Path) -> int:
+    return torch.load(folder / train.DENOISER_CHECKPOINT, weights_only=True)["step"]
+
+
+def test_a_model_is_trained_exported_resumed_and_trained_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, further = tmp_path / "first", tmp_path / "further"
+    run_training(monkeypatch, minutes=0.12, autoencoder_minutes=0.06, batch_size=4, out=first)
+    steps = saved_steps(first)
+    assert steps > 0
+    pipeline = StableDiffusionPipeline.from_pretrained(first)
+    assert pipeline.vae.config.scaling_factor == 1.0
+    assert len(pipeline.tokenizer("a cat").input_ids) == 4  # neither cut nor filled by default
+    assert pipeline.tokenizer.model_max_length == 77
+
+    run_training(monkeypatch, minutes=0.2, autoencoder_minutes=0.06, batch_size=4, out=first)
+    assert saved_steps(first) > steps
+    assert StableDiffusionPipeline.from_pretrained(first).vae.config.scaling_factor == 1.0
+
+    run_training(monkeypatch, minutes=0.05, batch_size=4, start=first, out=further)
+    weights = StableDiffusionPipeline.from_pretrained(further).vae.state_dict()
+    for name, value in StableDiffusionPipeline.from_pretrained(first).vae.state_dict().items():
+        assert torch.equal(weights[name], value)  # the latent space that the denoiser knows
+    assert {path.name for path in (further / "tokenizer").iterdir()} >= {"vocab.json", "merges.txt"}
+
+
+def test_standardised_latents_decode_to_the_same_pictures() -> None:
+    torch.manual_seed(0)
+    vae = make_autoencoder().eval()
+    pictures = [train.to_unit_range(render_chunk(0, index)[0], torch.device("cpu")) for index in range(2)]
+    with torch.no_grad():
+        before = vae.decode(vae.encode(pictures[0]).latent_dist.mean).sample
+        train.standardise_latents(vae, pictures)
+        after = vae.decode(vae.encode(pictures[0]).latent_dist.mean).sample
+        latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
+    assert torch.allclose(before, after, atol=1e-3)
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(latents.shape[1]), atol=1e-3)
+    assert torch.allclose(latents.std((0, 2, 3)), torch.ones(latents.shape[1]), atol=1e-3)
+
+
+def test_an_untrained_autoencoder_already_keeps_the_colours() -> None:
+    torch.manual_seed(0)
+    vae = make_autoencoder().eval()
+    pictures = train.to_unit_range(render_chunk(0, 0)[0], torch.device("cpu"))
+    assert train.validate_autoencoder(vae, pictures) > 14
+
+
+def test_the_renderer_goes_on_where_it_is_told() -> None:
+    with Renderer(seed=3, workers=1) as renderer:
+        renderer.seek(5)
+        pixels, captions = renderer.take()
+    expected_pixels, expected_captions = render_chunk(3, 5)
+    assert np.array_equal(pixels, expected_pixels)
+    assert captions == expected_captions
+
+
+def test_loss_weights_are_bounded_on_both_sides() -> None:
+    alphas = train.noise_schedule().alphas_cumprod
+    weights, snr = train.loss_weights(alphas), alphas / (1 - alphas)
+    assert float(weights.max()) <= train.MAX_WEIGHT
+    assert torch.all(weights * snr <= train.SNR_GAMMA + 1e-4)
+    middle = int((snr - 1).abs().argmin())
+    assert float(weights[middle]) == pytest.approx((float(snr[middle]) + 1) / float(snr[middle]))
