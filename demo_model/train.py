@@ -78,7 +78,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
     parser.add_argument("--start", type=Path, help="an exported model to go on from")
     parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
-    parser.add_argument("--batch-size", type=int, default=64)
+    batch_size = 512 if torch.cuda.is_available() else 32
+    parser.add_argument("--batch-size", type=int, default=batch_size)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--reuse", type=float, default=4.0, help="how often a rendered picture is trained on")
     cores = os.cpu_count() or 2
@@ -278,37 +279,46 @@ def standardise_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) ->
 
 
 class LatentPool:
-    """Latents fp16 (n, 8, 16, 16) and captions of the pictures rendered so far; the oldest make room."""
+    """The pictures rendered so far, on the device: latents fp16 (n, 8, 16, 16) and each one's captions as
+    tokens (n, variants, 77). The oldest make room."""
 
-    def __init__(self, device: torch.device):
-        self.device = device
-        self.latents: torch.Tensor | None = None
-        self.captions: list[tuple[str, ...]] = []
+    def __init__(self, vae: AutoencoderKL, tokenizer: CLIPTokenizer, device: torch.device):
+        self._vae, self._tokenizer, self._device = vae, tokenizer, device
+        self._no_caption = self._tokens([""])[0]
+        self._latents = self._captions = torch.empty(0)
         self.added = 0
 
-    @torch.no_grad()
-    def add(self, vae: AutoencoderKL, pixels: np.ndarray, captions: list[tuple[str, ...]]) -> None:
-        with mixed_precision(self.device):
-            means = vae.encode(to_unit_range(pixels, self.device)).latent_dist.mean.half()
-        if self.latents is None:
-            self.latents = torch.empty(
-                (POOL_CAPACITY, *means.shape[1:]), dtype=torch.float16, device=self.device
-            )
-        place = self.added % POOL_CAPACITY
-        self.latents[place : place + len(means)] = means
-        self.captions[place : place + len(means)] = captions
-        self.added += len(means)
+    def _tokens(self, captions: list[str]) -> torch.Tensor:
+        ids = self._tokenizer(
+            captions, padding="max_length", max_length=FULL_CAPTION, truncation=True, return_tensors="pt"
+        ).input_ids
+        return ids.to(self._device, torch.int16)
 
-    def sample(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[str]]:
-        """Random latents (count, 8, 16, 16) in float32, each with one of its captions or none."""
-        assert self.latents is not None
-        places = rng.integers(len(self.captions), size=count)
-        captions = []
-        for place in places:
-            variants = self.captions[place]
-            dropped = rng.random() < CAPTION_DROPOUT
-            captions.append("" if dropped else variants[rng.integers(len(variants))])
-        return self.latents[torch.from_numpy(places).to(self.device)].float(), captions
+    @torch.no_grad()
+    def add(self, pixels: np.ndarray, captions: list[tuple[str, ...]]) -> None:
+        """Encode uint8 pictures (n, 3, h, w) and their captions, once."""
+        with mixed_precision(self._device):
+            latents = self._vae.encode(to_unit_range(pixels, self._device)).latent_dist.mean.half()
+        tokens = self._tokens([caption for variants in captions for caption in variants])
+        tokens = tokens.unflatten(0, (len(captions), -1))
+        if self.added == 0:
+            self._latents = latents.new_empty((POOL_CAPACITY, *latents.shape[1:]))
+            self._captions = tokens.new_empty((POOL_CAPACITY, *tokens.shape[1:]))
+        place = self.added % POOL_CAPACITY
+        self._latents[place : place + len(latents)] = latents
+        self._captions[place : place + len(tokens)] = tokens
+        self.added += len(latents)
+
+    def sample(self, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random latents (count, 8, 16, 16), float32, and for each the tokens (count, length) of one of its
+        captions, or of none."""
+        places = torch.randint(min(self.added, POOL_CAPACITY), (count,), device=self._device)
+        variants = torch.randint(self._captions.shape[1], (count,), device=self._device)
+        dropped = torch.rand(count, device=self._device) < CAPTION_DROPOUT
+        tokens = torch.where(dropped[:, None], self._no_caption, self._captions[places, variants])
+        tokens = tokens[:, :length].long()
+        tokens[:, -1] = self._tokenizer.eos_token_id  # where a caption was cut
+        return self._latents[places].float(), tokens
 
 
 def train_denoiser(
@@ -331,10 +341,9 @@ def train_denoiser(
     parts.vae.eval().requires_grad_(False)
     scheduler = noise_schedule()
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
-    rng = np.random.default_rng([options.seed, step])
-    pool, losses = LatentPool(device), []
+    pool, losses = LatentPool(parts.vae, parts.tokenizer, device), []
     while pool.added < 16 * CHUNK_SIZE:
-        pool.add(parts.vae, *renderer.take())
+        pool.add(*renderer.take())
     wanted = float(pool.added)
 
     def save() -> None:
@@ -353,12 +362,9 @@ def train_denoiser(
     while (share := clock.tick()) < 1:
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
-            pool.add(parts.vae, *renderer.take())
-        latents, captions = pool.sample(options.batch_size, rng)
+            pool.add(*renderer.take())
         length = FULL_CAPTION if share > 1 - FULL_LENGTH_SHARE else SHORT_CAPTION
-        tokens = parts.tokenizer(
-            captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        ).input_ids.to(device)
+        latents, tokens = pool.sample(options.batch_size, length)
         noise = torch.randn_like(latents)
         timesteps = torch.randint(0, len(weight_of), (len(latents),), device=device)
         noisy = scheduler.add_noise(latents, noise, timesteps)
