@@ -15,9 +15,16 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from tiny_models import save_tiny_model
 
-from ti_core.backbone import SCHEDULERS, Backbone, Conditioning, best_device, fastest_dtype, known_words
-from ti_core.concept import EMBEDDING_FILES, BaseModel, Concept, save_concept
-from ti_core.errors import ConfigError, IncompatibleConceptError, ModelError, PromptError, UnknownTokenError
+from ti_core.backbone import SCHEDULERS, Backbone, Conditioning, best_device, fastest_dtype, out_of_memory_as
+from ti_core.concept import EMBEDDING_FILES, BaseModel, Concept, known_words, save_concept
+from ti_core.errors import (
+    ConfigError,
+    GenerationError,
+    IncompatibleConceptError,
+    ModelError,
+    PromptError,
+    UnknownTokenError,
+)
 from ti_core.models import Family
 
 FAMILIES: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
@@ -186,6 +193,9 @@ def test_unknown_tokens_are_named_with_the_closest_known_ones(sd1: Backbone):
         sd1.encode_prompts(["a photo of <our-cat>"])
     with pytest.raises(UnknownTokenError):
         sd1.count_tokens("a <dog>", {})
+    for prompt in ("<1(a:1)>", r"<1\a>"):  # tokens once the brackets and the backslash are gone
+        with pytest.raises(UnknownTokenError, match="<1a>"):
+            sd1.encode_prompts([prompt])
     with pytest.raises(PromptError):
         sd1.encode_prompts(["a (cat:99)"])
 
@@ -336,7 +346,7 @@ def test_gradient_checkpointing_gives_the_same_gradient_and_is_undone(sd1: Backb
 
 
 def test_whole_words_are_single_tokens_of_the_table(backbone: Backbone):
-    words = backbone.whole_words()
+    words = backbone.whole_words
     assert {"cat", "photo", "of", "dog", "toy", "painting"} <= words.keys()
     table = next(iter(backbone.tables().values()))
     rows = next(iter(backbone.phrase_vectors("cat").values()))
@@ -465,6 +475,9 @@ def test_concepts_of_another_model_or_of_one_name_are_refused(backbones: dict[Fa
         known_words([concept], backbones["sdxl"].base)
     with pytest.raises(ConfigError, match="Two concepts are called <our-cat>"):
         known_words([concept, concept_for(backbones["sd1"], seed=1)], backbones["sd1"].base)
+    foreign = concept_for(backbones["sd2"], token="<our-ink>")
+    with pytest.raises(IncompatibleConceptError, match="<our-cat> .* tiny-sd1 and <our-ink> on tiny-sd2"):
+        known_words([concept, foreign], backbones["sd1"].base)
     other = concept_for(backbones["sd1"], token="<our-dog>")
     assert known_words([concept, other], backbones["sd1"].base).keys() == {TOKEN, "<our-dog>"}
 
@@ -484,10 +497,14 @@ def test_half_precision_is_the_same_model_and_draws(backbone: Backbone, folder_o
     prediction = half.predict(latents_for(half, 2), torch.tensor([100, 100]), conditioning)
     assert prediction.dtype == torch.float32
     arguments = half.sampler_conditioning(conditioning[:1], conditioning[1:])
-    options = {"num_inference_steps": 2, "output_type": "np", **arguments}
-    assert np.isfinite(half.sampler("text", "ddim")(**options).images).all()
-    drawn = half.sampler("picture", "ddim")(image=pixels / 2 + 0.5, strength=0.9, **options).images
-    assert np.isfinite(drawn).all()
+    options = {"num_inference_steps": 2, "output_type": "latent", **arguments}
+    drawn = half.sampler("text", "ddim")(**options).images
+    redrawn = half.sampler("picture", "ddim")(image=mean, strength=0.9, **options).images
+    for latents in (drawn, redrawn):
+        assert latents.dtype == dtype
+        assert bool(torch.isfinite(half.decode_latents(latents)).all())
+    assert half.unet.dtype == dtype
+    assert half.vae.dtype == (torch.float32 if dtype == torch.float16 else dtype)
 
 
 def test_other_weights_have_another_fingerprint(sd1: Backbone, tmp_path: Path):
@@ -505,6 +522,14 @@ def test_the_fastest_dtype_computes():
     )
     assert bool((result == 36).all())
     assert best_device().type in ("cpu", "cuda", "mps")
+
+
+def test_a_full_memory_is_an_error_of_our_own_with_advice():
+    with (
+        pytest.raises(GenerationError, match="memory of the device is full: draw less"),
+        out_of_memory_as(GenerationError, "draw less"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def cut(file: str):

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -134,12 +135,20 @@ def test_generate_needs_no_concept(tiny_sd1: Path, tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [str(tmp_path / f"generate-picture-{seed}.png") for seed in (0, 1)]
 
 
+def test_a_prompt_of_several_chunks_is_told(tiny_sd1: Path, tmp_path: Path) -> None:
+    prompt = "red cat " * 40
+    result = run("generate", prompt, "--model", tiny_sd1, "--out", tmp_path, *QUICK, "--json")
+    assert facts_of(result)["lengths"] == [{"tokens": 80, "chunks": 2}]
+    assert "has 80 tokens and is read in 2 parts." in result.stderr
+
+
 def test_compose_weighs_its_concepts(learned: Path, tiny_sd1: Path, tmp_path: Path) -> None:
     both = ("--concept", learned / "our-cat", "--concept", learned / "our-ink", "--model", tiny_sd1)
     weights = ("--weight", "1.0", "--weight", "1.3")
     prompt = "<our-cat> in the style of <our-ink>"
     facts = facts_of(run("compose", prompt, *both, *weights, *QUICK, "--out", tmp_path, "--json"))
     assert facts["tokens"] == ["<our-cat>", "<our-ink>"]
+    assert facts["lengths"] == [{"tokens": 7, "chunks": 1}]  # a word each, and 1 + 2 vectors
     recipe = read_recipe(Path(facts["files"][1]))
     assert recipe.prompt == "<our-cat> in the style of (<our-ink>:1.3)"
     one_weight = run("compose", prompt, *both, "--weight", "2", "--out", tmp_path, "--json")
@@ -156,6 +165,7 @@ def test_style_draws_each_subject_or_a_picture(
     facts = facts_of(run("style", *common, "--picture", pictures / "0.png", "--steps", "4", "--count", "1"))
     recipe = read_recipe(Path(facts["files"][0]))
     assert (recipe.strength, facts["steps"]) == (0.6, 2)
+    assert recipe.prompt == facts["prompts"][0] == "a picture in the style of <our-ink>"
     assert "--subject" in refusal_of(run("style", *common))
 
 
@@ -193,6 +203,8 @@ def test_training_refuses_what_cannot_work(pictures: Path, tiny_sd1: Path, tmp_p
     (tmp_path / "text.png").write_text("hello", encoding="utf-8")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("keep me", encoding="utf-8")
+    captioned = save_pictures(tmp_path / "captioned", 1)
+    (captioned / "0.txt").write_text("beside <our-dog>", encoding="utf-8")
     good = ("--name", "our-cat", "--model", tiny_sd1, "--out", tmp_path / "run", "--json")
     cases: Sequence[tuple[str, tuple[object, ...]]] = (
         ("No picture was given", good),
@@ -203,6 +215,7 @@ def test_training_refuses_what_cannot_work(pictures: Path, tiny_sd1: Path, tmp_p
         ("There is no model called nothing", (pictures, *good, "--model", "nothing")),
         ("holds no diffusers model", (pictures, *good, "--model", tmp_path)),
         ("something else already", (pictures, *good, "--out", tmp_path / "full")),
+        ("No loaded concept defines <our-dog>", (captioned, *good)),
         ("holds no training run", (pictures, *good, "--resume")),
     )
     for expected, arguments in cases:
@@ -222,13 +235,40 @@ def test_an_existing_run_is_resumed_only_when_asked_and_only_as_it_was(
     assert "learning_rate was None and is now 0.1" in refused
     others = save_pictures(tmp_path / "others", 4, seed=1)
     assert "0.png is another picture" in refusal_of(train(others, tiny_sd1, out, "--resume"))
-    assert "token was" in refusal_of(
-        run("train", "--name", "our-dog", "--out", out, "--model", tiny_sd1, "--resume", "--json")
-    )
+    own = ("--out", out, "--model", tiny_sd1, "--resume", "--json")
+    assert "token was" in refusal_of(run("train", "--name", "our-dog", *own))
+    refused = refusal_of(run("train", "--name", "our-cat", "--steps", "1000", "--lr", "0.1", *own))
+    assert ": steps was 3 and is now 1000; learning_rate was None and is now 0.1. " in refused
+    assert facts_of(run("train", "--name", "our-cat", *own))["steps"] == 3
     finished = train(pictures, tiny_sd1, out, "--resume")
     assert facts_of(finished)["steps"] == 3
     assert "already finished" in finished.stderr
     assert (out / "learned_embeds.safetensors").read_bytes() == before
+
+
+def test_a_resume_with_another_model_is_refused(
+    pictures: Path, tiny_sd1: Path, tiny_sd2: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "our-cat"
+    facts_of(train(pictures, tiny_sd1, out))
+    (out / "concept.json").unlink()  # as if it had been killed just before its end
+    resume = ("train", "--name", "our-cat", "--out", out, "--resume", "--json", "--model")
+    assert "the base model was tiny-sd1 and is now tiny-sd2" in refusal_of(run(*resume, tiny_sd2))
+    assert facts_of(run(*resume, tiny_sd1))["steps"] == 3
+
+
+def test_a_resume_is_in_the_precision_of_the_run(pictures: Path, tiny_sd1: Path, tmp_path: Path) -> None:
+    from ti_core.backbone import Backbone
+    from ti_core.config import TrainingConfig
+    from ti_core.images import load_pictures
+    from ti_core.runs import create_run
+
+    out = tmp_path / "our-cat"
+    backbone = Backbone.load(str(tiny_sd1), dtype=torch.bfloat16)
+    shown, _ = load_pictures([pictures], backbone.resolution)
+    create_run(out, backbone, TrainingConfig("our-cat", initializer="cat", steps=1), shown)
+    result = run("train", "--name", "our-cat", "--out", out, "--model", tiny_sd1, "--resume", "--json")
+    assert facts_of(result)["steps"] == 1
 
 
 def test_drawing_refuses_what_cannot_work(learned: Path, tiny_sd1: Path, tmp_path: Path) -> None:
@@ -322,6 +362,38 @@ def interrupt_at(line_start: str, arguments: Sequence[str]) -> tuple[int, str, s
     return process.returncode, stdout, "".join(seen) + rest
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["generate", "--json"], "Missing argument"),
+        (["train", "--name", "x", "--json", "--steps", "many"], "--steps"),
+        (["paint", "--json"], "No such command 'paint'"),
+        (["models", "--json", "--colour"], "--colour"),
+    ],
+)
+def test_a_usage_error_is_a_json_object_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ti_core", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    printed = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert named in json.loads(printed.out)["error"]
+    assert printed.err.splitlines() == [json.loads(printed.out)["error"]]
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["models", "--json"], 0), (["inspect", "no", "--json"], 2)])
+def test_the_exit_code_with_json_is_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ti_core", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert (exit_info.value.code or 0) == code
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no sending Ctrl-C to one process on Windows")
 def test_ctrl_c_saves_and_the_printed_command_gives_the_uninterrupted_result(
@@ -336,24 +408,24 @@ def test_ctrl_c_saves_and_the_printed_command_gives_the_uninterrupted_result(
             "--stop",
             "never",
             "--steps",
-            "40",
+            "120",
             "--batch-size",
             "1",
         ]
         return ["train", str(pictures), *options, "--model", str(tiny_sd1), "--out", str(out)]
 
     stopped, whole = tmp_path / "our cat", tmp_path / "whole"
-    code, stdout, stderr = interrupt_at("Learning <our-cat>: step 8 ", arguments(stopped))
+    code, stdout, stderr = interrupt_at("Learning <our-cat>: step 1 ", arguments(stopped))
     assert code == 1, stderr
     assert "Traceback" not in stderr
-    assert f"of 40; the run is kept in {stopped}." in stderr
+    assert f"of 120; the run is kept in {stopped}." in stderr
     assert not (stopped / "concept.json").exists()
 
     command = shlex.split(stdout.splitlines()[-1])
     assert command[-1] == "--resume"
     done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["steps"] == 40
+    assert json.loads(done.stdout.splitlines()[-1])["steps"] == 120
 
     assert run(*arguments(whole)).exit_code == 0
     name = "learned_embeds.safetensors"

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from ti_core.backbone import Backbone
-from ti_core.composition import COMPOSITION_TEMPLATES, compose, restyle, style_prompts
+from ti_core.composition import compose, restyle, style_prompts
 from ti_core.concept import Concept
 from ti_core.errors import ConfigError, IncompatibleConceptError, PromptError, UnknownTokenError
 from ti_core.generation import GenerationSettings, remake
+from ti_core.prompts import COMPOSITION_TEMPLATES
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,8 @@ def test_restyle_keeps_more_of_the_picture_at_less_strength(backbone: Backbone, 
         return np.abs(pixels(dark.image) - pixels(bright.image)).mean()
 
     assert change_by_source(0.1) > 2 * change_by_source(1.0)
-    [picture] = restyle(backbone, pair[0], sources[0], steps=5)
+    [picture] = restyle(backbone, pair[0], sources[0], count=1, steps=5, scheduler="ddim")
+    assert picture.recipe.scheduler == "ddim"
     assert picture.recipe.prompt == "a picture in the style of <our-cat>"
     assert picture.recipe.strength == 0.6
     with pytest.raises(PromptError, match="{}"):

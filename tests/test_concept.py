@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.errors import ConceptError, IncompatibleConceptError, TokenNameError
+from ti_core.models import Family
 
 SD1 = BaseModel("sd15", "sd1", {"clip_l": 32}, "0123456789ab")
 SDXL = BaseModel("sdxl", "sdxl", {"clip_l": 32, "clip_g": 48}, "ba9876543210")
@@ -95,6 +96,13 @@ def test_a_folder_that_cannot_be_made_is_a_concept_error(tmp_path: Path):
         save_concept(make_concept(), tmp_path / "file")
 
 
+def test_a_folder_that_was_not_written_to_its_end_is_no_concept(tmp_path: Path):
+    (tmp_path / "README.md").mkdir()
+    with pytest.raises(ConceptError, match="could not be written"):
+        save_concept(make_concept(), tmp_path, [Image.new("RGB", (8, 8))])
+    assert not (tmp_path / "concept.json").exists()
+
+
 @pytest.mark.parametrize(
     ("base", "source", "licence"),
     [
@@ -102,6 +110,7 @@ def test_a_folder_that_cannot_be_made_is_a_concept_error(tmp_path: Path):
         (SDXL, "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"),
         (BaseModel("toybox", "sd1", {"clip_l": 32}), None, "apache-2.0"),
         (BaseModel("my-model", "sd2", {"clip_h": 48}), None, "openrail++"),
+        (BaseModel("someone/a-model", "sd2", {"clip_h": 48}), "someone/a-model", "openrail++"),
     ],
     ids=lambda value: value.id if isinstance(value, BaseModel) else None,
 )
@@ -134,6 +143,25 @@ def test_diffusers_reads_the_folder(tmp_path: Path, tiny_sd1: Path, count: int):
     ids = pipeline.tokenizer.convert_tokens_to_ids(names)
     table = pipeline.text_encoder.get_input_embeddings().weight
     assert torch.equal(table[ids], concept.vectors["clip_l"])
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_the_code_on_the_card_loads_every_vector(
+    tmp_path: Path, request: pytest.FixtureRequest, family: Family
+):
+    from diffusers import DiffusionPipeline
+
+    concept = make_concept(SDXL if family == "sdxl" else SD1, 2)
+    save_concept(concept, tmp_path)
+    text = ModelCard.load(tmp_path / "README.md").text
+    code = text.split("```python\n")[1].split("```")[0].replace("PATH_OR_REPOSITORY", tmp_path.as_posix())
+    pipeline = DiffusionPipeline.from_pretrained(request.getfixturevalue(f"tiny_{family}"))
+    pipeline.set_progress_bar_config(disable=True)
+    exec(code.replace(").images", ", num_inference_steps=1).images"), {"pipeline": pipeline})
+    for rows, suffix in zip(concept.vectors.values(), ("", "_2"), strict=False):
+        ids = getattr(pipeline, f"tokenizer{suffix}").convert_tokens_to_ids(["<our-cat>", "<our-cat>_1"])
+        table = getattr(pipeline, f"text_encoder{suffix}").get_input_embeddings().weight
+        assert torch.equal(table[ids], rows)
 
 
 def missing(name: str):

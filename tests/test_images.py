@@ -420,6 +420,15 @@ def test_find_pictures_refuses_what_is_not_there(tmp_path):
         find_pictures([])
 
 
+def test_find_pictures_names_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # chmod would not keep out an administrator
+    with pytest.raises(PictureError, match=r"cannot be read \(Permission denied\)"):
+        find_pictures([tmp_path])
+
+
 def test_one_bad_file_of_five_leaves_four(tmp_path):
     for index in range(5):
         save(quarters(), tmp_path / f"{index}.png")

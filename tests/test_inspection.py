@@ -39,13 +39,14 @@ def test_a_words_own_vector_is_nearest_to_it_whatever_its_length(backbone: Backb
         assert [len(dog), dog[0][0], red[0][0]] == [3, "dog", "red"]
         assert dog[0][1] == pytest.approx(1, abs=1e-5)
         assert dog[0][1] >= dog[1][1] >= dog[2][1]
+    assert nearest_words(backbone, {"clip_l": vectors["clip_l"]}, count=3) == {"clip_l": nearest["clip_l"]}
     with pytest.raises(ConfigError):
         nearest_words(backbone, vectors, count=0)
 
 
 def test_only_whole_words_are_named_and_no_more_than_there_are(backbone: Backbone) -> None:
     [row] = nearest_words(backbone, backbone.phrase_vectors("dog"), count=10_000)["clip_l"]
-    assert {word for word, _ in row} == set(backbone.whole_words())
+    assert {word for word, _ in row} == set(backbone.whole_words)
 
 
 def test_norms_are_told_beside_the_vocabularys(backbone: Backbone) -> None:
@@ -69,6 +70,18 @@ def test_distance_travelled_is_none_for_the_initial_word_and_grows_with_strength
         assert far[encoder].cosine < half[encoder].cosine
     with pytest.raises(ConceptError, match="started from"):
         distance_travelled(backbone, concept_of(backbone, "dog", initializer=""))
+
+
+def test_a_word_of_fixed_norm_started_from_its_initial_word_at_that_norm(backbone: Backbone) -> None:
+    start = backbone.with_mean_norms(backbone.phrase_vectors("cat"))
+    training = {"norm_control": "fixed"}
+    concept = Concept("<word>", start, "object", backbone.base, "cat", training)
+    for encoder, travel in distance_travelled(backbone, concept).items():
+        assert travel.l2 == (0,)
+        assert start[encoder].norm().item() == pytest.approx(backbone.mean_norms[encoder])
+    went = Concept("<word>", backbone.phrase_vectors("dog"), "object", backbone.base, "cat", training)
+    for encoder, rows in interpolate_from_initial(backbone, went, 0).vectors.items():
+        assert torch.equal(rows, start[encoder])
 
 
 def test_the_report_is_json(backbone: Backbone) -> None:

@@ -257,6 +257,7 @@ def test_known_tokens_and_plain_angle_brackets_pass(prompt: str) -> None:
         ("<our-cat> and <our-cta>", "<our-cta>", ("<our-cat>",)),
         ("(<Our-Cat:1.2>)", "<Our-Cat:1.2>", ("<our-cat>",)),
         ("a <zebra>", "<zebra>", ()),
+        ("<1(a:1)>", "<1a>", ()),
         ("a <うちの猫>", "<うちの猫>", ()),
     ],
 )

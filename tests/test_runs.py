@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -18,16 +19,25 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
+from ti_core import runs as runs_module
 from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.concept import load_concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import IncompatibleConceptError, RunError, RunMismatchError
+from ti_core.errors import (
+    PromptError,
+    RunError,
+    RunMismatchError,
+    TrainingError,
+)
 from ti_core.images import Picture
 from ti_core.models import Family
 from ti_core.runs import (
     Run,
+    check_model,
     check_same,
     create_run,
     delete_run,
@@ -36,6 +46,7 @@ from ti_core.runs import (
     load_run_pictures,
     load_state,
     open_run,
+    picture_size,
     train_runs,
 )
 
@@ -137,7 +148,7 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 @pytest.fixture(scope="module")
 def whole(sd1: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that was never interrupted, ended by the automatic stop."""
-    run = create_run(tmp_path_factory.mktemp("runs") / "whole", sd1.base, make_config(), make_pictures())
+    run = create_run(tmp_path_factory.mktemp("runs") / "whole", sd1, make_config(), make_pictures())
     finish(sd1, run)
     state = load_state(sd1, run)
     assert state.finish == "levelled" and 8 <= state.step < 40
@@ -147,7 +158,7 @@ def whole(sd1: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def run(sd1: Backbone, tmp_path: Path) -> Run:
-    return create_run(tmp_path / "run", sd1.base, make_config(), make_pictures())
+    return create_run(tmp_path / "run", sd1, make_config(), make_pictures())
 
 
 # --- the folder -------------------------------------------------------------------------------------------
@@ -156,7 +167,9 @@ def run(sd1: Backbone, tmp_path: Path) -> Run:
 def test_a_run_is_what_it_was_created_as(run):
     opened = open_run(run.folder)
     assert opened == run
-    assert (opened.status, opened.step) == ("started", 0)
+    assert (opened.status, opened.step, opened.dtype) == ("started", 0, torch.float32)
+    assert picture_size(opened) == (16, 16)
+    assert [file.name for file in run.folder.parent.iterdir()] == ["run"]
     for picture, original in zip(load_run_pictures(opened), make_pictures(), strict=True):
         assert picture.image.tobytes() == original.image.tobytes()
         assert (picture.mask and picture.mask.tobytes()) == (original.mask and original.mask.tobytes())
@@ -168,13 +181,13 @@ def test_a_run_is_what_it_was_created_as(run):
 
 def test_list_of_runs(sd1, run):
     root = run.folder.parent
-    later = create_run(root / "later", sd1.base, make_config(token="<y>"), make_pictures())
+    later = create_run(root / "later", sd1, make_config(token="<y>"), make_pictures())
     _edit_description(later.folder, lambda values: values.update(created="2999-01-01T00:00:00+00:00"))
-    create_run(root / "damaged", sd1.base, make_config(), make_pictures())
+    create_run(root / "damaged", sd1, make_config(), make_pictures())
     (root / "damaged" / "run.json").write_text("{", encoding="utf-8")
-    create_run(root / "strange", sd1.base, make_config(), make_pictures())
+    create_run(root / "strange", sd1, make_config(), make_pictures())
     _edit_description(root / "strange", lambda values: values["config"].update(token="!"))
-    create_run(root / "newer", sd1.base, make_config(), make_pictures())
+    create_run(root / "newer", sd1, make_config(), make_pictures())
     _edit_description(root / "newer", lambda values: values.update(version=99))
     (root / "no run").mkdir()
     found, errors = list_runs(root)
@@ -200,13 +213,56 @@ def _edit_description(folder: Path, edit) -> None:
 
 def test_a_folder_in_use_or_unwritable_is_refused(sd1, run, tmp_path):
     with pytest.raises(RunError, match="holds a run already"):
-        create_run(run.folder, sd1.base, make_config(), make_pictures())
+        create_run(run.folder, sd1, make_config(), make_pictures())
     with pytest.raises(RunError, match="something else"):
-        create_run(tmp_path, sd1.base, make_config(), make_pictures())
+        create_run(tmp_path, sd1, make_config(), make_pictures())
     file = tmp_path / "file"
     file.write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="could not be written"):
-        create_run(file / "run", sd1.base, make_config(), make_pictures())
+        create_run(file / "run", sd1, make_config(), make_pictures())
+
+
+@pytest.mark.parametrize("caption", ["(red:99) toy", "beside <our-dog>"])
+def test_a_caption_that_cannot_be_encoded_leaves_nothing(sd1, tmp_path, caption):
+    pictures = [dataclasses.replace(picture, caption=caption) for picture in make_pictures()]
+    with pytest.raises(PromptError):
+        create_run(tmp_path / "run", sd1, make_config(), pictures)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_cannot_be_created_whole_leaves_nothing(sd1, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    original = Image.Image.save
+
+    def save(image, path, *arguments, **options):
+        if path.name == "1.png":
+            raise OSError("No space left on device")
+        original(image, path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", save)
+        with pytest.raises(RunError, match="No space left"):
+            create_run(folder, sd1, make_config(), make_pictures())
+    assert list(tmp_path.rglob("*")) == [folder]
+    assert create_run(folder, sd1, make_config(), make_pictures()) == open_run(folder)
+
+
+def test_a_state_that_another_process_reads_is_replaced_when_it_has_finished(sd1, run, monkeypatch):
+    original, refusals = os.replace, [2, 9]
+
+    def replace(source, target):
+        if refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(f"{target} is in use")
+        original(source, target)
+
+    monkeypatch.setattr(runs_module, "REPLACE_WAIT", 0)
+    monkeypatch.setattr(os, "replace", replace)
+    stop_at(sd1, run, 1)
+    assert (run.step, refusals.pop(0)) == (1, 0)
+    with pytest.raises(RunError, match="in use"):
+        stop_at(sd1, run, 2)
 
 
 @pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "state.partial"])
@@ -248,13 +304,14 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(sd1, run, whole, steps):
 
 
 @pytest.mark.parametrize(
-    "place", ["train_step", "_update", "_fix_norms", "evaluate", "_finish", "_snapshot", "AdamW.step"]
+    "place",
+    ["train_step", "_update", "evaluate", "_finish", "_snapshot", "AdamW.step", "Backbone.with_mean_norms"],
 )
 def test_a_step_that_is_interrupted_is_taken_again(sd1, tmp_path, monkeypatch, place):
     """Ctrl-C can come anywhere, before or after the vectors have changed."""
     config = make_config(norm_control="fixed", steps=5, eval_every=1, stop="never")
-    runs = [create_run(tmp_path / name, sd1.base, config, make_pictures()) for name in ("run", "whole")]
-    owner = torch.optim.AdamW if place == "AdamW.step" else training
+    runs = [create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("run", "whole")]
+    owner = {"AdamW.step": torch.optim.AdamW, "Backbone.with_mean_norms": Backbone}.get(place, training)
     name = place.rpartition(".")[2]
     original = getattr(owner, name)
 
@@ -307,6 +364,38 @@ def test_a_damaged_state_falls_back_to_the_one_before(sd1, run, whole):
     assert_same_result(sd1, run, whole)
 
 
+def edit_state(run: Run, edit) -> None:
+    """Change the tensors and facts of the newest state."""
+    path = run.folder / "state.safetensors"
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+        facts = json.loads(file.metadata()["state"])
+    edit(tensors, facts)
+    save_file(tensors, path, metadata={"state": json.dumps(facts)})
+
+
+def test_a_state_of_another_version_is_not_read(sd1, run):
+    stop_at(sd1, run, 5)  # saved at 3 and at 5
+    edit_state(run, lambda _, facts: facts.update(version=99))
+    assert run.step == 3
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda tensors, _: tensors.pop("best.clip_l"), "best.clip_l"),
+        (lambda tensors, _: tensors.update({"vectors.clip_l": torch.ones(1, 32)}), r"\(1, 32\)"),
+        (lambda tensors, _: tensors.update({"exp_avg.clip_l": torch.ones(2, 1)}), r"\(2, 1\)"),
+        (lambda _, facts: facts.pop("finish"), "finish"),
+    ],
+)
+def test_a_state_that_is_not_the_runs_is_refused(sd1, run, edit, named):
+    stop_at(sd1, run, 1)
+    edit_state(run, edit)
+    with pytest.raises(RunError, match=f"not this run's.*{named}"):
+        stop_at(sd1, run, 2)
+
+
 def test_a_run_that_ended_before_its_result_was_written(sd1, whole, tmp_path):
     shutil.copytree(whole.folder, tmp_path / "run")
     run = open_run(tmp_path / "run")
@@ -317,7 +406,10 @@ def test_a_run_that_ended_before_its_result_was_written(sd1, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_as_if_it_had_not_been(sd1, tiny_sd1, run, whole):
+def test_a_killed_process_ends_as_if_it_had_not_been(sd1, tiny_sd1, tmp_path):
+    config = make_config(stop="never", steps=60)  # too many to end before it is killed
+    run, whole = (create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("run", "whole"))
+    finish(sd1, whole)
     chance = random.Random(0)
     command = [sys.executable, "-c", TRAIN_IN_A_PROCESS, str(tiny_sd1), str(run.folder)]
     for _ in range(2):
@@ -336,22 +428,21 @@ def test_a_killed_process_ends_as_if_it_had_not_been(sd1, tiny_sd1, run, whole):
 # --- what does not belong together ------------------------------------------------------------------------
 
 
-def test_a_resume_with_anything_else_names_each_difference(sd1, backbones, run):
+def test_a_resume_with_anything_else_names_each_difference(run):
     pictures = make_pictures()
-    check_same(run, make_config(), sd1.base, load_run_pictures(run))
-    check_same(run, make_config(), sd1.base, pictures)
+    check_same(run, make_config())
+    check_same(run, make_config(), load_run_pictures(run))
+    check_same(run, make_config(), pictures)
 
-    def differences(config=run.config, base=run.base, pictures: Sequence[Picture] = pictures) -> str:
+    def differences(config=run.config, pictures: Sequence[Picture] = pictures) -> str:
         with pytest.raises(RunMismatchError) as caught:
-            check_same(run, config, base, pictures)
+            check_same(run, config, pictures)
         return "; ".join(caught.value.differences)
 
     assert (
         differences(config=make_config(steps=41, seed=1))
         == "steps was 40 and is now 41; seed was 2 and is now 1"
     )
-    assert backbones["sd2"].base.id in differences(base=backbones["sd2"].base)
-    assert "another version" in differences(base=dataclasses.replace(run.base, fingerprint="0"))
     assert "3 pictures and are now 2" in differences(pictures=pictures[:2])
     captioned = [dataclasses.replace(pictures[0], caption="a cat"), *pictures[1:]]
     assert differences(pictures=captioned) == "plain.png is another picture, or has another caption"
@@ -362,15 +453,32 @@ def test_a_resume_with_anything_else_names_each_difference(sd1, backbones, run):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"id": "another"}, {"fingerprint": "0"}, {"widths": {"clip_l": 48}}],
-    ids=lambda change: next(iter(change)),
+    ("change", "difference"),
+    [
+        ({"id": "another"}, "base model was another and is now tiny-sd1"),
+        ({"fingerprint": "0"}, "another version of tiny-sd1"),
+        ({"widths": {"clip_l": 48}}, "another version of tiny-sd1"),
+    ],
+    ids=["id", "fingerprint", "widths"],
 )
-def test_a_run_of_another_model_is_refused(sd1, tmp_path, change):
-    base = dataclasses.replace(sd1.base, **change)
-    run = create_run(tmp_path / "run", base, make_config(), make_pictures())
-    with pytest.raises(IncompatibleConceptError, match="choose its model"):
-        finish(sd1, run)
+def test_a_run_of_another_model_is_refused(sd1, run, change, difference):
+    _edit_description(run.folder, lambda values: values["base"].update(change))
+    other = open_run(run.folder)
+    with pytest.raises(RunMismatchError, match=difference):
+        check_model(other, sd1)
+    with pytest.raises(RunMismatchError, match=difference):
+        finish(sd1, other)
+    with pytest.raises(RunMismatchError, match=difference):
+        keep_result(sd1, other)
+
+
+def test_a_run_in_another_precision_is_refused(sd1, run):
+    _edit_description(run.folder, lambda values: values.update(dtype="bfloat16"))
+    with pytest.raises(RunMismatchError, match="precision was bfloat16 and is now float32"):
+        finish(sd1, open_run(run.folder))
+    _edit_description(run.folder, lambda values: values.update(dtype="int8"))
+    with pytest.raises(RunError, match="int8"):
+        open_run(run.folder)
 
 
 def test_a_run_in_training_is_locked_until_it_is_closed_by_any_thread(sd1, run):
@@ -380,6 +488,8 @@ def test_a_run_in_training_is_locked_until_it_is_closed_by_any_thread(sd1, run):
         stop_at(sd1, run, 2)
     with pytest.raises(RunError, match="elsewhere"):
         delete_run(run)
+    with pytest.raises(RunError, match="elsewhere"):
+        keep_result(sd1, run)
     thread = threading.Thread(target=iterator.close)
     thread.start()
     thread.join()
@@ -394,7 +504,7 @@ def test_runs_join_and_leave_and_each_is_kept(sd1, tmp_path):
     config = make_config(steps=6, stop="never", learning_rate=0.02)
 
     def create(name: str, seed: int) -> Run:
-        return create_run(tmp_path / name, sd1.base, config, make_pictures(seed))
+        return create_run(tmp_path / name, sd1, config, make_pictures(seed))
 
     staying, leaving, joining = create("staying", 1), create("leaving", 2), create("joining", 3)
     runs = [staying, leaving]
@@ -416,7 +526,7 @@ def test_runs_join_and_leave_and_each_is_kept(sd1, tmp_path):
 
 def test_company_that_is_stopped_after_the_first_of_its_last_snapshots_is_complete(sd1, tmp_path):
     config = make_config(steps=2)
-    runs = [create_run(tmp_path / name, sd1.base, config, make_pictures()) for name in ("a", "b")]
+    runs = [create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("a", "b")]
     iterator = train_runs(sd1, list(runs))
     for _, snapshot in iterator:
         if snapshot.finish:
@@ -425,6 +535,19 @@ def test_company_that_is_stopped_after_the_first_of_its_last_snapshots_is_comple
     for run in runs:
         assert (run.status, run.step, len(metrics(run))) == ("finished", 2, 2)
         assert load_state(sd1, run).finish == "steps"
+
+
+def test_a_loss_that_is_no_number_names_its_run_and_the_others_are_saved(sd1, tmp_path):
+    broken = create_run(
+        tmp_path / "broken", sd1, make_config(token="<broken>", learning_rate=3e37), make_pictures()
+    )
+    other = create_run(tmp_path / "other", sd1, make_config(), make_pictures())
+    with pytest.raises(TrainingError, match="<broken>.*no longer a number") as caught:
+        finish(sd1, other, broken)
+    assert str(broken.folder) in str(caught.value)
+    assert str(other.folder) not in str(caught.value)
+    assert other.step == len(metrics(other)) > 0
+    stop_at(sd1, other, other.step + 1)  # and goes on alone
 
 
 # --- the result -------------------------------------------------------------------------------------------
@@ -448,7 +571,7 @@ def test_the_folder_of_a_finished_run_is_its_concept(sd1, tiny_sd1, whole):
 
 
 def test_metrics_and_previews_are_kept(sd1, tmp_path):
-    run = create_run(tmp_path / "run", sd1.base, make_config(steps=3, preview_every=2), make_pictures())
+    run = create_run(tmp_path / "run", sd1, make_config(steps=3, preview_every=2), make_pictures())
     snapshots = [snapshot for _, snapshot in train_runs(sd1, [run])]
     lines = [json.loads(line) for line in metrics(run)]
     assert [(line["step"], line["loss"], line["norm"]) for line in lines] == [

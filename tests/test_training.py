@@ -253,6 +253,20 @@ def test_gradient_is_clipped_for_each_encoder(backbones):
         assert rows.grad.norm().item() == pytest.approx(limit, rel=1e-3)
 
 
+def test_small_gradients_do_not_underflow_in_float16(tiny_sd1, monkeypatch):
+    def gradient(dtype: torch.dtype) -> torch.Tensor:
+        backbone = Backbone.load(str(tiny_sd1), "cpu", dtype)
+        predict = backbone.predict  # less sensitive to the prompt, as a model of full size is
+        monkeypatch.setattr(backbone, "predict", lambda *given: predict(*given) * 1e-4)
+        state = prepare(backbone, make_pictures(2), make_config(batch_size=2))
+        train_step(backbone, [state])
+        return state.vectors["clip_l"].grad
+
+    half, single = gradient(torch.float16), gradient(torch.float32)
+    assert torch.nn.functional.cosine_similarity(half, single) > 0.98
+    assert half.norm().item() == pytest.approx(single.norm().item(), rel=0.1)
+
+
 @pytest.mark.parametrize("family", ["sd1", "sd2"])
 def test_min_snr_weighting_changes_the_loss(backbones, family):
     backbone = backbones[family]
@@ -277,6 +291,21 @@ def test_gradient_checkpointing_changes_memory_only_and_is_switched_off(sd1):
     assert any(seen)
     assert not sd1.unet.is_gradient_checkpointing
     assert_close_vectors(saving, learn(sd1, make_config()))
+
+
+@pytest.mark.parametrize(("batch_size", "passes"), [(1, [8, 8, 4]), (12, [12, 8])])
+def test_evaluation_takes_no_larger_passes_than_training_or_eight(sd1, batch_size, passes):
+    state = prepare(sd1, make_pictures(3), make_config(eval_rows=20, batch_size=batch_size))
+    rows = []
+    handle = sd1.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    try:
+        evaluate(sd1, [state])
+    finally:
+        handle.remove()
+    assert rows == passes
+    whole = prepare(sd1, make_pictures(3), make_config(eval_rows=20, batch_size=20))
+    evaluate(sd1, [whole])
+    assert state.evaluations[0].loss == pytest.approx(whole.evaluations[0].loss, rel=1e-5)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------
@@ -364,7 +393,7 @@ def test_no_pictures(sd1):
 
 
 def rows_of(backbone: Backbone, *words: str) -> torch.Tensor:
-    return backbone.tables()["clip_l"][[backbone.whole_words()[word] for word in words]]
+    return backbone.tables()["clip_l"][[backbone.whole_words[word] for word in words]]
 
 
 def test_a_phrase_starts_from_its_tokens(sd1):
@@ -457,7 +486,7 @@ def test_snapshots_say_what_was_due(sd1):
     assert [bool(snapshot.nearest) for snapshot in snapshots] == [False, True, False, True, True]
     for snapshot in evaluated:
         cosines = [cosine for _, cosine in snapshot.nearest]
-        assert {word for word, _ in snapshot.nearest} <= set(sd1.whole_words())
+        assert {word for word, _ in snapshot.nearest} <= set(sd1.whole_words)
         assert cosines == sorted(cosines, reverse=True) and -1 <= cosines[-1] < cosines[0] <= 1 + 1e-6
     assert [snapshot.step for snapshot in snapshots if snapshot.preview] == [3]
     assert snapshots[2].preview.size == (sd1.resolution, sd1.resolution)
@@ -486,3 +515,12 @@ def test_a_loss_that_is_no_number_ends_training_before_any_vector_changes(sd1):
     for _ in range(2):
         train_step(sd1, [alone])
     assert_close_vectors(other, alone)
+
+
+def test_an_evaluation_that_is_no_number_ends_training_and_is_never_the_best(sd1):
+    states = [prepare(sd1, make_pictures(1), make_config(token=token)) for token in ("<x>", "<broken>")]
+    with torch.no_grad():
+        states[1].vectors["clip_l"].fill_(math.nan)
+    with pytest.raises(TrainingError, match="<broken>.*lower learning rate"):
+        evaluate(sd1, states)
+    assert [state.evaluations for state in states] == [[], []]

@@ -32,14 +32,14 @@ from diffusers import (
 )
 from safetensors import SafetensorError
 
-from ti_core.concept import BaseModel, Concept
-from ti_core.errors import ConfigError, ModelError
+from ti_core.concept import BaseModel
+from ti_core.errors import ConfigError, ModelError, OneWordError
 from ti_core.models import DEFAULT_GUIDANCE_SCALE, Family, find_preset, model_source
 from ti_core.prompts import TokenPiece, check_tokens, split_prompt
 
 CHUNK_TOKENS = 75  # between the start and the end token
 SPLICE_ID = 0  # stands in the token ids where a concept's vectors go; must sort below the end token
-PAPER_LEARNING_RATE_IN_RMS = 0.36  # 5e-3 over the root mean square of SD 1's table, 0.0139
+LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
 
 Vectors = Mapping[str, torch.Tensor]
 """The rows (n, d) of one word for each text encoder."""
@@ -159,9 +159,11 @@ class Backbone:
             module.requires_grad_(False).eval().to(device)
             if module.dtype != dtype:
                 module.to(dtype)
-        if device.type != "mps":
-            self.unet.to(memory_format=torch.channels_last)
-            self.vae.to(memory_format=torch.channels_last)
+        if dtype == torch.float16 and self.vae.config.force_upcast:
+            self.vae.to(torch.float32)  # it overflows in float16
+        self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
+        self.unet.to(memory_format=self._memory_format)
+        self.vae.to(memory_format=self._memory_format)
         self.pixels_per_latent: int = pipeline.vae_scale_factor
         self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
         self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
@@ -208,29 +210,15 @@ class Backbone:
     @torch.no_grad()
     def encode_pictures(self, pixels: torch.Tensor) -> LatentPosterior:
         """Pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
-        with self._vae_in_safe_dtype():
-            posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+        posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
         return LatentPosterior((posterior.mean.float() - shift) * scale, posterior.std.float() * scale)
-
-    @contextmanager
-    def _vae_in_safe_dtype(self) -> Iterator[None]:
-        """Float32 while the context is open if the autoencoder overflows in float16."""
-        upcast = self.dtype == torch.float16 and self.vae.config.force_upcast
-        if upcast:
-            self.vae.to(torch.float32)
-        try:
-            yield
-        finally:
-            if upcast:
-                self.vae.to(self.dtype)
 
     @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
-        with self._vae_in_safe_dtype():
-            return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
+        return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
 
     # --- prompts ----------------------------------------------------------------------------------------
 
@@ -325,7 +313,7 @@ class Backbone:
         """The frozen embedding table (vocabulary, d) of each text encoder."""
         return {encoder.name: encoder.table for encoder in self._encoders}
 
-    @lru_cache  # noqa: B019 - a backbone lives as long as the program
+    @cached_property
     def whole_words(self) -> dict[str, int]:
         """Words of the first tokenizer that are one token each, and their ids."""
         vocabulary = self._encoders[0].tokenizer.get_vocab()
@@ -361,6 +349,13 @@ class Backbone:
                 result[name] = torch.stack([group.mean(0) for group in torch.tensor_split(rows, count)])
         return result
 
+    def with_mean_norms(self, vectors: Vectors) -> dict[str, torch.Tensor]:
+        """The vectors (n, d) in their direction, each as long as the table's are in the mean."""
+        return {
+            name: rows * (self.mean_norms[name] / rows.norm(dim=1, keepdim=True))
+            for name, rows in vectors.items()
+        }
+
     @cached_property
     def mean_norms(self) -> dict[str, float]:
         """The mean length of the table's vectors, for each encoder."""
@@ -370,9 +365,9 @@ class Backbone:
         }
 
     def learning_rates(self) -> dict[str, float]:
-        """Adam's step size for each encoder, scaled to its table: the paper's 5e-3 on Stable Diffusion 1."""
+        """Adam's step size for each encoder, scaled to its table: on SD 1 the usual rate, 5e-3."""
         return {
-            name: PAPER_LEARNING_RATE_IN_RMS * _sample_rows(table).square().mean().sqrt().item()
+            name: LEARNING_RATE_IN_RMS * _sample_rows(table).square().mean().sqrt().item()
             for name, table in self.tables().items()
         }
 
@@ -389,7 +384,7 @@ class Backbone:
         return noise
 
     def min_snr_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
-        """Loss weights (b,) of arXiv 2303.09556, equation 5: min(snr, gamma) / snr, for v over snr + 1."""
+        """Loss weights (b,) of arXiv 2303.09556: min(snr, gamma) / snr, for v over snr + 1."""
         alphas = self._alphas[timesteps]
         snr = alphas / (1 - alphas)
         is_velocity = self.noise_scheduler.config.prediction_type == "v_prediction"
@@ -405,7 +400,7 @@ class Backbone:
             time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
             added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
         return self.unet(
-            noisy_latents.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
             timesteps,
             encoder_hidden_states=conditioning.hidden,
             encoder_attention_mask=conditioning.mask,
@@ -429,8 +424,10 @@ class Backbone:
     def sampler(self, mode: Mode, scheduler: str) -> Any:
         """diffusers' own pipeline over these weights, text to picture or picture to picture.
 
-        Call it with the result of :meth:`sampler_conditioning`. Each call gives one of its own, for a
-        scheduler holds the state of its drawing. Raises :class:`ConfigError` for an unknown scheduler.
+        Call it with the result of :meth:`sampler_conditioning`, and with latents in place of pictures
+        (``image`` and ``output_type="latent"``): the autoencoder may be in another precision. Each call gives
+        one of its own, for a scheduler holds the state of its drawing. Raises :class:`ConfigError` for an
+        unknown scheduler.
         """
         if scheduler not in SCHEDULERS:
             raise ConfigError(f"There is no scheduler called {scheduler}: choose {', '.join(SCHEDULERS)}.")
@@ -449,18 +446,13 @@ class Backbone:
         return arguments
 
 
-def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Vectors]:
-    """The vectors of concepts by token, all checked against the model.
-
-    Raises :class:`IncompatibleConceptError`, or :class:`ConfigError` if two share a token.
-    """
-    words: dict[str, Vectors] = {}
-    for concept in concepts:
-        concept.check_fits(base)
-        if concept.token in words:
-            raise ConfigError(f"Two concepts are called {concept.token}: rename one of them.")
-        words[concept.token] = concept.vectors
-    return words
+@contextmanager
+def out_of_memory_as(error_type: type[OneWordError], advice: str) -> Iterator[None]:
+    """Raise ``error_type`` with the advice where the device's memory does not suffice."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise error_type(f"The memory of the device is full: {advice}.") from error
 
 
 def best_device() -> torch.device:
@@ -474,12 +466,13 @@ def best_device() -> torch.device:
 
 @lru_cache
 def fastest_dtype(device: torch.device) -> torch.dtype:
-    """Float32, or the half precision that a short convolution shows to be clearly faster and finite here.
+    """Float32, or the half precision that convolutions show to be clearly faster and finite here.
 
-    bfloat16 is preferred to float16 where both are: its range is float32's.
+    bfloat16 is preferred to float16 where both are: its range is float32's. On an accelerator the work is
+    large enough that the time is not that of starting it.
     """
-    channels = 64
-    picture = torch.randn(8, channels, 32, 32, device=device)
+    rows, channels, side, repeats = (8, 64, 32, 1) if device.type == "cpu" else (16, 320, 64, 10)
+    picture = torch.randn(rows, channels, side, side, device=device)
     kernel = torch.randn(channels, channels, 3, 3, device=device)
 
     def seconds(dtype: torch.dtype) -> float:
@@ -487,7 +480,8 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
         best = math.inf
         for _ in range(4):
             start = time.perf_counter()
-            result = torch.nn.functional.conv2d(*inputs, padding=1)
+            for _ in range(repeats):
+                result = torch.nn.functional.conv2d(*inputs, padding=1)
             finite = bool(torch.isfinite(result).all())  # also waits for the device
             best = min(best, time.perf_counter() - start if finite else math.inf)
         return best

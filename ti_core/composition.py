@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from PIL import Image
 
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
-from ti_core.errors import ConfigError, IncompatibleConceptError, PromptError
+from ti_core.errors import ConfigError, PromptError
 from ti_core.generation import GeneratedPicture, GenerationSettings, OnProgress, ShouldStop, generate
 from ti_core.prompts import concept_tokens, fill_template, weight_token
 
-COMPOSITION_TEMPLATES: tuple[str, ...] = (
-    "a photo of {} and {}",
-    "{} next to {}",
-    "{} in the style of {}",
-    "{} painted on {}",
-)
 RESTYLE_TEMPLATE = "a picture in the style of {}"
 RESTYLE_STRENGTH = 0.6
 
@@ -52,8 +45,7 @@ def weighted_prompt(prompt: str, concepts: Sequence[Concept], weights: Sequence[
     """The prompt with each concept's attention weight written into it, ``(<our-cat>:1.2)``.
 
     Raises :class:`ConfigError` for fewer than two concepts or another number of weights,
-    :class:`PromptError` for a concept that the prompt lacks or a weight outside 0 to 10,
-    :class:`IncompatibleConceptError` for concepts of different models.
+    :class:`PromptError` for a concept that the prompt lacks or a weight outside 0 to 10.
     """
     if len(concepts) < 2:
         raise ConfigError("A composition takes two or more concepts: choose another one.")
@@ -62,12 +54,6 @@ def weighted_prompt(prompt: str, concepts: Sequence[Concept], weights: Sequence[
         raise ConfigError(
             f"There are {len(weights)} weights for {len(concepts)} concepts: give one for each concept."
         )
-    for first, second in combinations(concepts, 2):
-        if not first.base.fits(second.base):
-            raise IncompatibleConceptError(
-                f"{first.token} was learned on {first.base.id} and {second.token} on {second.base.id}: "
-                "choose concepts of the same model."
-            )
     in_prompt = concept_tokens(prompt)
     for concept, weight in zip(concepts, weights, strict=True):
         if concept.token not in in_prompt:
@@ -89,10 +75,11 @@ def restyle(
     strength: float = RESTYLE_STRENGTH,
     template: str = RESTYLE_TEMPLATE,
     negative_prompt: str = "",
-    count: int = 1,
+    count: int = 4,
     seed: int = 0,
-    steps: int = 40,
+    steps: int = 25,
     guidance_scale: float | None = None,
+    scheduler: str = "dpm++_2m",
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Iterator[GeneratedPicture]:
@@ -107,6 +94,7 @@ def restyle(
         seed=seed,
         steps=steps,
         guidance_scale=guidance_scale,
+        scheduler=scheduler,
         strength=strength,
     )
     return generate(

@@ -17,6 +17,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ti_core.config import KINDS, MAX_VECTORS, Kind
-from ti_core.errors import ConceptError, IncompatibleConceptError, TokenNameError
+from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
 from ti_core.models import LICENCE_OF_FAMILY, Family, find_preset
 from ti_core.prompts import token_for_name
 
@@ -138,8 +139,6 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
             _replace(folder / name, lambda path, tensors=tensors: save_file(tensors, path))
         _replace_text(folder / "token_identifier.txt", concept.token)
         _replace_text(folder / "type_of_concept.txt", concept.kind)
-        description = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
-        _replace_text(folder / "concept.json", description + "\n")
         if pictures:
             images = folder / "concept_images"
             images.mkdir(exist_ok=True)
@@ -147,6 +146,8 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
                 file = images / f"{number}.png"
                 _replace(file, lambda path, picture=picture: picture.save(path, format="PNG"))
         _replace_text(folder / "README.md", concept_card(concept, len(pictures)))
+        description = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
+        _replace_text(folder / "concept.json", description + "\n")  # last: it says that the rest is there
     except (OSError, SafetensorError) as error:
         raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
 
@@ -192,7 +193,7 @@ def _read_embedding(path: Path, token: str) -> torch.Tensor:
         with safe_open(path, framework="pt") as file:
             if list(file.keys()) != [token]:
                 raise ConceptError(f"{path} does not hold {token}: the files do not belong together.")
-            rows = file.get_tensor(token)
+            rows = file.get_tensor(token).clone()  # a mapped file cannot be replaced on Windows
     except SafetensorError as error:
         raise ConceptError(f"{path} is not a readable safetensors file ({error}).") from error
     if not rows.is_floating_point():
@@ -217,23 +218,32 @@ def concept_card(concept: Concept, num_pictures: int) -> str:
     from huggingface_hub import ModelCardData
 
     preset = find_preset(concept.base.id)
+    source = preset.source if preset else concept.base.id
+    is_repository = source.count("/") == 1  # and no folder
     data = ModelCardData(
         license=preset.licence if preset else LICENCE_OF_FAMILY[concept.base.family],
         library_name="diffusers",
         pipeline_tag="text-to-image",
         tags=["textual-inversion", "stable-diffusion", "diffusers"],
-        base_model=preset.source if preset and concept.base.id != "toybox" else None,
+        base_model=source if is_repository else None,
         instance_prompt=concept.token,
     )
     scene = "a photo of" if concept.kind == "object" else "a house in the style of"
+    loading = 'pipeline.load_textual_inversion("PATH_OR_REPOSITORY")\n'
+    if len(concept.base.widths) > 1:
+        loading = "".join(
+            'pipeline.load_textual_inversion(\n    "PATH_OR_REPOSITORY",\n'
+            f'    weight_name="{file}",\n'
+            f"    text_encoder=pipeline.text_encoder{suffix},\n    tokenizer=pipeline.tokenizer{suffix},\n)\n"
+            for file, suffix in zip(EMBEDDING_FILES, ("", "_2"), strict=True)
+        )
     images = "".join(f"![picture {number}](concept_images/{number}.png)\n" for number in range(num_pictures))
     return (
         f"---\n{data.to_yaml()}\n---\n\n# `{concept.token}`\n\n"
         f"A word ({concept.kind}) for `{concept.base.id}`, learned by textual inversion "
         f"([arXiv 2208.01618](https://arxiv.org/abs/2208.01618)): {concept.num_vectors} embedding "
         f"vector{'s' if concept.num_vectors > 1 else ''}, nothing else; the model is unchanged.\n\n"
-        f'```python\npipeline.load_textual_inversion("PATH_OR_REPOSITORY")\n'
-        f'pipeline("{scene} {concept.token}").images[0]\n```\n\n{images}'
+        f'```python\n{loading}pipeline("{scene} {concept.token}").images[0]\n```\n\n{images}'
     )
 
 
@@ -252,3 +262,23 @@ def _replace(path: Path, write) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:
+    """The vectors of concepts by token, all checked against each other and the model.
+
+    Raises :class:`IncompatibleConceptError`, or :class:`ConfigError` if two share a token.
+    """
+    for first, second in combinations(concepts, 2):
+        if not first.base.fits(second.base):
+            same_id = first.base.id == second.base.id
+            other = f"another version of {second.base.id}" if same_id else second.base.id
+            raise IncompatibleConceptError(
+                f"{first.token} was learned on {first.base.id} and {second.token} on {other}: "
+                "choose concepts of the same model."
+            )
+        if first.token == second.token:
+            raise ConfigError(f"Two concepts are called {first.token}: rename one of them.")
+    for concept in concepts:
+        concept.check_fits(base)
+    return {concept.token: concept.vectors for concept in concepts}

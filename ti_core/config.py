@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ti_core.errors import ConfigError
-from ti_core.prompts import token_for_name
+from ti_core.prompts import Kind, token_for_name
 
-Kind = Literal["object", "style"]
 KINDS: tuple[Kind, ...] = ("object", "style")
 MAX_VECTORS = 75
 
@@ -31,14 +30,14 @@ class TrainingConfig:
     """A word or phrase whose embedding is the start, or ``auto`` for the best-fitting known word."""
     vectors: int = 1
     """Embedding vectors the word consists of, 1 to 75."""
-    steps: int = 400
+    steps: int = 300
     """Optimisation steps at most."""
     batch_size: int = 4
     """Rows per forward pass."""
     gradient_accumulation: int = 1
     """Forward passes per step."""
     learning_rate: float | None = None
-    """Adam's step size; None scales it to the model's vocabulary (5e-3 on Stable Diffusion 1)."""
+    """Adam's step size; None scales it to the model's vocabulary: 5e-3, the usual rate, on SD 1."""
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
     lr_warmup_steps: int = 10
     max_grad_norm: float | None = None
@@ -48,7 +47,7 @@ class TrainingConfig:
     snr_gamma: float | None = None
     """Min-SNR loss weighting with this gamma (arXiv 2303.09556)."""
     flip: bool = False
-    """Mirror pictures at random."""
+    """Train on each picture's mirror image too."""
     use_mask: bool = True
     """Weigh the loss by the pictures' transparency where they have any."""
     gradient_checkpointing: bool = False

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ti_core.backbone import SCHEDULERS, Backbone, known_words
-from ti_core.concept import Concept
+from ti_core.backbone import SCHEDULERS, Backbone, out_of_memory_as
+from ti_core.concept import Concept, known_words
 from ti_core.config import check_whole
 from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
 from ti_core.prompts import concept_tokens
@@ -22,6 +23,7 @@ from ti_core.recipe import ConceptUse, Recipe
 MAX_SEED = 2**63 - 1
 MAX_BATCH = 4
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
+MEMORY_ADVICE = "lower the batch size, or draw smaller pictures"
 SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
 
 OnProgress = Callable[["Progress"], None]
@@ -107,7 +109,8 @@ def generate(
 
     What is wrong with the request is raised by the call itself: :class:`ConfigError`,
     :class:`PromptError`, :class:`UnknownTokenError`, :class:`IncompatibleConceptError`. The iterator raises
-    :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError`.
+    :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError` if
+    numbers overflow or the device's memory does not suffice.
     """
     width, height = _size(backbone, settings)
     if (source is None) != (settings.strength is None):
@@ -147,7 +150,7 @@ def generate(
         arguments |= {"width": width, "height": height}
     else:
         fitted = fit_source(source, width, height)
-        arguments |= {"image": fitted, "strength": settings.strength}
+        arguments |= {"image": _encode_source(backbone, fitted), "strength": settings.strength}
         recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
     return _draw(backbone, settings, sampler, recipe, arguments, batch_size, on_progress, should_stop)
 
@@ -242,19 +245,30 @@ def _draw(
                 raise Cancelled("Drawing was stopped.")
             return tensors
 
-        latents = sampler(
-            **arguments,
-            num_inference_steps=settings.steps,
-            guidance_scale=recipe.guidance_scale,
-            num_images_per_prompt=len(seeds),
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            callback_on_step_end=after_step,
-            output_type="latent",
-        ).images  # (b, c, h / f, w / f)
+        if "image" in arguments:
+            arguments["image"] = arguments["image"][:1].expand(len(seeds), -1, -1, -1)
+        with out_of_memory_as(GenerationError, MEMORY_ADVICE):
+            latents = sampler(
+                **arguments,
+                num_inference_steps=settings.steps,
+                guidance_scale=recipe.guidance_scale,
+                num_images_per_prompt=len(seeds),
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                callback_on_step_end=after_step,
+                output_type="latent",
+            ).images  # (b, c, h / f, w / f)
         for seed, latent in zip(seeds, latents, strict=True):
             yield GeneratedPicture(decode_picture(backbone, latent), dataclasses.replace(recipe, seed=seed))
 
 
+@out_of_memory_as(GenerationError, MEMORY_ADVICE)
+def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
+    """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
+    pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
+    return backbone.encode_pictures(pixels).mean
+
+
+@out_of_memory_as(GenerationError, MEMORY_ADVICE)
 def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
     """A latent (c, h, w) to its picture.
 

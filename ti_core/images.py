@@ -63,20 +63,18 @@ def find_pictures(paths: Iterable[Path | str]) -> list[Path]:
     A file that is named itself is taken whatever its suffix, except a .txt, which is a picture's caption.
     A file met twice is listed once.
 
-    Raises PictureError for a path that does not exist, a folder without pictures, or when nothing was found.
+    Raises PictureError for a path that does not exist or cannot be read, a folder without pictures, or when
+    nothing was found.
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = [file for file in sorted(path.iterdir()) if _looks_like_picture(file)]
-            if not inside:
-                raise PictureError(f"The folder {path} holds no pictures. Put three to five of them in it.")
-        elif path.exists():
-            inside = [] if path.suffix.lower() == ".txt" else [path]
-        else:
-            raise PictureError(f"{path} does not exist. Check the path, or leave it out.")
-        for file in inside:
-            found.setdefault(file.resolve(), file)
+        try:
+            for file in _pictures_at(path):
+                found.setdefault(file.resolve(), file)
+        except OSError as error:
+            raise PictureError(
+                f"{path} cannot be read ({error.strerror}). Check the path and its permissions."
+            ) from error
     if not found:
         raise PictureError("No picture was given. Give three to five pictures, or a folder that holds them.")
     return list(found.values())
@@ -361,6 +359,17 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
 
 
 # --- helpers ----------------------------------------------------------------------------------------------
+
+
+def _pictures_at(path: Path) -> list[Path]:
+    if path.is_dir():
+        inside = [file for file in sorted(path.iterdir()) if _looks_like_picture(file)]
+        if not inside:
+            raise PictureError(f"The folder {path} holds no pictures. Put three to five of them in it.")
+        return inside
+    if path.exists():
+        return [] if path.suffix.lower() == ".txt" else [path]
+    raise PictureError(f"{path} does not exist. Check the path, or leave it out.")
 
 
 def _name_of(source: Path | str | IO[bytes]) -> str:

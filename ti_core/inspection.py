@@ -81,16 +81,18 @@ def inspect_concept(backbone: Backbone, concept: Concept) -> ConceptReport:
 def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[str, list[list[Neighbour]]]:
     """The words of the vocabulary that are one token, by cosine: for each encoder and row the best ``count``.
 
-    The ids are the first tokenizer's; SDXL's second tokenizer has the same words.
+    ``vectors`` may be those of some of the encoders. The ids are the first tokenizer's; SDXL's second
+    tokenizer has the same words.
     """
     if count < 1:
         raise ConfigError(f"count is {count}: ask for one word or more.")
-    words = backbone.whole_words()
+    words, tables = backbone.whole_words, backbone.tables()
     names = list(words)
     result = {}
-    for encoder, table in backbone.tables().items():
+    for encoder, given in vectors.items():
+        table = tables[encoder]
         ids = torch.tensor(list(words.values()), device=table.device)
-        rows = F.normalize(vectors[encoder].to(table.device, torch.float32), dim=-1)
+        rows = F.normalize(given.to(table.device, torch.float32), dim=-1)
         cosines = torch.cat(
             [rows @ F.normalize(table[part].float(), dim=-1).T for part in ids.split(CHUNK_ROWS)], dim=1
         )  # (n, words)
@@ -205,4 +207,6 @@ def _initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
     if not concept.initializer:
         raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
     rows = backbone.initial_vectors(concept.initializer, concept.num_vectors)
+    if concept.training.get("norm_control") == "fixed":
+        rows = backbone.with_mean_norms(rows)
     return {encoder: start.cpu() for encoder, start in rows.items()}

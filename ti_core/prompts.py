@@ -74,6 +74,13 @@ STYLE_TEMPLATES: tuple[str, ...] = (
     "a page of pictures in the style of {}",
 )
 
+COMPOSITION_TEMPLATES: tuple[str, ...] = (
+    "a photo of {} and {}",
+    "{} next to {}",
+    "{} in the style of {}",
+    "{} painted on {}",
+)
+
 _OBJECT_WORDS = """
 cat dog kitten puppy bird fish horse cow pig sheep goat rabbit mouse bear lion tiger elephant monkey fox wolf
 deer duck chicken owl penguin frog turtle snake lizard dragon dinosaur butterfly bee spider snail
@@ -285,10 +292,13 @@ _NETWORK_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>", re.IGNOREC
 def check_tokens(prompt: str, known: Collection[str]) -> None:
     """Check that every concept token of a prompt, also a misspelt one, is among the known tokens.
 
-    Raises UnknownTokenError with the closest known tokens, and PromptError for a LoRA tag.
+    Raises UnknownTokenError with the closest known tokens, and PromptError as :func:`split_prompt`.
     """
     _refuse_network_tags(prompt)
-    for token in _TOKEN_LIKE.findall(prompt):
+    written = _TOKEN_LIKE.findall(prompt)
+    # Brackets and backslashes vanish, and what is left may be a token: "<our-(cat:1.2)>".
+    read = [piece.token for piece in split_prompt(prompt) if isinstance(piece, TokenPiece)]
+    for token in [*written, *read]:
         if token not in known:
             raise UnknownTokenError(token, _closest(token, known))
 

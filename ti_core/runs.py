@@ -2,7 +2,7 @@
 
 A run is a folder, and when it ends the same folder is the concept:
 
-    run.json             settings, base model, the pictures' fingerprints
+    run.json             settings, base model and its precision, the pictures' fingerprints
     pictures/            the pictures (and masks) as the model sees them
     state.safetensors    vectors, Adam's moments, step, evaluations; and the one before it
     metrics.jsonl        one line a step
@@ -17,11 +17,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TextIO
 
 import torch
@@ -33,36 +35,37 @@ from safetensors.torch import save_file
 from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import (
-    ConfigError,
-    IncompatibleConceptError,
-    RunError,
-    RunMismatchError,
-    TokenNameError,
-)
+from ti_core.errors import ConfigError, RunError, RunMismatchError, TokenNameError, TrainingError
 from ti_core.images import Picture, fingerprint
 from ti_core.training import (
     Evaluation,
     Snapshot,
     TrainingState,
     advance,
+    check_words,
     learned_concept,
     prepare,
 )
 
 VERSION = 1
 STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+REPLACE_TRIES, REPLACE_WAIT = 5, 0.02  # seconds
 
 Status = Literal["started", "finished"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run as its folder describes it; ``fingerprints`` are those of its pictures, in order."""
+    """One training run as its folder describes it.
+
+    ``dtype`` is that of the model it was started on, ``fingerprints`` are those of its pictures, in order.
+    """
 
     folder: Path
     config: TrainingConfig
     base: BaseModel
+    dtype: torch.dtype
     fingerprints: tuple[str, ...]
     created: str
 
@@ -83,30 +86,43 @@ class Run:
         return load_concept(self.folder)
 
 
-def create_run(folder: Path, base: BaseModel, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
-    """Write a new run's folder, with the pictures as the model sees them.
+def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
+    """Write a new run's folder, with the pictures as the model sees them: all of it, or nothing.
 
-    Raises :class:`RunError` if the folder holds something already or cannot be written.
+    Raises :class:`RunError` if the folder holds something already or cannot be written, and as
+    :func:`~ti_core.training.check_words` for words that the model cannot read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         kind = "a run" if (folder / "run.json").is_file() else "something else"
         raise RunError(f"{folder} holds {kind} already: resume it, or choose another folder.")
+    check_words(backbone, pictures, config)
     prints = tuple(fingerprint(picture) for picture in pictures)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    run = Run(folder, config, base, prints, created)
+    run = Run(folder, config, backbone.base, backbone.dtype, prints, created)
     try:
-        (folder / "pictures").mkdir(parents=True)
-        entries = [
-            _save_picture(folder / "pictures", number, picture) for number, picture in enumerate(pictures)
-        ]
-        description = {
-            "version": VERSION,
-            "created": created,
-            "base": asdict(base),
-            "config": config.to_dict(),
-            "pictures": entries,
-        }
-        _write_text(folder / "run.json", json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
+        ) as temporary:
+            written = Path(temporary) / "run"
+            (written / "pictures").mkdir(parents=True)
+            entries = [
+                _save_picture(written / "pictures", number, picture)
+                for number, picture in enumerate(pictures)
+            ]
+            description = {
+                "version": VERSION,
+                "created": created,
+                "base": asdict(backbone.base),
+                "dtype": _name_of(backbone.dtype),
+                "config": config.to_dict(),
+                "pictures": entries,
+            }
+            text = json.dumps(description, indent=2, ensure_ascii=False)
+            (written / "run.json").write_text(text + "\n", encoding="utf-8")
+            if folder.is_dir():
+                folder.rmdir()  # Windows renames nothing onto an empty folder
+            _replace(written, folder)
     except OSError as error:
         raise RunError(f"The run could not be written to {folder}: {error}") from error
     return run
@@ -120,6 +136,7 @@ def open_run(folder: Path) -> Run:
             folder,
             TrainingConfig.from_dict(description["config"]),
             BaseModel(**description["base"]),
+            DTYPES[description["dtype"]],
             tuple(entry["fingerprint"] for entry in description["pictures"]),
             description["created"],
         )
@@ -138,25 +155,41 @@ def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
     return sorted(runs, key=lambda run: run.created, reverse=True), errors
 
 
-def check_same(run: Run, config: TrainingConfig, base: BaseModel, pictures: Sequence[Picture]) -> None:
-    """Raises :class:`RunMismatchError` naming each way in which a run was started differently."""
+def check_model(run: Run, backbone: Backbone) -> None:
+    """Raises :class:`RunMismatchError` if a run was started on another model, or in another precision."""
     differences = []
-    if run.base != base:
-        now_base = base.id if base.id != run.base.id else f"another version of {base.id}"
-        differences.append(f"the base model was {run.base.id} and is now {now_base}")
+    if run.base != backbone.base:
+        same_id = run.base.id == backbone.base.id
+        now = f"another version of {backbone.base.id}" if same_id else backbone.base.id
+        differences.append(f"the base model was {run.base.id} and is now {now}")
+    if run.dtype != backbone.dtype:
+        differences.append(f"the precision was {_name_of(run.dtype)} and is now {_name_of(backbone.dtype)}")
+    if differences:
+        raise RunMismatchError(differences)
+
+
+def check_same(run: Run, config: TrainingConfig, pictures: Sequence[Picture] | None = None) -> None:
+    """Raises :class:`RunMismatchError` naming each setting that differs, and each of any given pictures."""
+    differences = []
     then, now = run.config.to_dict(), config.to_dict()
     for name in then:
         if then[name] != now[name]:
             differences.append(f"{name} was {then[name]!r} and is now {now[name]!r}")
-    prints = tuple(fingerprint(picture) for picture in pictures)
-    if len(prints) != len(run.fingerprints):
-        differences.append(f"there were {len(run.fingerprints)} pictures and are now {len(prints)}")
-    else:
-        for picture, before, after in zip(pictures, run.fingerprints, prints, strict=True):
-            if before != after:
-                differences.append(f"{picture.name} is another picture, or has another caption")
+    if pictures is not None:
+        differences += _picture_differences(run, pictures)
     if differences:
         raise RunMismatchError(differences)
+
+
+def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[str]:
+    prints = tuple(fingerprint(picture) for picture in pictures)
+    if len(prints) != len(run.fingerprints):
+        return [f"there were {len(run.fingerprints)} pictures and are now {len(prints)}"]
+    return [
+        f"{picture.name} is another picture, or has another caption"
+        for picture, before, after in zip(pictures, run.fingerprints, prints, strict=True)
+        if before != after
+    ]
 
 
 def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snapshot], None, None]:
@@ -164,8 +197,9 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
     :func:`~ti_core.training.train` does.
 
     Runs may be added to or removed from the list between yields. What was learned is saved when a run
-    is removed and when the iterator is closed. Raises :class:`RunError` if another process trains one
-    of them, :class:`IncompatibleConceptError` if one belongs to another model.
+    is removed and when the iterator is closed, also by an error. Raises :class:`RunError` if another
+    process trains one of them, :class:`RunMismatchError` if one was started on another model, and
+    :class:`TrainingError` naming the run whose loss is no longer a number.
     """
     opened: list[_OpenRun] = []
 
@@ -181,7 +215,15 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
     try:
         follow()
         while active := [entry for entry in opened if entry.state.finish is None]:
-            snapshots = advance(backbone, [entry.state for entry in active])
+            try:
+                snapshots = advance(backbone, [entry.state for entry in active])
+            except TrainingError as error:
+                named = [str(run.folder) for run in runs if run.config.token in str(error)]
+                if not named:
+                    raise
+                raise TrainingError(
+                    f"{error} Its folder is {' or '.join(named)}; every run is kept as it was last saved."
+                ) from error
             steps = list(zip(active, snapshots, strict=True))
             for entry, snapshot in steps:  # all before any is yielded, where the caller may stop
                 entry.record(backbone, snapshot)
@@ -210,11 +252,7 @@ class _OpenRun:
 
     @classmethod
     def open(cls, backbone: Backbone, run: Run) -> _OpenRun:
-        if run.base != backbone.base:
-            raise IncompatibleConceptError(
-                f"The run in {run.folder} is on {run.base.id}, but {backbone.base.id} is loaded: "
-                "choose its model."
-            )
+        check_model(run, backbone)
         lock = _lock(run)
         try:
             state = load_state(backbone, run)
@@ -266,36 +304,59 @@ class _OpenRun:
 
 
 def keep_result(backbone: Backbone, run: Run) -> Concept:
-    """Make the best vectors so far the run's result, without training it to its end."""
-    state = load_state(backbone, run)
-    if not state.evaluations:
-        raise RunError(f"The run in {run.folder} has not learned anything yet: resume it first.")
-    concept = learned_concept(backbone, state)
-    save_concept(concept, run.folder, _images(run))
+    """Make the best vectors so far the run's result, without training it to its end.
+
+    Raises as :func:`train_runs`, and :class:`RunError` if nothing has been learned yet.
+    """
+    check_model(run, backbone)
+    lock = _lock(run)
+    try:
+        state = load_state(backbone, run)
+        if not state.evaluations:
+            raise RunError(f"The run in {run.folder} has not learned anything yet: resume it first.")
+        concept = learned_concept(backbone, state)
+        save_concept(concept, run.folder, _images(run))
+    finally:
+        lock.release()
     return concept
 
 
 def load_state(backbone: Backbone, run: Run) -> TrainingState:
-    """A run's newest valid state, or its start, ready to be trained."""
+    """A run's newest valid state, or its start, ready to be trained.
+
+    Raises :class:`RunError` if the state is not one of this run.
+    """
     saved = _newest_state(run.folder)
     config = run.config
     if saved is None:
         return prepare(backbone, load_run_pictures(run), config)
     tensors, facts = saved
-    state = prepare(backbone, load_run_pictures(run), config, initializer=facts["initializer"])
+    state = prepare(backbone, load_run_pictures(run), config, initializer=facts.get("initializer"))
+    try:
+        _restore(state, tensors, facts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The state in {run.folder} is not this run's ({error}): start a new one.") from error
+    return state
+
+
+def _restore(state: TrainingState, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    def like(rows: torch.Tensor, key: str) -> torch.Tensor:
+        if tensors[key].shape != rows.shape:
+            raise ValueError(f"{key} is of shape {tuple(tensors[key].shape)}, not {tuple(rows.shape)}")
+        return tensors[key].to(rows.device)
+
     with torch.no_grad():
         for name, rows in state.vectors.items():
-            rows.copy_(tensors[f"vectors.{name}"])
-            state.best[name].copy_(tensors[f"best.{name}"])
+            rows.copy_(like(rows, f"vectors.{name}"))
+            state.best[name].copy_(like(rows, f"best.{name}"))
             if facts["step"]:
                 state.optimizer.state[rows] = {
                     "step": torch.tensor(float(facts["step"])),
-                    "exp_avg": tensors[f"exp_avg.{name}"].to(rows.device),
-                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(rows.device),
+                    "exp_avg": like(rows, f"exp_avg.{name}"),
+                    "exp_avg_sq": like(rows, f"exp_avg_sq.{name}"),
                 }
     state.step, state.finish = facts["step"], facts["finish"]
     state.evaluations = [Evaluation(*evaluation) for evaluation in facts["evaluations"]]
-    return state
 
 
 def save_state(run: Run, state: TrainingState) -> None:
@@ -325,8 +386,8 @@ def save_state(run: Run, state: TrainingState) -> None:
         with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         if newest.is_file():
-            os.replace(newest, previous)
-        os.replace(temporary, newest)
+            _replace(newest, previous)
+        _replace(temporary, newest)
     except (OSError, SafetensorError) as error:
         raise RunError(f"The state could not be saved in {run.folder}: {error}") from error
 
@@ -338,15 +399,12 @@ def load_run_pictures(run: Run) -> list[Picture]:
     """
     pictures = []
     for number, entry in enumerate(_read_description(run.folder)["pictures"]):
-        try:
-            with Image.open(run.folder / "pictures" / f"{number}.png") as file:
-                image = file.convert("RGB")
-            mask = None
-            if entry["mask"]:
-                with Image.open(run.folder / "pictures" / f"{number}.mask.png") as file:
-                    mask = file.convert("L")
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
-            raise RunError(f"Picture {number} of the run in {run.folder} cannot be read: {error}") from error
+        with _open_picture(run, number) as file:
+            image = file.convert("RGB")
+        mask = None
+        if entry["mask"]:
+            with _open_picture(run, number, ".mask") as file:
+                mask = file.convert("L")
         size = (entry["width"], entry["height"])
         picture = Picture(entry["name"], image, mask, entry["caption"], size, ())
         if fingerprint(picture) != entry["fingerprint"]:
@@ -355,10 +413,29 @@ def load_run_pictures(run: Run) -> list[Picture]:
     return pictures
 
 
+def picture_size(run: Run) -> tuple[int, int]:
+    """Width and height of a run's pictures. Raises :class:`RunError` if the first cannot be read."""
+    with _open_picture(run, 0) as file:
+        return file.size
+
+
+@contextmanager
+def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Image]:
+    try:
+        with Image.open(run.folder / "pictures" / f"{number}{suffix}.png") as file:
+            yield file
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
+        raise RunError(f"Picture {number} of the run in {run.folder} cannot be read: {error}") from error
+
+
 def delete_run(run: Run) -> None:
     """Remove a run's folder and all that is in it."""
     _lock(run).release()
     shutil.rmtree(run.folder)
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _save_picture(folder: Path, number: int, picture: Picture) -> dict[str, Any]:
@@ -398,7 +475,10 @@ def _newest_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
         try:
             with safe_open(folder / name, framework="pt") as file:
                 facts = json.loads(file.metadata()["state"])
-                return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+                if facts["version"] != VERSION:
+                    continue
+                # Copies: on Windows a file that is still mapped cannot be replaced.
+                return {key: file.get_tensor(key).clone() for key in file.keys()}, facts  # noqa: SIM118
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             continue
     return None
@@ -442,4 +522,14 @@ def _metrics_line(snapshot: Snapshot) -> dict[str, Any]:
 def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    _replace(temporary, path)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """:func:`os.replace`, tried again for a moment: Windows refuses while another process reads the file."""
+    for _ in range(REPLACE_TRIES - 1):
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(REPLACE_WAIT)
+    os.replace(source, target)

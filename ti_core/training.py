@@ -2,9 +2,9 @@
 
     v* = argmin_v  E over z ~ E(x), y, noise, t   || noise - eps_theta(z_t, t, c_theta(y; S* -> v)) ||^2
 
-(Gal et al., arXiv 2208.01618, equation 2.) A step is a pure function of (seed, step): picture, mirror
-image, posterior sample, noise, timestep and sentence all derive from the two, so a run can be resumed
-exactly. Rows of one batch may belong to several runs, because rows do not mix in a frozen model.
+(Gal et al., arXiv 2208.01618, equation 2.) A step is a pure function of (seed, step): picture, posterior
+sample, noise, timestep and sentence all derive from the two, so a run can be resumed exactly. Rows of one
+batch may belong to several runs, because rows do not mix in a frozen model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ti_core.backbone import Backbone, Conditioning, KnownWords, LatentPosterior, Vectors
+from ti_core.backbone import (
+    Backbone,
+    Conditioning,
+    KnownWords,
+    LatentPosterior,
+    out_of_memory_as,
+)
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import PictureError, TrainingError
@@ -36,6 +42,8 @@ from ti_core.prompts import (
 EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
 CANDIDATE_ROWS = (4, 8, 16)  # noisy rows each candidate word is judged by, round after round
 CANDIDATES_KEPT = 4  # one in so many goes on to the next round
+MIN_PASS_ROWS = 8  # rows of a pass without gradients, where the batch size is not larger
+MEMORY_ADVICE = "lower the batch size, or turn gradient checkpointing on"
 PREVIEW_STEPS = 15
 
 Finish = Literal["levelled", "steps"]
@@ -115,6 +123,27 @@ class _Rows:
     timesteps: torch.Tensor  # (b,)
     choice: torch.Tensor  # (b,) in [0, 1): which of a picture's sentences
 
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    def __getitem__(self, part: slice) -> _Rows:
+        return _Rows(
+            self.pictures[part], self.latents[part], self.noise[part], self.timesteps[part], self.choice[part]
+        )
+
+
+def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:
+    """Check what training will read, before anything is computed.
+
+    Raises :class:`ConfigError` for an unreadable initial word, :class:`PromptError` for a caption that
+    cannot be encoded.
+    """
+    if config.initializer != "auto":
+        backbone.phrase_vectors(config.initializer)
+    placeholder = {name: torch.zeros(config.vectors, width) for name, width in backbone.base.widths.items()}
+    for sentence in {sentence for picture in pictures for sentence in _prompts_of(picture, config)}:
+        backbone.count_tokens(sentence, {config.token: placeholder})
+
 
 def prepare(
     backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig, initializer: str | None = None
@@ -127,16 +156,15 @@ def prepare(
     """
     if not pictures:
         raise PictureError("There is no picture to learn from: give three to five.")
+    check_words(backbone, pictures, config)
     data = _encode(backbone, pictures, config)
     initializer = initializer or config.initializer
     if initializer == "auto":
         initializer = choose_initializer(backbone, data, config)
     start = backbone.initial_vectors(initializer, config.vectors)
-    vectors = {name: rows.to(backbone.device).requires_grad_() for name, rows in start.items()}
     if config.norm_control == "fixed":
-        _fix_norms(backbone, vectors)
-    for sentence in {sentence for sentences in data.prompts for sentence in sentences}:
-        backbone.count_tokens(sentence, {config.token: vectors})
+        start = backbone.with_mean_norms(start)
+    vectors = {name: rows.to(backbone.device).requires_grad_() for name, rows in start.items()}
     rates = backbone.learning_rates()
     groups = [{"params": [rows], "lr": config.learning_rate or rates[name]} for name, rows in vectors.items()]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
@@ -153,7 +181,7 @@ def train(
 
     Runs may be added to or removed from the list between yields. Each learns the vectors that it would
     learn alone, to within the rounding of a larger batch. Raises :class:`TrainingError` if a loss is
-    not finite.
+    not finite or the device's memory does not suffice.
     """
     while active := [state for state in states if state.finish is None]:
         yield from zip(active, advance(backbone, active), strict=True)
@@ -173,9 +201,11 @@ def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapsho
     return [_snapshot(backbone, state, loss) for state, loss in zip(states, losses, strict=True)]
 
 
+@out_of_memory_as(TrainingError, MEMORY_ADVICE)
 def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
     """One optimisation step of every run through shared forward and backward passes; each one's loss."""
-    losses = [0.0] * len(states)
+    sums = [torch.zeros((), device=backbone.device) for _ in states]
+    scale = _gradient_scale(backbone, states[0].data)
     for state in states:
         state.optimizer.zero_grad()
     passes = max(state.config.gradient_accumulation for state in states)
@@ -197,35 +227,37 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
             errors = (prediction - backbone.target(latents, noise, timesteps)).square()
             total, first = torch.zeros((), device=backbone.device), 0
             for (index, state), rows in zip(taking_part, batches, strict=True):
-                own = errors[first : first + len(rows.timesteps)]
-                first += len(rows.timesteps)
+                own = errors[first : first + len(rows)]
+                first += len(rows)
                 loss = _loss(backbone, state, rows, own) / state.config.gradient_accumulation
                 total = total + loss
-                losses[index] += float(loss.detach())
-            total.backward()
-    for state, mean in zip(states, losses, strict=True):
-        if not math.isfinite(mean):
-            raise TrainingError(
-                f"The loss of {state.config.token} is no longer a number after {state.step} steps: "
-                "start again with a lower learning rate."
-            )
+                sums[index] += loss.detach()
+            (total * scale).backward()
+    losses = torch.stack(sums).tolist()
+    _check_finite(states, losses)
     for state in states:
-        _update(backbone, state)
+        _update(backbone, state, scale)
     return losses
 
 
+@out_of_memory_as(TrainingError, MEMORY_ADVICE)
 @torch.no_grad()
 def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
-    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the best vectors."""
+    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the best vectors.
+
+    Raises :class:`TrainingError` if a loss is not finite; no run has changed then.
+    """
     if not states:
         return
-    batches = [_evaluation_rows(backbone, state) for state in states]
     prompts = [fill_template(templates_for(state.config.kind)[0], state.config.token) for state in states]
     encoded = backbone.encode_prompts(prompts, [state.words for state in states])
-    for index, (state, rows) in enumerate(zip(states, batches, strict=True)):
-        conditioning = encoded[torch.full((len(rows.timesteps),), index, device=backbone.device)]
-        errors = _squared_errors(backbone, rows, conditioning)
-        loss = float(_masked_mean(errors, _mask_of(state.data, rows)).mean())
+    losses = []
+    for index, state in enumerate(states):
+        most = max(state.config.batch_size, MIN_PASS_ROWS)
+        rows = _evaluation_rows(backbone, state)
+        losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], most))
+    _check_finite(states, losses)
+    for state, loss in zip(states, losses, strict=True):
         if not state.evaluations or loss < state.best_evaluation.loss:
             state.best = {name: rows.detach().clone() for name, rows in state.vectors.items()}
         state.evaluations.append(Evaluation(state.step, loss))
@@ -239,6 +271,7 @@ def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool
     return bool(whole > 0 and np.var(losses[-window:]) / whole < threshold)
 
 
+@out_of_memory_as(TrainingError, MEMORY_ADVICE)
 @torch.no_grad()
 def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingConfig) -> str:
     """The known word by which the frozen model denoises the pictures best: it is its own classifier.
@@ -246,18 +279,18 @@ def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingC
     All candidates see the same noise (arXiv 2303.16203), and only the better ones go on to further
     rows (successive halving, arXiv 1502.07943).
     """
-    known = backbone.whole_words()
+    known = backbone.whole_words
     listed = OBJECT_WORDS if config.kind == "object" else STYLE_WORDS
     candidates = [word for word in listed if word in known] or list(listed)
     template = templates_for(config.kind)[0]
+    most = max(config.batch_size, MIN_PASS_ROWS)
     for count in CANDIDATE_ROWS:
         rows = _fixed_rows(backbone, data, count, _generator(config.seed, INITIALIZATION, count))
-        mask = _mask_of(data, rows)
         encoded = backbone.encode_prompts([fill_template(template, word) for word in candidates])
-        scores = []
-        for index in range(len(candidates)):
-            conditioning = encoded[torch.full((count,), index, device=backbone.device)]
-            scores.append(float(_masked_mean(_squared_errors(backbone, rows, conditioning), mask).mean()))
+        scores = [
+            _fixed_loss(backbone, data, rows, encoded[index : index + 1], most)
+            for index in range(len(candidates))
+        ]
         best_first = np.argsort(scores, kind="stable")
         keep = max(1, len(candidates) // CANDIDATES_KEPT) if count != CANDIDATE_ROWS[-1] else 1
         candidates = [candidates[index] for index in best_first[:keep]]
@@ -277,6 +310,7 @@ def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
         "first_evaluation_loss": state.evaluations[0].loss,
         "batch_size": config.batch_size * config.gradient_accumulation,
         "learning_rate": {name: group["peak_lr"] for name, group in groups},
+        "norm_control": config.norm_control,
         "pictures": len(state.data) // (2 if config.flip else 1),
         "seed": config.seed,
         "stopped": state.finish or "by hand",
@@ -374,10 +408,19 @@ def _encode_rows(
     return backbone.encode_prompts(prompts, words)
 
 
-def _squared_errors(backbone: Backbone, rows: _Rows, conditioning: Conditioning) -> torch.Tensor:
-    noisy = backbone.add_noise(rows.latents, rows.noise, rows.timesteps)
-    prediction = backbone.predict(noisy, rows.timesteps, conditioning)
-    return (prediction - backbone.target(rows.latents, rows.noise, rows.timesteps)).square()
+def _fixed_loss(
+    backbone: Backbone, data: TrainingData, rows: _Rows, conditioning: Conditioning, most: int
+) -> float:
+    """The mean loss of the rows, all under one conditioning (1, ...), at most ``most`` rows a pass."""
+    losses = []
+    for first in range(0, len(rows), most):
+        part = rows[first : first + most]
+        same = conditioning[torch.zeros(len(part), dtype=torch.long, device=backbone.device)]
+        noisy = backbone.add_noise(part.latents, part.noise, part.timesteps)
+        prediction = backbone.predict(noisy, part.timesteps, same)
+        errors = (prediction - backbone.target(part.latents, part.noise, part.timesteps)).square()
+        losses.append(_masked_mean(errors, _mask_of(data, part)))
+    return torch.cat(losses).mean().item()
 
 
 def _mask_of(data: TrainingData, rows: _Rows) -> torch.Tensor | None:
@@ -399,8 +442,32 @@ def _loss(backbone: Backbone, state: TrainingState, rows: _Rows, errors: torch.T
     return losses.mean()
 
 
-def _update(backbone: Backbone, state: TrainingState) -> None:
+def _check_finite(states: Sequence[TrainingState], losses: Sequence[float]) -> None:
+    for state, loss in zip(states, losses, strict=True):
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss of {state.config.token} is no longer a number after {state.step} steps: "
+                "start again with a lower learning rate."
+            )
+
+
+def _gradient_scale(backbone: Backbone, data: TrainingData) -> float:
+    """What the loss is multiplied by before the backward pass, a power of two.
+
+    The loss is a mean over a row's numbers, so each one's share of the gradient would underflow in float16
+    (loss scaling, arXiv 1710.03740).
+    """
+    if backbone.dtype != torch.float16:
+        return 1.0
+    return 2.0 ** round(math.log2(data.posterior.mean[0].numel()))
+
+
+def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
+    """Adam's step on gradients that are ``scale`` times the loss's."""
     config = state.config
+    for rows in state.vectors.values():
+        if rows.grad is not None:
+            rows.grad /= scale
     for group in state.optimizer.param_groups:
         group["lr"] = group["peak_lr"] * _schedule(config, state.step)
     if config.max_grad_norm is not None:
@@ -409,14 +476,9 @@ def _update(backbone: Backbone, state: TrainingState) -> None:
     state.step += 1  # first, so that an update that is interrupted does not pass for the step before
     state.optimizer.step()
     if config.norm_control == "fixed":
-        _fix_norms(backbone, state.vectors)
-
-
-@torch.no_grad()
-def _fix_norms(backbone: Backbone, vectors: Vectors) -> None:
-    """Scale each vector to the vocabulary's mean norm, in place."""
-    for name, rows in vectors.items():
-        rows.mul_(backbone.mean_norms[name] / rows.norm(dim=1, keepdim=True))
+        with torch.no_grad():
+            for name, rows in backbone.with_mean_norms(state.vectors).items():
+                state.vectors[name].copy_(rows)
 
 
 def _schedule(config: TrainingConfig, step: int) -> float:
@@ -445,8 +507,9 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
     evaluated = state.evaluations[-1] if state.evaluations[-1].step == state.step else None
     nearest: tuple[tuple[str, float], ...] = ()
     if evaluated:
-        per_encoder = nearest_words(backbone, state.vectors)
-        nearest = tuple(next(iter(per_encoder.values()))[0])
+        encoder, rows = next(iter(state.vectors.items()))
+        [words] = nearest_words(backbone, {encoder: rows[:1]})[encoder]
+        nearest = tuple(words)
     every = state.config.preview_every
     return Snapshot(
         step=state.step,

@@ -10,13 +10,16 @@ functions that need them.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
+from typing import Any
 
 import typer
 
 from ti_core.cli.draw import compose_command, generate_command, style_command
 from ti_core.cli.show import inspect_command, models_command, runs_command
+from ti_core.cli.terminal import say
 from ti_core.cli.train import train_command
 
 # Read by the model libraries when they are imported; their remarks and bars are not for the person.
@@ -24,6 +27,8 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
 
 app = typer.Typer(
     help="Teach a frozen text-to-image model one new word from a few pictures, and draw with it.",
@@ -47,4 +52,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app(prog_name="python -m ti_core")
+    as_json = "--json" in sys.argv
+    try:
+        code = app(prog_name="python -m ti_core", standalone_mode=not as_json)
+    except USAGE_ERROR as error:
+        message = " ".join(error.format_message().split())
+        say(message)
+        typer.echo(json.dumps({"error": message, "kind": type(error).__name__}))
+        code = 2
+    sys.exit(code)

@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
-from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting
+from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
 from ti_core.errors import Cancelled, ConfigError, RecipeError
 from ti_core.models import PRESETS
-from ti_core.prompts import check_tokens, fill_template, split_prompt
+from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, fill_template
 from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
 
 if TYPE_CHECKING:
+    from ti_core.backbone import Backbone
     from ti_core.concept import Concept
     from ti_core.generation import GeneratedPicture, GenerationSettings
 
 SLUG_LENGTH = 40
+COMPOSITIONS = "; ".join(template.format("<our-cat>", "<our-ink>") for template in COMPOSITION_TEMPLATES)
 OWN_GUIDANCE = ", ".join(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS)
 
 PromptArgument = Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")]
@@ -37,7 +40,7 @@ SchedulerOption = Annotated[str, typer.Option(help=f"The sampler: {', '.join(SCH
 OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 
 Draw = Callable[..., "Iterator[GeneratedPicture]"]
-"""``generate`` or ``compose`` of the core, with what is the command's own filled in."""
+"""``generate``, ``compose`` or ``restyle`` of the core, with what is the command's own filled in."""
 
 
 def generate_command(
@@ -66,7 +69,7 @@ def generate_command(
 
 
 def compose_command(
-    prompt: PromptArgument,
+    prompt: Annotated[str, typer.Argument(help=f"What to draw, such as: {COMPOSITIONS}.")],
     concepts: Annotated[list[Path], typer.Option("--concept", help="A concept folder; two or more.")],
     weights: Annotated[
         list[float] | None,
@@ -124,32 +127,42 @@ def style_command(
         if picture is None and strength is not None:
             raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
         [style] = load_concepts([concept])
-        from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
+        from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, restyle, style_prompts
         from ti_core.generation import GenerationSettings, generate
         from ti_core.images import open_picture
 
-        source = None
+        options: dict[str, Any] = {
+            "negative_prompt": negative,
+            "count": count,
+            "seed": seed,
+            "steps": steps,
+            "guidance_scale": guidance,
+            "scheduler": scheduler,
+        }
+        draw: Draw = generate
         if picture is not None:
             source, _, _ = open_picture(picture, alpha="flatten")
-            strength = RESTYLE_STRENGTH if strength is None else strength
+            options["strength"] = RESTYLE_STRENGTH if strength is None else strength
             prompts = [fill_template(RESTYLE_TEMPLATE, style.token)]
+
+            def redraw(backbone: Backbone, *_: object, **hooks: Any) -> Iterator[GeneratedPicture]:
+                return restyle(backbone, style, source, **options, **hooks)
+
+            draw = redraw
+
         else:
             prompts = style_prompts(style, subjects or [])
             if not prompts:
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
         _check_prompts([*prompts, negative], [style])
-        settings = [
-            GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler, strength=strength)
-            for prompt in prompts
-        ]
-        _draw("style", partial(generate, source=source), settings, [style], model, out, report)
+        settings = [GenerationSettings(prompt, **options) for prompt in prompts]
+        _draw("style", draw, settings, [style], model, out, report)
 
 
 def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
     """Raises :class:`PromptError` for what would be wrong once the model has loaded."""
     for prompt in prompts:
         check_tokens(prompt, [concept.token for concept in concepts])
-        split_prompt(prompt)
 
 
 def _draw(
@@ -162,15 +175,23 @@ def _draw(
     report: Report,
 ) -> None:
     """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
+    from ti_core.concept import known_words
+
     name = choose_model(model, concepts[0].base if concepts else None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be a folder ({error.strerror}): choose another --out.") from error
     backbone = load_model(name)
+    words = known_words(concepts, backbone.base)
+    lengths = [backbone.count_tokens(settings.prompt, words) for settings in requests]  # weights take none
+    for settings, length in zip(requests, lengths, strict=True):
+        if length.chunks > 1:
+            say(f"“{settings.prompt}” has {length.tokens} tokens and is read in {length.chunks} parts.")
     files: list[str] = []
     report.facts |= {
         "prompts": [settings.prompt for settings in requests],
+        "lengths": [asdict(length) for length in lengths],
         "tokens": [concept.token for concept in concepts],
         "model": backbone.base.id,
         "steps": requests[0].denoising_steps,

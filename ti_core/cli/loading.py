@@ -12,6 +12,8 @@ from ti_core.cli.terminal import say
 from ti_core.models import find_preset, model_source
 
 if TYPE_CHECKING:
+    import torch
+
     from ti_core.backbone import Backbone
     from ti_core.concept import BaseModel, Concept
 
@@ -35,23 +37,20 @@ def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
     return name
 
 
-def load_model(name: str) -> Backbone:
-    """Raises :class:`ModelError` if the model cannot be loaded."""
+def load_model(name: str, dtype: torch.dtype | None = None) -> Backbone:
+    """``dtype`` as :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded."""
     from ti_core.backbone import Backbone
 
     say(f"Loading the model {name}…")
-    return Backbone.load(name)
+    return Backbone.load(name, dtype=dtype)
 
 
 def load_concepts(folders: Sequence[Path]) -> list[Concept]:
     """Raises :class:`ConceptError`, also for concepts of different models or of one token."""
     if not folders:
         return []
-    from ti_core.concept import load_concept
+    from ti_core.concept import known_words, load_concept
 
     concepts = [load_concept(folder) for folder in folders]
-    if len(concepts) > 1:
-        from ti_core.backbone import known_words
-
-        known_words(concepts, concepts[0].base)
+    known_words(concepts, concepts[0].base)
     return concepts

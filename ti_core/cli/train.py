@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +14,7 @@ import typer
 from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
 from ti_core.config import Kind, TrainingConfig
-from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
+from ti_core.errors import Cancelled, PictureError, RunError
 from ti_core.models import find_preset
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PROBE_SIZE = 512  # pixels at which pictures are checked before a model of unkno
 
 
 def train_command(
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="The new word's name, such as our-cat.")],
     paths: Annotated[
         list[Path] | None,
@@ -69,12 +71,12 @@ def train_command(
         folder = out or RUNS / config.token.strip("<>")
         report.facts |= {"token": config.token, "folder": str(folder), "rejected": [], "seconds": 0.0}
         if resume:
-            run = _run_to_resume(folder, config, paths or [], report)
+            run = _run_to_resume(folder, config, _given_settings(context), paths or [], report)
             if run.status == "finished":
                 say(f"The run in {folder} has already finished.")
                 _report_concept(run.concept(), folder, report)
                 return
-            backbone = _load_model_of(run, model)
+            backbone = load_model(choose_model(model, run.base), run.dtype)
         else:
             backbone, run = _new_run(folder, config, paths or [], model, report)
         _train(backbone, run, report)
@@ -99,31 +101,32 @@ def _new_run(
     if backbone.resolution != size:
         pictures, _ = load_pictures(paths, backbone.resolution)
     _say_remarks(pictures)
-    return backbone, create_run(folder, backbone.base, config, pictures)
+    return backbone, create_run(folder, backbone, config, pictures)
 
 
-def _run_to_resume(folder: Path, config: TrainingConfig, paths: Sequence[Path], report: Report) -> Run:
-    """The run in ``folder``; without pictures its own settings hold, and only the token is compared."""
+def _given_settings(context: typer.Context) -> set[str]:
+    """The training settings that stand on the command line, by their names in the configuration."""
+    settings = {field.name for field in dataclasses.fields(TrainingConfig)}
+    sources = {name: context.get_parameter_source(name) for name in settings & context.params.keys()}
+    return {"token"} | {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _run_to_resume(
+    folder: Path, config: TrainingConfig, given: Collection[str], paths: Sequence[Path], report: Report
+) -> Run:
+    """The run in ``folder``, compared with the ``given`` settings and, if there are any, the pictures.
+
+    Raises :class:`RunMismatchError` naming each difference.
+    """
     if not (folder / "run.json").is_file():
         raise RunError(f"{folder} holds no training run: leave out --resume, or check --out and --name.")
-    from ti_core.runs import check_same, load_run_pictures, open_run
+    from ti_core.runs import check_same, open_run, picture_size
 
     run = open_run(folder)
-    if paths:
-        size = load_run_pictures(run)[0].image.size
-        check_same(run, config, run.base, _read_pictures(paths, size, report))
-    elif config.token != run.config.token:
-        raise RunMismatchError([f"token was {run.config.token!r} and is now {config.token!r}"])
+    pictures = _read_pictures(paths, picture_size(run), report) if paths else None
+    asked = dataclasses.replace(run.config, **{name: getattr(config, name) for name in given})
+    check_same(run, asked, pictures)
     return run
-
-
-def _load_model_of(run: Run, model: str | None) -> Backbone:
-    """Raises :class:`RunMismatchError` if it is not the model that the run was started with."""
-    backbone = load_model(choose_model(model, run.base))
-    from ti_core.runs import check_same, load_run_pictures
-
-    check_same(run, run.config, backbone.base, load_run_pictures(run))
-    return backbone
 
 
 def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: Report) -> list[Picture]:
