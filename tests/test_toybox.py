@@ -87,7 +87,7 @@ def test_learning_a_style_lowers_the_loss_below_its_initial_word(toybox: Backbon
 
 too_young = pytest.mark.xfail(
     strict=True,
-    reason="The shipped weights are a first checkpoint, which draws scenes but not yet things: train further.",
+    reason="The shipped weights are a first checkpoint, that draws scenes but not yet things.",
 )
 
 
