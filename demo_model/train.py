@@ -203,20 +203,21 @@ def train_autoencoder(
     """Train on random crops, then scale each latent channel to mean 0 and variance 1."""
     checkpoint = options.out / "autoencoder.pt"
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    clock, step = Clock(options.autoencoder_minutes, options.checkpoint_minutes), 0
+    elapsed, step = 0.0, 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         vae.load_state_dict(saved["vae"])
         if saved["finished"]:
             return
         optimizer.load_state_dict(saved["optimizer"])
-        clock.elapsed, step = saved["elapsed"], saved["step"]
+        elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
     validation = to_unit_range(render_chunk(VALIDATION_SEED, 0)[0], device)
     generator = torch.Generator().manual_seed(options.seed + step)
     rows = 32 if device.type == "cuda" else 8
     vae.train()
     losses = []
+    clock = Clock(options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
     while (share := clock.tick()) < 1:
         pictures = to_unit_range(renderer.take()[0], device)
         for batch in pictures.split(rows):
@@ -328,14 +329,14 @@ def train_denoiser(
     checkpoint = options.out / DENOISER_CHECKPOINT
     trained = torch.nn.ModuleDict({"text_encoder": parts.text_encoder, "unet": parts.unet})
     optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    clock, step = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes), 0
+    elapsed, step = 0.0, 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         parts.vae.load_state_dict(saved["vae"])
         trained.load_state_dict(saved["trained"])
         parts.averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
-        clock.elapsed, step = saved["elapsed"], saved["step"]
+        elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
     torch.manual_seed(options.seed + step)
     parts.vae.eval().requires_grad_(False)
@@ -345,6 +346,7 @@ def train_denoiser(
     while pool.added < 16 * CHUNK_SIZE:
         pool.add(*renderer.take())
     wanted = float(pool.added)
+    clock = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
 
     def save() -> None:
         save_checkpoint(

@@ -201,7 +201,6 @@ def test_16_bit_rgb_keeps_its_brightness(tmp_path):
         ("P", 0, "PNG", (10, 200, 30)),
         ("CMYK", (0, 255, 255, 0), "JPEG", RED),
         ("CMYK", (0, 255, 255, 0), "TIFF", RED),
-        ("YCbCr", (76, 85, 255), "TIFF", RED),
         ("LAB", (255, 128, 128), "TIFF", WHITE),
     ],
 )
