@@ -37,7 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="toybox", help="a preset or a model folder")
     parser.add_argument("--list", choices=["held-out", "development"], default="held-out")
-    parser.add_argument("--out", type=Path, default=Path("outputs/concepts.png"))
+    parser.add_argument("--out", type=Path, default=Path("outputs/concepts.webp"))
     options = parser.parse_args()
     print(describe_machine())
     backbone = Backbone.load(options.model)

@@ -42,7 +42,7 @@ PAIRS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="toybox", help="a preset or a model folder")
-    parser.add_argument("--out", type=Path, default=Path("outputs/toybox.png"), help="the contact sheet")
+    parser.add_argument("--out", type=Path, default=Path("outputs/toybox.webp"), help="the contact sheet")
     parser.add_argument("--no-sheet", action="store_true", help="print the figures only")
     options = parser.parse_args()
     print(describe_machine())
