@@ -22,7 +22,6 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ti_core import runs as runs_module
 from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.concept import load_concept
@@ -257,7 +256,7 @@ def test_a_state_that_another_process_reads_is_replaced_when_it_has_finished(sd1
             raise PermissionError(f"{target} is in use")
         original(source, target)
 
-    monkeypatch.setattr(runs_module, "REPLACE_WAIT", 0)
+    monkeypatch.setattr("ti_core.files.REPLACE_WAIT", 0)
     monkeypatch.setattr(os, "replace", replace)
     stop_at(sd1, run, 1)
     assert (run.step, refusals.pop(0)) == (1, 0)

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from safetensors.torch import save_file
 
 from ti_core.config import KINDS, MAX_VECTORS, Kind
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
+from ti_core.files import write_text_whole, write_whole
 from ti_core.models import LICENCE_OF_FAMILY, Family, find_preset
 from ti_core.prompts import token_for_name
 
@@ -136,18 +136,18 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
         folder.mkdir(parents=True, exist_ok=True)
         for name, encoder in zip(EMBEDDING_FILES, concept.base.widths, strict=False):
             tensors = {concept.token: concept.vectors[encoder]}
-            _replace(folder / name, lambda path, tensors=tensors: save_file(tensors, path))
-        _replace_text(folder / "token_identifier.txt", concept.token)
-        _replace_text(folder / "type_of_concept.txt", concept.kind)
+            write_whole(folder / name, partial(save_file, tensors))
+        write_text_whole(folder / "token_identifier.txt", concept.token)
+        write_text_whole(folder / "type_of_concept.txt", concept.kind)
         if pictures:
             images = folder / "concept_images"
             images.mkdir(exist_ok=True)
             for number, picture in enumerate(pictures):
                 file = images / f"{number}.png"
-                _replace(file, lambda path, picture=picture: picture.save(path, format="PNG"))
-        _replace_text(folder / "README.md", concept_card(concept, len(pictures)))
+                write_whole(file, partial(picture.save, format="PNG"))
+        write_text_whole(folder / "README.md", concept_card(concept, len(pictures)))
         description = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
-        _replace_text(folder / "concept.json", description + "\n")  # last: it says that the rest is there
+        write_text_whole(folder / "concept.json", description + "\n")  # last: it says that the rest is there
     except (OSError, SafetensorError) as error:
         raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
 
@@ -245,23 +245,6 @@ def concept_card(concept: Concept, num_pictures: int) -> str:
         f"vector{'s' if concept.num_vectors > 1 else ''}, nothing else; the model is unchanged.\n\n"
         f'```python\n{loading}pipeline("{scene} {concept.token}").images[0]\n```\n\n{images}'
     )
-
-
-def _replace_text(path: Path, text: str) -> None:
-    _replace(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
-
-
-def _replace(path: Path, write) -> None:
-    """Write a file as a whole or not at all: beside it first, then in its place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:

@@ -7,9 +7,7 @@ form of AUTOMATIC1111's stable-diffusion-webui (A1111), which many other program
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ti_core.errors import RecipeError
+from ti_core.files import write_whole
 
 VERSION = 1
 RECIPE_CHUNK = "one-word"
@@ -277,12 +276,7 @@ def save_png(image: Image.Image, path: Path, recipe: Recipe) -> None:
     chunks = PngInfo()
     chunks.add_text(PARAMETERS_CHUNK, to_parameters(recipe))
     chunks.add_text(RECIPE_CHUNK, to_json(recipe))
-    partial = path.with_name(f".{secrets.token_hex(8)}.png.part")
-    try:
-        image.save(partial, format="PNG", pnginfo=chunks)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda partial: image.save(partial, format="PNG", pnginfo=chunks))
 
 
 def read_recipe(source: Path | IO[bytes]) -> Recipe:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, RunError, RunMismatchError, TokenNameError, TrainingError
+from ti_core.files import replace_file, write_text_whole
 from ti_core.images import Picture, fingerprint
 from ti_core.training import (
     Evaluation,
@@ -50,7 +50,6 @@ from ti_core.training import (
 VERSION = 1
 STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-REPLACE_TRIES, REPLACE_WAIT = 5, 0.02  # seconds
 
 Status = Literal["started", "finished"]
 
@@ -122,7 +121,7 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
             (written / "run.json").write_text(text + "\n", encoding="utf-8")
             if folder.is_dir():
                 folder.rmdir()  # Windows renames nothing onto an empty folder
-            _replace(written, folder)
+            replace_file(written, folder)
     except OSError as error:
         raise RunError(f"The run could not be written to {folder}: {error}") from error
     return run
@@ -386,8 +385,8 @@ def save_state(run: Run, state: TrainingState) -> None:
         with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         if newest.is_file():
-            _replace(newest, previous)
-        _replace(temporary, newest)
+            replace_file(newest, previous)
+        replace_file(temporary, newest)
     except (OSError, SafetensorError) as error:
         raise RunError(f"The state could not be saved in {run.folder}: {error}") from error
 
@@ -505,7 +504,7 @@ def _open_metrics(run: Run, step: int) -> TextIO:
     try:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            _write_text(path, "".join(lines[:step]))
+            write_text_whole(path, "".join(lines[:step]))
         return path.open("a", encoding="utf-8")
     except OSError as error:
         raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
@@ -517,19 +516,3 @@ def _metrics_line(snapshot: Snapshot) -> dict[str, Any]:
         line["evaluation"] = snapshot.evaluation.loss
         line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
     return line
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    _replace(temporary, path)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """:func:`os.replace`, tried again for a moment: Windows refuses while another process reads the file."""
-    for _ in range(REPLACE_TRIES - 1):
-        try:
-            return os.replace(source, target)
-        except PermissionError:
-            time.sleep(REPLACE_WAIT)
-    os.replace(source, target)
