@@ -32,6 +32,7 @@ from demo_model.world import FULL_MIX, SIMPLE_MIX, training_captions
 
 CROP = 64
 KL_WEIGHT = 1e-4
+DISTURBANCE = 0.3  # added to a latent channel to see what it does to the picture
 AVERAGE_DECAY = 0.999
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
@@ -200,7 +201,7 @@ def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
 def train_autoencoder(
     vae: AutoencoderKL, renderer: Renderer, options: argparse.Namespace, device: torch.device
 ) -> None:
-    """Train on random crops, then scale each latent channel to mean 0 and variance 1."""
+    """Train on random crops, then centre and scale the latent channels."""
     checkpoint = options.out / "autoencoder.pt"
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     elapsed, step = 0.0, 0
@@ -248,7 +249,7 @@ def train_autoencoder(
                 finished=False,
             )
     vae.eval()
-    standardise_latents(vae, [to_unit_range(renderer.take()[0], device) for _ in range(16)])
+    balance_latents(vae, [to_unit_range(renderer.take()[0], device) for _ in range(16)])
     save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
 
 
@@ -261,22 +262,39 @@ def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def standardise_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> None:
-    """Fold per-channel standardisation into the 1x1 convolutions on both sides of the latent.
+def balance_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> None:
+    """Fold a mean and a scale for each latent channel into the 1x1 convolutions on both sides of the latent.
 
-    The model then needs no scaling factor, and every channel weighs the same in the denoising loss.
-    ``pictures`` are batches (n, 3, h, w) in [-1, 1] to take mean and variance from.
+    Every channel gets mean 0. At variance 1 throughout, the channels of fine detail, which are nearly
+    white and change the picture little, would rule the denoising loss; scaled for equal effect on the
+    picture, they would drown in noise. Half way between, by the fourth root of the effect, the layout
+    is drawn first and the detail last. The model then needs no scaling factor. ``pictures`` are batches
+    (n, 3, h, w) in [-1, 1] to measure on.
     """
     latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
-    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
-    channels = len(mean)
+    std = latents.std((0, 2, 3))
+    change_latents(vae, shift=-latents.mean((0, 2, 3)), scale=1 / std)
+    latents = vae.encode(pictures[0]).latent_dist.mean
+    decoded = vae.decode(latents).sample
+    effects = []
+    for channel in range(len(std)):
+        disturbed = latents.clone()
+        disturbed[:, channel] += DISTURBANCE * torch.randn_like(disturbed[:, channel])
+        effects.append((vae.decode(disturbed).sample - decoded).square().mean())
+    effect = torch.stack(effects)
+    change_latents(vae, shift=torch.zeros_like(std), scale=(effect / effect.max()) ** 0.25)
+
+
+def change_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor) -> None:
+    """Replace each channel z of the latent, shift and scale (c,), by (z + shift) * scale, and decode it back."""
+    channels = len(scale)
     outgoing, incoming = vae.quant_conv, vae.post_quant_conv
-    outgoing.bias[:channels] -= mean
-    outgoing.weight[:channels] /= std[:, None, None, None]
-    outgoing.bias[:channels] /= std
-    outgoing.bias[channels:] -= 2 * std.log()
-    incoming.bias += incoming.weight[:, :, 0, 0] @ mean
-    incoming.weight *= std[None, :, None, None]
+    outgoing.bias[:channels] += shift
+    outgoing.weight[:channels] *= scale[:, None, None, None]
+    outgoing.bias[:channels] *= scale
+    outgoing.bias[channels:] += 2 * scale.log()
+    incoming.bias -= incoming.weight[:, :, 0, 0] @ shift
+    incoming.weight /= scale[None, :, None, None]
 
 
 class LatentPool:
