@@ -37,8 +37,12 @@ def make_autoencoder() -> AutoencoderKL:
 
 
 def make_unet() -> UNet2DConditionModel:
-    """The denoiser, (8, 16, 16) → (8, 16, 16): 11 M parameters, cross-attention at 8 x 8 and 4 x 4."""
-    return UNet2DConditionModel(
+    """The denoiser, (8, 16, 16) → (8, 16, 16): 11 M parameters.
+
+    The text comes in by cross-attention at 8 x 8 and 4 x 4, and pooled beside the timestep, so that what a
+    sentence says of the whole picture reaches every block.
+    """
+    unet = UNet2DConditionModel(
         sample_size=PICTURE_SIZE // 8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -49,7 +53,11 @@ def make_unet() -> UNet2DConditionModel:
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,  # diffusers' name for the number of heads
         norm_num_groups=16,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
     )
+    torch.nn.init.zeros_(unet.add_embedding.norm2.weight)  # pooled text is silent at the start
+    return unet
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

