@@ -38,14 +38,19 @@ from ti_core.runs import (
     Run,
     check_model,
     check_same,
+    concept_at,
     create_run,
     delete_run,
     keep_result,
+    keep_step,
+    list_previews,
     list_runs,
     load_run_pictures,
     load_state,
     open_run,
     picture_size,
+    read_metrics,
+    saved_steps,
     train_runs,
 )
 
@@ -121,6 +126,10 @@ def metrics(run: Run) -> list[str]:
     return (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
 def assert_same_result(backbone: Backbone, run: Run, expected: Run) -> None:
     state, wanted = load_state(backbone, run), load_state(backbone, expected)
     assert (state.step, state.finish) == (wanted.step, wanted.finish)
@@ -129,6 +138,7 @@ def assert_same_result(backbone: Backbone, run: Run, expected: Run) -> None:
         assert torch.equal(state.vectors[name], rows)
         assert torch.equal(state.best[name], wanted.best[name])
     assert metrics(run) == metrics(expected)
+    assert files(run.folder / "steps") == files(expected.folder / "steps")
     assert run.concept().sha256 == expected.concept().sha256
 
 
@@ -543,10 +553,54 @@ def test_a_loss_that_is_no_number_names_its_run_and_the_others_are_saved(sd1, tm
     other = create_run(tmp_path / "other", sd1, make_config(), make_pictures())
     with pytest.raises(TrainingError, match="<broken>.*no longer a number") as caught:
         finish(sd1, other, broken)
+    assert caught.value.folders == (broken.folder,)
     assert str(broken.folder) in str(caught.value)
     assert str(other.folder) not in str(caught.value)
     assert other.step == len(metrics(other)) > 0
     stop_at(sd1, other, other.step + 1)  # and goes on alone
+
+
+def test_of_runs_of_one_token_only_those_that_failed_are_named(sd1, tmp_path):
+    """Two people may have the same word; a driver goes on with the runs that did not fail."""
+    configs = {
+        "fine": make_config(),
+        "broken": make_config(learning_rate=3e37),
+        "broken too": make_config(learning_rate=3e37, seed=3),
+    }
+    runs = [create_run(tmp_path / name, sd1, config, make_pictures()) for name, config in configs.items()]
+    with pytest.raises(TrainingError, match="<x>.*<x>") as caught:
+        finish(sd1, *runs)
+    assert caught.value.folders == (runs[1].folder, runs[2].folder)
+    going_on = [run for run in runs if run.folder not in caught.value.folders]
+    stop_at(sd1, *going_on, 4)
+
+
+def test_a_first_evaluation_that_is_no_number_names_its_run(sd1, tmp_path, monkeypatch):
+    config = make_config(initializer="cat")
+    runs = [create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("fine", "broken")]
+    original = training._fixed_loss
+    scored = []
+
+    def loss(*arguments):
+        scored.append(original(*arguments))
+        return float("nan") if len(scored) == 2 else scored[-1]
+
+    monkeypatch.setattr(training, "_fixed_loss", loss)
+    with pytest.raises(TrainingError) as caught:
+        finish(sd1, *runs)
+    assert caught.value.folders == (runs[1].folder,)
+    assert [saved_steps(run) for run in runs] == [[], []]
+
+
+def test_memory_that_does_not_suffice_is_no_runs_fault(sd1, run, monkeypatch):
+    def full(*arguments):
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Backbone, "predict", full)
+        with pytest.raises(TrainingError, match="memory") as caught:
+            finish(sd1, run)
+    assert caught.value.folders == ()
 
 
 # --- the result -------------------------------------------------------------------------------------------
@@ -595,3 +649,168 @@ def test_the_best_so_far_can_be_kept(sd1, run, whole):
     assert run.concept().sha256 == concept.sha256
     finish(sd1, run)  # and the run can still go on
     assert_same_result(sd1, run, whole)
+
+
+# --- what is written on the way ---------------------------------------------------------------------------
+
+
+def test_the_vectors_of_every_evaluated_step_are_kept(sd1, run):
+    vectors = {0: sd1.initial_vectors(load_state(sd1, run).initializer, 2)["clip_l"]}
+    entered = {}
+    iterator = train_runs(sd1, [run])
+    for _, snapshot in iterator:
+        assert max(saved_steps(run)) == snapshot.step - snapshot.step % 2
+        if snapshot.evaluation:
+            entered[snapshot.step] = snapshot.evaluation.loss
+            vectors[snapshot.step] = concept_at(run, snapshot.step).vectors["clip_l"]
+        if snapshot.step == 6:  # also the last saved state
+            break
+    iterator.close()
+    assert saved_steps(run) == [0, 2, 4, 6]
+    state = load_state(sd1, run)
+    assert torch.equal(vectors[6], state.vectors["clip_l"])
+    best = state.best_evaluation.step
+    assert torch.equal(vectors[best], state.best["clip_l"])
+    assert len({rows.numpy().tobytes() for rows in vectors.values()}) == 4
+    for step, rows in vectors.items():
+        concept = concept_at(open_run(run.folder), step)
+        assert torch.equal(concept.vectors["clip_l"], rows)
+        assert (concept.token, concept.kind, concept.base) == ("<x>", "object", sd1.base)
+        assert concept.initializer == state.initializer
+        assert concept.training["best_step"] == concept.training["steps"] == step
+        assert concept.training["evaluation_loss"] == entered.get(step, state.evaluations[0].loss)
+        assert concept.training["stopped"] == "by hand"
+
+
+def test_the_steps_of_a_model_with_two_encoders(backbones, tmp_path):
+    run = create_run(tmp_path / "run", backbones["sdxl"], make_config(steps=2), make_pictures())
+    finish(backbones["sdxl"], run)
+    concept = concept_at(run, 2)
+    for name, rows in load_state(backbones["sdxl"], run).vectors.items():
+        assert torch.equal(concept.vectors[name], rows)
+    assert list(concept.vectors) == list(backbones["sdxl"].base.widths)
+    keep_step(run, 0)
+    assert run.concept().sha256 == concept_at(run, 0).sha256
+
+
+def test_later_steps_are_dropped_when_a_run_goes_on_from_an_earlier_one(sd1, tmp_path):
+    run = create_run(tmp_path / "run", sd1, make_config(preview_every=2), make_pictures())
+    stop_at(sd1, run, 7)
+    assert saved_steps(run) == [0, 2, 4, 6]
+    assert [step for step, _ in list_previews(run)] == [2, 4, 6]
+    for file in run.folder.glob("state*"):
+        file.unlink()
+    (run.folder / "steps" / ".0123456789abcdef.partial").write_bytes(b"cut short")
+    iterator = train_runs(sd1, [run])
+    next(iterator)
+    iterator.close()
+    assert [file.name for file in (run.folder / "steps").iterdir()] == ["000000.safetensors"]
+    assert list_previews(run) == []
+
+
+def test_a_step_that_is_not_saved_or_damaged_is_refused(sd1, run):
+    assert saved_steps(run) == []
+    with pytest.raises(RunError, match="Step 2 .* not saved: resume it"):
+        concept_at(run, 2)
+    stop_at(sd1, run, 4)
+    with pytest.raises(RunError, match="Step 9 .* not saved: choose 4"):
+        concept_at(run, 9)
+    for step in (-1, 3):
+        with pytest.raises(RunError, match="not saved"):
+            keep_step(run, step)
+    file = run.folder / "steps" / "000002.safetensors"
+    save_file({"clip_l": torch.zeros(2, 7)}, file, metadata={"facts": '{"initializer": "", "training": {}}'})
+    with pytest.raises(RunError, match="Step 2 .* cannot be read"):
+        concept_at(run, 2)
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(RunError, match="Step 2 .* cannot be read"):
+        keep_step(run, 2)
+    assert run.status == "started"
+
+
+def test_any_saved_step_can_become_the_result(sd1, run, whole):
+    stop_at(sd1, run, 5)
+    chosen = keep_step(run, 2)
+    assert run.status == "finished"
+    assert run.concept().sha256 == chosen.sha256 == concept_at(run, 2).sha256
+    assert run.concept().training["best_step"] == 2
+    assert len(list((run.folder / "concept_images").iterdir())) == 3
+    finish(sd1, run)  # and the run can still go on
+    assert_same_result(sd1, run, whole)
+
+    last = saved_steps(run)[-1]
+    best = run.concept().training["best_step"]
+    assert best != last
+    keep_step(run, last)
+    assert torch.equal(run.concept().vectors["clip_l"], load_state(sd1, run).vectors["clip_l"])
+    assert run.concept().training["stopped"] == "levelled"
+    finish(sd1, run)  # has nothing left to do, so the choice stays
+    assert run.concept().training["best_step"] == last
+    assert keep_step(run, best).sha256 == whole.concept().sha256
+    assert run.concept().training["evaluation_loss"] == whole.concept().training["evaluation_loss"]
+
+
+def test_no_step_is_chosen_while_the_run_is_trained(sd1, run):
+    iterator = train_runs(sd1, [run])
+    next(iterator)
+    with pytest.raises(RunError, match="elsewhere"):
+        keep_step(run, 0)
+    iterator.close()
+    keep_step(run, 0)
+
+
+def test_vectors_that_cannot_be_written_are_a_run_error(sd1, run):
+    (run.folder / "steps").write_text("in the way", encoding="utf-8")
+    with pytest.raises(RunError, match="vectors of step 0 could not be written"):
+        stop_at(sd1, run, 1)
+
+
+def test_metrics_are_read_as_they_were_measured(sd1, run):
+    assert read_metrics(run) == []
+    snapshots = []
+    iterator = train_runs(sd1, [run])
+    for _, snapshot in iterator:
+        snapshots.append(snapshot)
+        assert [line.step for line in read_metrics(run)] == [s.step for s in snapshots]  # while it is trained
+        if snapshot.step == 5:
+            break
+    iterator.close()
+    lines = read_metrics(run)
+    assert [(line.step, line.loss, line.norm) for line in lines] == [
+        (snapshot.step, snapshot.loss, dict(snapshot.norm)) for snapshot in snapshots
+    ]
+    assert [line.evaluation for line in lines] == [s.evaluation and s.evaluation.loss for s in snapshots]
+    assert [line.nearest for line in lines] == [snapshot.nearest for snapshot in snapshots]
+
+
+def test_metrics_that_are_being_written_or_damaged(run):
+    path = run.folder / "metrics.jsonl"
+    line = (
+        '{"step": 1, "loss": 0.5, "norm": {"clip_l": 0.3}, "evaluation": 0.4, "nearest": [["katze", 0.9]]}\n'
+    )
+    path.write_bytes(b"")
+    assert read_metrics(run) == []
+    for length in range(len(line)):
+        path.write_text(line + line[:length], encoding="utf-8")
+        assert [metric.step for metric in read_metrics(run)] == [1]
+    path.write_text("{\n" + line, encoding="utf-8")
+    with pytest.raises(RunError, match="metrics.jsonl is damaged"):
+        read_metrics(run)
+    path.write_text('{"step": 1}\n', encoding="utf-8")
+    with pytest.raises(RunError, match="metrics.jsonl is damaged"):
+        read_metrics(run)
+
+
+def test_previews_are_listed_in_the_order_of_their_steps(sd1, tmp_path):
+    run = create_run(tmp_path / "run", sd1, make_config(steps=4, preview_every=2), make_pictures())
+    assert list_previews(run) == []
+    finish(sd1, run)
+    folder = run.folder / "previews"
+    shutil.copy(folder / "000002.png", folder / "1000000.png")
+    (folder / ".0123456789abcdef.partial").write_bytes(b"")
+    (folder / "mine.png").write_bytes(b"")
+    assert list_previews(run) == [
+        (2, folder / "000002.png"),
+        (4, folder / "000004.png"),
+        (1000000, folder / "1000000.png"),
+    ]

@@ -23,6 +23,7 @@ Messages are one plain sentence (or two) for a person who did not write the code
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class OneWordError(Exception):
@@ -95,7 +96,16 @@ class RunMismatchError(RunError):
 
 
 class TrainingError(OneWordError):
-    """Training failed for a reason that is not the input's form."""
+    """Training failed for a reason that is not the input's form.
+
+    ``states`` are the training states that failed and ``folders`` their runs on disk, where it is not
+    all of them.
+    """
+
+    def __init__(self, message: str, *, states: Sequence[object] = (), folders: Sequence[Path] = ()):
+        self.states = tuple(states)
+        self.folders = tuple(folders)
+        super().__init__(message)
 
 
 class GenerationError(OneWordError):

@@ -6,10 +6,12 @@ A run is a folder, and when it ends the same folder is the concept:
     pictures/            the pictures (and masks) as the model sees them
     state.safetensors    vectors, Adam's moments, step, evaluations; and the one before it
     metrics.jsonl        one line a step
-    previews/            one picture each time one was due
+    steps/               the vectors of every step that was evaluated, 000020.safetensors
+    previews/            one picture each time one was due, 000050.png
     concept.json …       the result (see ti_core.concept)
 
-Whatever kills a run, resuming it gives the vectors that it would have given uninterrupted.
+Whatever kills a run, resuming it gives the vectors that it would have given uninterrupted, and the same
+metrics, steps and previews: what was written after the state that it resumes from is dropped.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TextIO
@@ -34,15 +37,24 @@ from safetensors.torch import save_file
 from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import ConfigError, RunError, RunMismatchError, TokenNameError, TrainingError
-from ti_core.files import replace_file, write_text_whole
+from ti_core.errors import (
+    ConceptError,
+    ConfigError,
+    RunError,
+    RunMismatchError,
+    TokenNameError,
+    TrainingError,
+)
+from ti_core.files import replace_file, write_text_whole, write_whole
 from ti_core.images import Picture, fingerprint
 from ti_core.training import (
     Evaluation,
+    Finish,
     Snapshot,
     TrainingState,
     advance,
     check_words,
+    evaluate,
     learned_concept,
     prepare,
 )
@@ -78,11 +90,28 @@ class Run:
         saved = _newest_state(self.folder)
         return saved[1]["step"] if saved else 0
 
+    @property
+    def finish(self) -> Finish | None:
+        """Why the run came to its end, None if it can go on; a result may be there before."""
+        saved = _newest_state(self.folder)
+        return saved[1]["finish"] if saved else None
+
     def concept(self) -> Concept:
         """The result. Raises :class:`RunError` if the run has not finished."""
         if self.status != "finished":
             raise RunError(f"The run in {self.folder} has not finished: resume it first.")
         return load_concept(self.folder)
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One line of a run's metrics; the fields are those of :class:`~ti_core.training.Snapshot`."""
+
+    step: int
+    loss: float
+    norm: Mapping[str, float]
+    evaluation: float | None = None
+    nearest: tuple[tuple[str, float], ...] = ()
 
 
 def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
@@ -198,7 +227,8 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
     Runs may be added to or removed from the list between yields. What was learned is saved when a run
     is removed and when the iterator is closed, also by an error. Raises :class:`RunError` if another
     process trains one of them, :class:`RunMismatchError` if one was started on another model, and
-    :class:`TrainingError` naming the run whose loss is no longer a number.
+    :class:`TrainingError` with the folders of the runs whose loss is no longer a number: the others can
+    go on without them.
     """
     opened: list[_OpenRun] = []
 
@@ -214,16 +244,7 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
     try:
         follow()
         while active := [entry for entry in opened if entry.state.finish is None]:
-            try:
-                snapshots = advance(backbone, [entry.state for entry in active])
-            except TrainingError as error:
-                named = [str(run.folder) for run in runs if run.config.token in str(error)]
-                if not named:
-                    raise
-                raise TrainingError(
-                    f"{error} Its folder is {' or '.join(named)}; every run is kept as it was last saved."
-                ) from error
-            steps = list(zip(active, snapshots, strict=True))
+            steps = list(zip(active, _advance(backbone, active), strict=True))
             for entry, snapshot in steps:  # all before any is yielded, where the caller may stop
                 entry.record(backbone, snapshot)
             for entry, snapshot in steps:
@@ -233,6 +254,24 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
         with ExitStack() as closing:  # closes all, also when one cannot be saved
             for entry in opened:
                 closing.callback(entry.close)
+
+
+def _advance(backbone: Backbone, entries: Sequence[_OpenRun]) -> list[Snapshot]:
+    """One step of all together; a run's very first evaluation is kept like those that follow steps."""
+    new = [entry for entry in entries if not entry.state.evaluations]
+    try:
+        evaluate(backbone, [entry.state for entry in new])
+        for entry in new:
+            entry.keep_vectors(backbone)
+        return advance(backbone, [entry.state for entry in entries])
+    except TrainingError as error:
+        folders = [entry.run.folder for entry in entries if entry.state in error.states]
+        if not folders:
+            raise
+        named = " and ".join(map(str, folders))
+        raise TrainingError(
+            f"{error} See {named}; every run is kept as it was last saved.", folders=folders
+        ) from error
 
 
 @dataclass(eq=False)
@@ -255,6 +294,7 @@ class _OpenRun:
         lock = _lock(run)
         try:
             state = load_state(backbone, run)
+            _drop_later_files(run, state.step)
             entry = cls(run, state, lock, _open_metrics(run, state.step), state.step, saved_step=run.step)
         except BaseException:
             lock.release()
@@ -268,18 +308,39 @@ class _OpenRun:
         try:
             self.metrics.write(json.dumps(_metrics_line(snapshot)) + "\n")
             if snapshot.preview is not None:
-                previews = self.run.folder / "previews"
-                previews.mkdir(exist_ok=True)
-                snapshot.preview.save(previews / f"{snapshot.step:06d}.png")
+                file = _preview_file(self.run, snapshot.step)
+                file.parent.mkdir(exist_ok=True)
+                write_whole(file, partial(snapshot.preview.save, format="PNG"))
         except OSError as error:
             raise RunError(
                 f"Step {snapshot.step} could not be written to {self.run.folder}: {error}"
             ) from error
+        if snapshot.evaluation is not None:
+            self.keep_vectors(backbone)
         self.recorded_step = snapshot.step
         if snapshot.finish or snapshot.step % self.run.config.checkpoint_every == 0:
             self._save()
         if snapshot.finish:
             self._save_result(backbone)
+
+    def keep_vectors(self, backbone: Backbone) -> None:
+        """Write the vectors as they are now, just evaluated; the twin of :func:`concept_at`."""
+        state, evaluation = self.state, self.state.evaluations[-1]
+        training = {
+            **learned_concept(backbone, state).training,
+            "best_step": evaluation.step,
+            "evaluation_loss": evaluation.loss,
+        }
+        facts = {"initializer": state.initializer, "training": training}
+        tensors = {name: rows.detach().cpu() for name, rows in state.vectors.items()}
+        file = _step_file(self.run, evaluation.step)
+        try:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, partial(save_file, tensors, metadata={"facts": json.dumps(facts)}))
+        except (OSError, SafetensorError) as error:
+            raise RunError(
+                f"The vectors of step {evaluation.step} could not be written to {self.run.folder}: {error}"
+            ) from error
 
     def close(self) -> None:
         """Save what was learned; not a step that was interrupted, which the resumed run takes again."""
@@ -287,14 +348,12 @@ class _OpenRun:
             if self.recorded_step == self.state.step != self.saved_step:
                 self._save()
         finally:
-            self.metrics.close()
-            self.lock.release()
+            try:
+                self.metrics.close()
+            finally:
+                self.lock.release()
 
     def _save(self) -> None:
-        try:
-            self.metrics.flush()
-        except OSError as error:
-            raise RunError(f"The metrics could not be saved in {self.run.folder}: {error}") from error
         save_state(self.run, self.state)
         self.saved_step = self.state.step
 
@@ -318,6 +377,68 @@ def keep_result(backbone: Backbone, run: Run) -> Concept:
     finally:
         lock.release()
     return concept
+
+
+def keep_step(run: Run, step: int) -> Concept:
+    """Make the vectors of a saved step the run's result, also when it has finished; needs no model.
+
+    A run that has not finished can still go on, to a result of its own. Raises as :func:`concept_at`, and
+    :class:`RunError` if another process trains the run.
+    """
+    lock = _lock(run)
+    try:
+        concept = concept_at(run, step)
+        save_concept(concept, run.folder, _images(run))
+    finally:
+        lock.release()
+    return concept
+
+
+def concept_at(run: Run, step: int) -> Concept:
+    """The word with its vectors after ``step`` steps; ``training`` tells how it was learned up to there.
+
+    Raises :class:`RunError` if that step is not saved or cannot be read.
+    """
+    try:
+        with safe_open(_step_file(run, step), framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            vectors = {name: file.get_tensor(name).clone() for name in run.base.widths}
+        config = run.config
+        return Concept(config.token, vectors, config.kind, run.base, facts["initializer"], facts["training"])
+    except FileNotFoundError as error:
+        saved = saved_steps(run)
+        closest = min(saved, key=lambda other: abs(other - step), default=None)
+        advice = "resume it first" if closest is None else f"choose {closest}, the closest that is"
+        raise RunError(f"Step {step} of the run in {run.folder} is not saved: {advice}.") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, ConceptError) as error:
+        raise RunError(
+            f"Step {step} of the run in {run.folder} cannot be read ({error}): choose another."
+        ) from error
+
+
+def saved_steps(run: Run) -> list[int]:
+    """The steps whose vectors are kept, ascending: 0 and all others that were evaluated."""
+    return [step for step, _ in _numbered(run.folder / "steps", ".safetensors")]
+
+
+def list_previews(run: Run) -> list[tuple[int, Path]]:
+    """The steps with a preview and its file, ascending."""
+    return _numbered(run.folder / "previews", ".png")
+
+
+def read_metrics(run: Run) -> list[StepMetrics]:
+    """What was measured in each step so far, without a line that is just being written.
+
+    Raises :class:`RunError` if the file is damaged.
+    """
+    path = run.folder / "metrics.jsonl"
+    try:
+        *lines, _ = path.read_bytes().split(b"\n")
+        return [_from_metrics_line(json.loads(line)) for line in lines]
+    except FileNotFoundError:
+        return []
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}): remove it; the run can go on without it.") from error
 
 
 def load_state(backbone: Backbone, run: Run) -> TrainingState:
@@ -498,6 +619,33 @@ def _lock(run: Run) -> FileLock:
     return lock
 
 
+def _step_file(run: Run, step: int) -> Path:
+    return run.folder / "steps" / f"{step:06d}.safetensors"
+
+
+def _preview_file(run: Run, step: int) -> Path:
+    return run.folder / "previews" / f"{step:06d}.png"
+
+
+def _numbered(folder: Path, suffix: str) -> list[tuple[int, Path]]:
+    """The files that are named after a step, ascending; none if there is no such folder."""
+    files = [file for file in folder.glob(f"*{suffix}") if file.stem.isdecimal()]
+    return sorted((int(file.stem), file) for file in files)
+
+
+def _drop_later_files(run: Run, step: int) -> None:
+    """Remove the vectors and previews of later steps, which will be taken again, and files cut short."""
+    try:
+        for folder, suffix in (("steps", ".safetensors"), ("previews", ".png")):
+            for number, file in _numbered(run.folder / folder, suffix):
+                if number > step:
+                    file.unlink()
+            for file in (run.folder / folder).glob(".*.partial"):
+                file.unlink()
+    except OSError as error:
+        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
+
+
 def _open_metrics(run: Run, step: int) -> TextIO:
     """The metrics file, open to go on after ``step``; lines of later steps, whole or not, are dropped."""
     path = run.folder / "metrics.jsonl"
@@ -505,7 +653,7 @@ def _open_metrics(run: Run, step: int) -> TextIO:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text_whole(path, "".join(lines[:step]))
-        return path.open("a", encoding="utf-8")
+        return path.open("a", encoding="utf-8", buffering=1)  # by lines: others read it meanwhile
     except OSError as error:
         raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
 
@@ -516,3 +664,8 @@ def _metrics_line(snapshot: Snapshot) -> dict[str, Any]:
         line["evaluation"] = snapshot.evaluation.loss
         line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
     return line
+
+
+def _from_metrics_line(line: Mapping[str, Any]) -> StepMetrics:
+    nearest = tuple((word, cosine) for word, cosine in line.get("nearest", ()))
+    return StepMetrics(line["step"], line["loss"], line["norm"], line.get("evaluation"), nearest)

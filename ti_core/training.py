@@ -34,6 +34,7 @@ from ti_core.inspection import nearest_words
 from ti_core.prompts import (
     OBJECT_WORDS,
     STYLE_WORDS,
+    Kind,
     caption_prompt,
     fill_template,
     templates_for,
@@ -271,6 +272,13 @@ def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool
     return bool(whole > 0 and np.var(losses[-window:]) / whole < threshold)
 
 
+def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
+    """The words that :func:`choose_initializer` chooses from: those listed that are one token, else all."""
+    known = backbone.whole_words
+    listed = OBJECT_WORDS if kind == "object" else STYLE_WORDS
+    return [word for word in listed if word in known] or list(listed)
+
+
 @out_of_memory_as(TrainingError, MEMORY_ADVICE)
 @torch.no_grad()
 def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingConfig) -> str:
@@ -279,9 +287,7 @@ def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingC
     All candidates see the same noise (arXiv 2303.16203), and only the better ones go on to further
     rows (successive halving, arXiv 1502.07943).
     """
-    known = backbone.whole_words
-    listed = OBJECT_WORDS if config.kind == "object" else STYLE_WORDS
-    candidates = [word for word in listed if word in known] or list(listed)
+    candidates = candidate_words(backbone, config.kind)
     template = templates_for(config.kind)[0]
     most = max(config.batch_size, MIN_PASS_ROWS)
     for count in CANDIDATE_ROWS:
@@ -443,12 +449,13 @@ def _loss(backbone: Backbone, state: TrainingState, rows: _Rows, errors: torch.T
 
 
 def _check_finite(states: Sequence[TrainingState], losses: Sequence[float]) -> None:
-    for state, loss in zip(states, losses, strict=True):
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss of {state.config.token} is no longer a number after {state.step} steps: "
-                "start again with a lower learning rate."
-            )
+    failed = [state for state, loss in zip(states, losses, strict=True) if not math.isfinite(loss)]
+    if failed:
+        named = " and ".join(f"{state.config.token} (step {state.step})" for state in failed)
+        raise TrainingError(
+            f"The loss of {named} is no longer a number: start again with a lower learning rate.",
+            states=failed,
+        )
 
 
 def _gradient_scale(backbone: Backbone, data: TrainingData) -> float:
