@@ -1,0 +1,146 @@
+"""The one device that all visitors share: drawings in the order they came, training steps in between."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import TracebackType
+
+from ti_core.errors import OneWordError
+
+MEASURED = 5  # drawings whose mean duration foretells the wait
+
+
+class QueueFull(OneWordError):
+    """No other drawing may wait; ``seconds`` is how long those that do are expected to take, if known."""
+
+    def __init__(self, waiting: int, seconds: float | None):
+        self.waiting = waiting
+        self.seconds = seconds
+        when = "later" if seconds is None else f"in about {max(1, math.ceil(seconds))} s"
+        super().__init__(f"The queue is full ({waiting} waiting): try again {when}.")
+
+
+class Device:
+    """Held by one drawing or one training step at a time.
+
+    Whoever lets go of it decides who is next: after a drawing a training step, after a step a drawing, where
+    one waits. So drawings go first, and training never starves.
+    """
+
+    def __init__(self, max_waiting: int):
+        self._max_waiting = max_waiting
+        self._changed = threading.Condition()  # guards all below; while nobody holds, nobody waits
+        self._holder: object | None = None
+        self._since = 0.0
+        self._drawings: deque[Ticket] = deque()  # that wait, as do:
+        self._steps: deque[object] = deque()
+        self._durations: deque[float] = deque(maxlen=MEASURED)
+
+    @property
+    def waiting(self) -> int:
+        """Drawings that wait now."""
+        with self._changed:
+            return len(self._drawings)
+
+    def enter(self) -> Ticket:
+        """Join the queue of drawings. Raises :class:`QueueFull` when as many as may wait do already."""
+        ticket = Ticket(self)
+        with self._changed:
+            if self._holder is None:
+                self._hand_to(ticket)
+            elif len(self._drawings) < self._max_waiting:
+                self._drawings.append(ticket)
+            else:
+                raise QueueFull(len(self._drawings), self._seconds(ahead=len(self._drawings)))
+        return ticket
+
+    @contextmanager
+    def training_step(self) -> Iterator[None]:
+        """Hold the device for one training step, after at most one drawing more."""
+        step = object()
+        try:
+            with self._changed:
+                if self._holder is None:
+                    self._hand_to(step)
+                else:
+                    self._steps.append(step)
+                    self._changed.wait_for(lambda: self._holder is step)
+            yield
+        finally:
+            with self._changed:
+                if self._holder is step:
+                    self._hand_to_first(self._drawings or self._steps)
+                elif step in self._steps:  # interrupted while it waited
+                    self._steps.remove(step)
+
+    def _leave(self, ticket: Ticket, *, measured: bool) -> None:
+        with self._changed:
+            if self._holder is ticket:
+                if measured:
+                    self._durations.append(monotonic() - self._since)
+                self._hand_to_first(self._steps or self._drawings)
+            elif ticket in self._drawings:
+                self._drawings.remove(ticket)
+
+    def _hand_to_first(self, queue: deque[Ticket] | deque[object]) -> None:
+        self._hand_to(queue.popleft() if queue else None)
+
+    def _hand_to(self, holder: object | None) -> None:
+        self._holder, self._since = holder, monotonic()
+        self._changed.notify_all()
+
+    def _seconds(self, ahead: int) -> float | None:
+        """Until the drawing under way, if there is one, and ``ahead`` more are done; None if not known."""
+        if not self._durations:
+            return None
+        mean = sum(self._durations) / len(self._durations)
+        drawing = isinstance(self._holder, Ticket)
+        rest = max(mean - (monotonic() - self._since), 0.0) if drawing else 0.0
+        return rest + ahead * mean
+
+
+class Ticket:
+    """A drawing's place in the queue, and then its hold of the device; leaving it frees either."""
+
+    def __init__(self, device: Device):
+        self._device = device
+
+    @property
+    def position(self) -> int:
+        """0 when it is its turn, 1 when it is next, and so on. Raises :class:`ValueError` once left."""
+        device = self._device
+        with device._changed:
+            return 0 if device._holder is self else 1 + device._drawings.index(self)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The expected wait, by the mean of the last few drawings; None if none was measured.
+
+        Raises as :attr:`position`.
+        """
+        device = self._device
+        with device._changed:
+            return 0.0 if device._holder is self else device._seconds(ahead=device._drawings.index(self))
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; whether it is this ticket's turn."""
+        device = self._device
+        with device._changed:
+            return device._changed.wait_for(lambda: device._holder is self, timeout)
+
+    def leave(self) -> None:
+        """Free the place, also while waiting; harmless when it is free."""
+        self._device._leave(self, measured=True)
+
+    def __enter__(self) -> Ticket:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._device._leave(self, measured=error is None)  # how long a failed one took foretells nothing
