@@ -7,20 +7,20 @@ BIN := $(VENV)/bin
 endif
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-NAME ?= our-monster
-PICTURES ?= assets/examples/monster
-PROMPT ?= a photo of <$(NAME)> on the beach
+OPTIONS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clean
+.PHONY: help run screenshots test lint format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-run: $(VENV)/.installed  ## learn a word from example pictures, then draw with it (PICTURES=, NAME=, PROMPT=)
-	$(BIN)/python -m ti_core train "$(PICTURES)" --name "$(NAME)" --out "outputs/$(NAME)" $(if $(wildcard outputs/$(NAME)/run.json),--resume)
-	$(BIN)/python -m ti_core generate "$(PROMPT)" --concept "outputs/$(NAME)" --out outputs
+run: $(VENV)/.installed  ## start the page (OPTIONS="--port 8000", see app.py --help)
+	$(BIN)/python app.py $(OPTIONS)
+
+screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and themes, into screenshots/
+	$(BIN)/python tests/screenshots.py
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
 	$(BIN)/python -m pytest $(TESTS)
