@@ -80,6 +80,17 @@ def test_it_listens_to_the_prompt(toybox: Backbone) -> None:
     assert brightness("a house at night") + 30 < brightness("a house in the snow")
 
 
+def test_a_picture_redrawn_gently_keeps_its_colours_and_wildly_does_not(toybox: Backbone) -> None:
+    [source] = [picture.image for picture in example_pictures("x-ray", toybox.resolution)[:1]]
+
+    def difference(strength: float) -> float:
+        settings = GenerationSettings("a house in the snow", count=2, steps=12, strength=strength)
+        drawn = [np.asarray(picture.image, float) for picture in generate(toybox, settings, source=source)]
+        return float(np.mean(np.abs(np.stack(drawn) - np.asarray(source, float))))
+
+    assert difference(0.2) * 2 < difference(1.0)
+
+
 def test_learning_a_style_lowers_the_loss_below_its_initial_word(toybox: Backbone) -> None:
     state = learn(toybox, "x-ray", kind="style", initializer="painting")
     assert state.best_evaluation.loss < 0.97 * state.evaluations[0].loss

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
+from diffusers.utils.torch_utils import randn_tensor
 from safetensors import SafetensorError
 
 from ti_core.concept import BaseModel
@@ -435,6 +436,9 @@ class Backbone:
         own_scheduler = scheduler_class.from_config(self.noise_scheduler.config, **options)
         pipeline = self._pipeline_classes[mode](**{**self._parts, "scheduler": own_scheduler})
         pipeline.set_progress_bar_config(disable=True)
+        if mode == "picture":  # which takes for latents only what has four channels
+            pipeline.image_processor.register_to_config(vae_latent_channels=self.vae.config.latent_channels)
+            pipeline.prepare_latents = partial(_noisy_latents, own_scheduler)
         return pipeline
 
     def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
@@ -494,6 +498,23 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
         except RuntimeError:  # the device cannot compute in it
             continue
     return torch.float32
+
+
+def _noisy_latents(
+    scheduler: Any,
+    latents: torch.Tensor,
+    timestep: torch.Tensor,
+    batch_size: int,
+    num_images_per_prompt: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    generator: list[torch.Generator],
+    add_noise: bool = True,
+) -> torch.Tensor:
+    """Where a picture-to-picture pipeline starts, in place of its ``prepare_latents``: latents (b, c, h, w)."""
+    latents = latents.to(device, dtype)
+    noise = randn_tensor(latents.shape, generator=generator, device=device, dtype=dtype)
+    return scheduler.add_noise(latents, noise, timestep)
 
 
 def _family_of(pipeline: Any) -> Family:
