@@ -511,7 +511,7 @@ def _noisy_latents(
     generator: list[torch.Generator],
     add_noise: bool = True,
 ) -> torch.Tensor:
-    """Where a picture-to-picture pipeline starts, in place of its ``prepare_latents``: latents (b, c, h, w)."""
+    """Stands in for a picture-to-picture pipeline's ``prepare_latents``: noisy latents (b, c, h, w)."""
     latents = latents.to(device, dtype)
     noise = randn_tensor(latents.shape, generator=generator, device=device, dtype=dtype)
     return scheduler.add_noise(latents, noise, timestep)
