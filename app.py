@@ -1,0 +1,116 @@
+"""Start the page: ``python app.py``; ``--help`` lists what can be set."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from ui.studio import Studio
+
+FIRST_PORT = 7860
+DATA = Path(__file__).resolve().parent / "outputs" / "page"
+PORTS_TRIED = 20
+
+
+def main() -> None:
+    options = read_options()
+    port = free_port(options.host, options.port)
+    if port != options.port:
+        print(f"Port {options.port} is taken; using {port} instead.", flush=True)
+
+    from ui.studio import Limits, Studio
+
+    limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
+    data = options.data.resolve()
+    studio = Studio(data, shared=options.shared, limits=limits)
+    studio.models.load(options.model)
+    try:
+        serve(studio, data, options.host, port, share=options.share)
+    finally:
+        studio.trainer.close()
+
+
+def serve(
+    studio: Studio, data: Path, host: str, port: int, *, share: bool = False, wait: bool = True
+) -> gr.Blocks:
+    """Build the page over a studio and serve it, but nothing of ``data``, of which the page shows copies.
+
+    Returns when the program is told to end, or at once if it is not to ``wait``.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from starlette.middleware import Middleware
+
+    from ui.page import HERE, THEME, build_page
+    from ui.people import HomeCookie
+    from ui.texts import label
+
+    page = build_page(studio)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=not wait,
+        i18n=label,
+        theme=THEME,
+        css_paths=HERE / "page.css",
+        head=f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+        max_file_size=f"{studio.limits.picture_megabytes}mb",
+        app_kwargs={"middleware": [Middleware(HomeCookie)]},
+        footer_links=["api"],
+        blocked_paths=[str(data)],
+        run_history=False,
+        enable_monitoring=False,
+        strict_cors=True,
+        ssr_mode=False,
+    )
+    return page
+
+
+def read_options() -> argparse.Namespace:
+    on_space = "SPACE_ID" in os.environ
+    parser = argparse.ArgumentParser(description="One Word: teach a picture model one new word.")
+    parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--port", type=int, default=FIRST_PORT, help="port; if it is taken, the next free one"
+    )
+    parser.add_argument(
+        "--model", default="toybox", help="preset, owner/repository or folder (default: toybox)"
+    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of words and runs")
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        default=on_space,
+        help="keep the words of each browser apart (always so on a Space)",
+    )
+    parser.add_argument("--share", action="store_true", help="a public address through Gradio's tunnel")
+    parser.add_argument("--max-waiting", type=int, default=16, help="drawings that may wait in the queue")
+    parser.add_argument("--max-jobs", type=int, default=8, help="words that are learned at the same time")
+    parser.add_argument("--max-pictures", type=int, default=30, help="pictures of one word")
+    options = parser.parse_args()
+    options.shared = options.shared or options.share
+    return options
+
+
+def free_port(host: str, first: int) -> int:
+    """``first``, or the next port that nothing listens on. Exits with a sentence if there is none."""
+    for port in range(first, first + PORTS_TRIED):
+        with socket.socket() as probe:
+            if os.name == "posix":  # elsewhere it would take a port that is in use
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise SystemExit(f"Ports {first} to {first + PORTS_TRIED - 1} are all taken: choose another with --port.")
+
+
+if __name__ == "__main__":
+    main()

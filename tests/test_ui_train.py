@@ -1,0 +1,503 @@
+"""The Train tab: pictures in, a word out, and nobody else's business."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from ui_requests import request_of
+
+from ti_core.config import TrainingConfig
+from ti_core.errors import ConfigError, ModelError, TokenNameError
+from ti_core.images import Picture
+from ti_core.prompts import OBJECT_WORDS
+from ti_core.runs import Run, concept_at, saved_steps
+from ui.chart import loss_chart
+from ui.studio import Limits, Studio
+from ui.texts import TEXTS
+from ui.train_form import (
+    apply_preset,
+    begin_training,
+    build_form,
+    suggest_word,
+    take_free_name,
+    tell_name,
+    tell_times,
+)
+from ui.train_job import (
+    HTML_PARTS,
+    build_job,
+    compare,
+    current_run,
+    download_word,
+    is_new_result,
+    tell_step,
+    use_word,
+    view_changes,
+)
+from ui.train_pictures import (
+    DESKS_KEPT,
+    EXAMPLES,
+    Desk,
+    Framing,
+    add_pictures,
+    caption_picture,
+    desk_html,
+    example_desk,
+    framing_html,
+    prepared_pictures,
+    reframe_picture,
+    remove_picture,
+    select_picture,
+    share_background,
+)
+from ui.train_progress import JobView, find_run, job_view, newest_run, resume_run, run_choices
+from ui.train_result import evidence_files, keep_saved_step, loss_in_words, shelve, shelved_token
+from ui.train_settings import FIELDS, OPTIONAL, PRESET_FIELDS, PRESETS, name_html, preset_choices, time_html
+
+SECONDS = 120  # until a test gives up
+SIDE = 16  # pixels, of the tiny model
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_sd1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A shared server with the tiny model; each test is another person."""
+    studio = Studio(tmp_path_factory.mktemp("homes"), shared=True)
+    studio.models.load(str(tiny_sd1))
+    studio.models.wait()
+    yield studio
+    studio.trainer.close()
+
+
+@pytest.fixture
+def person(request: pytest.FixtureRequest) -> gr.Request:
+    return request_of(person=request.node.name)
+
+
+def picture_file(folder: Path, name: str, seed: int = 0, size: tuple[int, int] = (40, 30)) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / name)
+    return str(folder / name)
+
+
+def plain_picture(colour: str) -> Picture:
+    return Picture(colour, Image.new("RGB", (SIDE, SIDE), colour), None, None, (SIDE, SIDE), ())
+
+
+def settings(**changes: Any) -> list[Any]:
+    """The form's values for a short run, in its order."""
+    config = TrainingConfig(
+        "word", initializer="cat", steps=4, batch_size=2, eval_every=2, eval_rows=2, lr_warmup_steps=0
+    )
+    values = {**config.to_dict(), **dict.fromkeys(OPTIONAL, 0), **changes}
+    return [values[field] for field in FIELDS]
+
+
+def desk_of(studio: Studio, person: gr.Request, folder: Path, count: int = 2) -> Desk:
+    files = [picture_file(folder, f"{number}.png", seed=number) for number in range(count)]
+    return add_pictures(studio, person, Desk(), files)
+
+
+def learn(studio: Studio, person: gr.Request, folder: Path, **changes: Any) -> Run:
+    """A run that has finished."""
+    run = begin_training(studio, person, desk_of(studio, person, folder), *settings(**changes))
+    assert studio.trainer.wait(run, SECONDS)
+    return run
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "It takes too long."
+        time.sleep(0.02)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+def test_a_bad_picture_is_told_and_the_good_ones_stay(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    bad = tmp_path / "letter.jpg"
+    bad.write_text("Dear cat", encoding="utf-8")
+    files = [picture_file(tmp_path, "a.png"), str(bad), picture_file(tmp_path, "b.png", seed=1)]
+    desk = add_pictures(studio, person, Desk(), files)
+    assert [card.seen.name for card in desk.cards] == ["a.png", "b.png"]
+    assert len(desk.rejected) == 1
+    assert "letter.jpg is a text file" in desk_html("en", desk)
+    assert len(list((studio.home(person).folder / "uploads").rglob("*.*"))) == 0, "named as the visitor did"
+    kept = [path for path in (studio.home(person).folder / "uploads").rglob("*") if path.is_file()]
+    assert sorted(kept) == sorted(card.file for card in desk.cards)
+
+
+def test_reasons_come_in_the_readers_language(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    reader = request_of(person="reader", language="ja")
+    desk = add_pictures(studio, reader, Desk(), [str(tmp_path / "empty.png")])
+    assert "empty.png は空のファイルです" in desk.rejected[0]
+
+
+def test_pictures_are_counted_and_weighed(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "homes", limits=Limits(pictures=2, picture_megabytes=1))
+    heavy = tmp_path / "heavy.png"
+    heavy.write_bytes(b"\0" * 1_000_001)
+    desk = add_pictures(studio, request_of(), Desk(), [str(heavy)])
+    assert desk.cards == ()
+    assert "heavy.png is larger than 1 MB" in desk.rejected[0]
+    desk = desk_of(studio, request_of(), tmp_path, count=3)
+    assert len(desk.cards) == 2
+    assert "No more than 2 pictures" in desk.rejected[0]
+
+
+def test_of_many_desks_only_the_newest_keep_their_files(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    desks = [desk_of(studio, person, tmp_path, count=1) for _ in range(DESKS_KEPT + 1)]
+    assert not desks[0].cards[0].file.exists()
+    assert all(desk.cards[0].file.exists() for desk in desks[1:])
+
+
+def test_a_removed_picture_leaves_the_disk_too(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    first, second = desk.cards
+    left = remove_picture(select_picture(desk, first.id), first.id)
+    assert left.cards == (second,)
+    assert left.card is None
+    assert not first.file.exists()
+    assert remove_picture(left, "../../other").cards == left.cards
+
+
+def test_another_part_of_a_picture_can_be_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    image = Image.new("RGB", (80, 40), "red")
+    image.paste("blue", (40, 0, 80, 40))
+    image.save(tmp_path / "flag.png")
+    desk = add_pictures(studio, person, Desk(), [str(tmp_path / "flag.png")])
+    desk = select_picture(desk, desk.cards[0].id)
+    for across, colour in ((0.0, (255, 0, 0)), (1.0, (0, 0, 255))):
+        changed = reframe_picture(studio, desk, Framing(zoom=2, across=across, down=0.5))
+        [picture] = prepared_pictures(changed, SIDE)
+        assert picture.image.size == (SIDE, SIDE)
+        assert picture.image.getextrema() == tuple((value, value) for value in colour)
+        assert changed.card is not None and changed.card.seen.image.getpixel((8, 8)) == colour
+        left, _, width = (f"{share:.2%}" for share in (0.75 * across, 0, 0.25))
+        assert f"left:{left};" in framing_html("en", changed.card)
+        assert f"width:{width};" in framing_html("en", changed.card)
+
+
+def test_a_caption_is_learned_with_and_escaped(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    desk = caption_picture(select_picture(desk, desk.cards[1].id), " on a <b>red</b>\n sofa ")
+    assert [picture.caption for picture in prepared_pictures(desk, SIDE)] == [None, "on a <b>red</b> sofa"]
+    assert "on a &lt;b&gt;red&lt;/b&gt; sofa" in desk_html("en", desk)
+    assert "<b>" not in desk_html("en", desk)
+
+
+def test_remarks_on_all_pictures_together(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    same = [picture_file(tmp_path, f"{name}.png", seed=7) for name in "ab"]
+    shown = desk_html("en", add_pictures(studio, person, Desk(), same))
+    assert "nearly the same as a.png" in shown
+    assert "2 picture(s) will do" in shown
+    assert "The edges of all pictures look alike" in shown
+    varied = desk_html("en", desk_of(studio, person, tmp_path, count=3))
+    assert "nearly the same" not in varied and "will do" not in varied and "look alike" not in varied
+
+
+def test_a_shared_background_is_one_that_all_share() -> None:
+    assert share_background([plain_picture("white"), plain_picture("ivory")])
+    assert not share_background([plain_picture("white"), plain_picture("ivory"), plain_picture("navy")])
+    assert not share_background([plain_picture("white")])
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_can_be_used(studio: Studio, person: gr.Request, example: str) -> None:
+    desk = example_desk(studio, person, example)
+    assert len(desk.cards) == 4
+    assert desk.rejected == ()
+
+
+# --- name and settings ------------------------------------------------------------------------------------
+
+
+def test_every_setting_has_a_control_and_help_in_both_languages() -> None:
+    with gr.Blocks():
+        form = build_form()
+    assert set(FIELDS) == {field.name for field in dataclasses.fields(TrainingConfig)}
+    for field, control in zip(FIELDS, form.settings, strict=True):
+        assert isinstance(control, gr.components.FormComponent), field
+        for table in TEXTS.values():
+            assert table[f"train_{field}"]
+            assert table[f"train_{field}_info"]
+
+
+def test_the_form_as_it_opens_is_the_usual_training() -> None:
+    with gr.Blocks():
+        form = build_form()
+    opened = {field: control.value for field, control in zip(FIELDS, form.settings, strict=True)}
+    usual = {**TrainingConfig("word").to_dict(), **dict.fromkeys(OPTIONAL, 0), "preview_every": 40}
+    assert opened == {**usual, "token": None}
+
+
+def test_a_preset_sets_what_it_says_and_previews_where_the_vectors_are_kept() -> None:
+    assert apply_preset("quick") == [PRESETS["quick"][field] for field in PRESET_FIELDS]
+    for preset in PRESETS.values():
+        assert set(preset) == set(PRESET_FIELDS)
+        config = dataclasses.replace(TrainingConfig("word"), **preset)
+        assert config.preview_every % config.eval_every == 0
+        assert 5 <= config.steps // config.preview_every <= 7
+
+
+def test_a_name_becomes_a_token_or_a_reason(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    home = studio.home(person)
+    assert "&lt;our-cat&gt;" in name_html(home, "en", "Our Cat")[0]
+    assert "a token holds at most" in name_html(home, "en", "cat " * 20)[0]
+    assert "トークンにできません" in name_html(home, "ja", "ねこ")[0]
+    learn(studio, person, tmp_path, token="our-cat")
+    line, free = name_html(home, "en", "our cat")
+    assert "already" in line
+    assert free == "<our-cat-2>"
+    assert tell_name(studio, person, "our cat")[1].visible
+    assert take_free_name(studio, person, "our cat") == "our-cat-2"
+    with pytest.raises(gr.Error, match="our-cat-2"):
+        begin_training(studio, person, desk_of(studio, person, tmp_path), *settings(token="our-cat"))
+
+
+def test_times_wait_for_the_model_and_follow_the_settings(studio: Studio, tmp_path: Path) -> None:
+    unloaded = Studio(tmp_path)
+    assert all(text.endswith("…") for text, _ in preset_choices(unloaded, "en", 3, settings()))
+    texts = [text for text, _ in preset_choices(studio, "en", 3, settings())]
+    assert all(text.endswith(("s", "min")) for text in texts)
+    slow = time_html(studio, "en", 3, settings(steps=1_000_000))
+    assert "min here" in slow and "1000000 steps" in slow
+    wrong = time_html(studio, "ja", 3, settings(steps=0))
+    assert "ステップ数は 1 から" in wrong
+
+
+def test_times_are_sent_only_when_they_change(studio: Studio, person: gr.Request) -> None:
+    told, radio, _ = tell_times(studio, person, None, Desk(), *settings())
+    assert radio.choices == [tuple(choice) for choice in told[0]]
+    assert tell_times(studio, person, told, Desk(), *settings()) == [gr.skip()] * 3
+
+
+def test_the_model_suggests_a_word(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    said = list(suggest_word(studio, person, desk_of(studio, person, tmp_path), "object", 0))
+    assert [word for word, _ in said[:-1]] == [None] * (len(said) - 1)
+    word, line = said[-1]
+    assert word in OBJECT_WORDS
+    assert word in line
+    assert studio.device.waiting == 0
+    with pytest.raises(gr.Error, match="Add a picture first"):
+        next(suggest_word(studio, person, Desk(), "object", 0))
+
+
+# --- a run ------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_start(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    with pytest.raises(gr.Error, match="Add a picture first"):
+        begin_training(studio, person, Desk(), *settings())
+    with pytest.raises(ConfigError, match="steps"):
+        begin_training(studio, person, desk, *settings(steps=None))
+    with pytest.raises(TokenNameError):
+        begin_training(studio, person, desk, *settings(token=""))
+    with pytest.raises(ModelError, match="No model"):
+        begin_training(Studio(tmp_path / "other"), person, desk, *settings())
+    assert run_choices(studio.home(person), "en") == [("+ Learn a new word", "")]
+
+
+def test_a_word_is_learned_in_the_background_and_kept(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    run = begin_training(studio, person, desk, *settings(token="toy", preview_every=2))
+    view = job_view(studio, person, run)
+    assert view.active and view.can_stop and not view.can_resume and view.result is None
+    assert "Training of &lt;toy&gt;" in view.title
+    assert "at the latest" in view.facts
+    assert studio.trainer.wait(run, SECONDS)
+
+    view = job_view(studio, person, newest_run(studio, studio.home(person)))
+    assert not view.active and not view.can_stop and not view.can_resume
+    assert view.run == run.folder.name
+    assert "all 4 steps are done" in view.progress
+    assert "It started from “cat”." in view.facts and "Known words nearest" in view.facts
+    assert view.strip.count("<img") == 2 + 2  # pictures and previews
+    assert view.result is not None
+    assert view.result.steps == (0, 2, 4) == tuple(saved_steps(run))
+    assert "&lt;toy&gt; is learned" in view.result.headline
+    assert "2 noisy views" in view.result.loss
+    assert studio.home(person).library.find("<toy>").thumbnail is not None
+    assert [name for _, name in run_choices(studio.home(person), "en")] == ["", run.folder.name]
+
+
+def test_the_server_speaks_japanese(studio: Studio, tmp_path: Path) -> None:
+    person = request_of(person="japanese", language="ja")
+    view = job_view(studio, person, learn(studio, person, tmp_path, preview_every=4))
+    assert "4 ステップすべてが終わりました" in view.progress
+    assert "「cat」から始めました" in view.facts
+    assert "損失" in view.chart
+    assert view.result is not None and "「ことば」に加えました" in view.result.headline
+
+
+def test_one_word_is_not_learned_twice_at_a_time(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk, long = desk_of(studio, person, tmp_path), settings(token="twin", steps=100_000, stop="never")
+    run = begin_training(studio, person, desk, *long)
+    with pytest.raises(gr.Error, match="being learned already"):
+        begin_training(studio, person, desk, *long)
+    studio.trainer.stop(run)
+    assert studio.trainer.wait(run, SECONDS)
+
+
+def test_stopped_it_keeps_what_it_has_and_goes_on(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    run = begin_training(studio, person, desk, *settings(token="pause", steps=100_000, stop="never"))
+    until(lambda: studio.trainer.status(run).step >= 3)
+    studio.trainer.stop(run)
+    assert studio.trainer.wait(run, SECONDS)
+    stopped = job_view(studio, person, run)
+    assert stopped.can_resume and not stopped.can_stop
+    assert "can be resumed" in stopped.progress
+    assert stopped.result is not None and shelved_token(studio.home(person), run) == "<pause>"
+
+    step = run.step
+    resume_run(studio, person, run)
+    assert job_view(studio, person, run).result is None, "what is learned now is not the result"
+    until(lambda: studio.trainer.status(run).step >= step + 3)
+    studio.trainer.stop(run)
+    assert studio.trainer.wait(run, SECONDS)
+    assert run.step > step
+    entries, _ = studio.home(person).library.entries()
+    assert [entry.concept.token for entry in entries] == ["<pause>"]
+
+
+def test_an_earlier_step_can_be_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    home, run = studio.home(person), learn(studio, person, tmp_path, token="early", preview_every=2)
+    finished = job_view(studio, person, run)
+    assert "Preview after 2 steps" in tell_step(studio, person, finished, 2)
+    assert "No preview" in tell_step(studio, person, finished, 0.4)
+    assert keep_saved_step(home, run, 1.9) == "<early>"
+    before = job_view(studio, person, run)
+    assert home.library.find("<early>").concept.sha256 == concept_at(run, 2).sha256
+    assert keep_saved_step(home, run, 0) == "<early>"
+    after = job_view(studio, person, run)
+    assert after.result is not None and after.result.step == 0
+    assert is_new_result(before, after)
+    assert not after.can_resume, "it has finished, whatever is kept of it"
+    assert "not lower" in after.result.loss
+
+
+def test_the_loss_is_told_as_it_was_measured(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    run = learn(studio, person, tmp_path)
+    facts = {"first_evaluation_loss": 0.2, "evaluation_loss": 0.15, "best_step": 4}
+    told = loss_in_words("en", run, dataclasses.replace(run.concept(), training=facts))
+    assert "0.2000 with “cat” and 0.1500" in told and "25.0 % lower" in told
+    facts["evaluation_loss"] = 0.19999
+    same = loss_in_words("en", run, dataclasses.replace(run.concept(), training=facts))
+    assert "not lower" in same and "%" not in same
+
+
+def test_a_result_replaces_no_other_word(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    home, run = studio.home(person), learn(studio, person, tmp_path, token="mine")
+    other = dataclasses.replace(run.concept(), vectors={"clip_l": run.concept().vectors["clip_l"] + 1})
+    home.library.add(other, replace=True)
+    assert shelved_token(home, run) is None
+    assert shelve(home, run, run.concept()) == "<mine-2>"
+    assert home.library.find("<mine>").concept.sha256 == other.sha256
+    assert shelve(home, run, concept_at(run, 0)) == "<mine-2>", "its own word it does replace"
+
+
+def test_the_evidence_is_drawn_once_and_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    run = learn(studio, person, tmp_path, token="proof")
+    view = job_view(studio, person, run)
+    assert view.result is not None and view.result.drawable and not view.result.drawn
+    *_, (line, pictures, _, going_on), (_, _, again, cancel) = compare(studio, person, view)
+    assert line == "" and going_on.visible
+    assert not again.visible and not cancel.visible
+    assert pictures.count("<figure>") == 4
+    assert "<code>a photo of cat</code>" in pictures
+    assert "a photo of &lt;proof&gt; on the moon" in pictures
+    assert len(evidence_files(run, run.concept())) == 3
+    after = job_view(studio, person, run)
+    assert after.result is not None and after.result.drawn and after.result.evidence == pictures
+    kept = run.concept().sha256
+    keep_saved_step(
+        studio.home(person), run, next(step for step in (2, 4) if concept_at(run, step).sha256 != kept)
+    )
+    changed = job_view(studio, person, run)
+    assert changed.result is not None and not changed.result.drawn, "drawn with other vectors"
+
+
+def test_the_word_is_taken_to_the_tab_that_draws(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    view = job_view(studio, person, learn(studio, person, tmp_path, token="ink", kind="style"))
+    prompt, tabs, words = use_word(studio, person, view, 5)
+    assert (prompt, tabs.selected, words) == ("a house in the style of <ink>", "generate", 5)
+    studio.home(person).library.delete("<ink>")
+    assert use_word(studio, person, view, 5)[2] == 6
+    assert studio.home(person).library.find("<ink>")
+    assert Path(download_word(studio, person, view)).name == "ink.zip"
+
+
+def test_nobody_else_sees_or_stops_a_training(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    run = begin_training(studio, person, desk, *settings(token="secret", steps=100_000, stop="never"))
+    view = job_view(studio, person, run)
+    stranger = request_of(person="stranger")
+    assert find_run(studio.home(stranger), view.run) is None
+    assert newest_run(studio, studio.home(stranger)) is None
+    with pytest.raises(gr.Error, match="no longer there"):
+        current_run(studio, stranger, view)
+    for name in ("../" + run.folder.name, str(run.folder), "", ".."):
+        assert find_run(studio.home(person), name) is None
+    assert job_view(studio, person, run).active
+    studio.trainer.stop(run)
+    assert studio.trainer.wait(run, SECONDS)
+
+
+def test_only_what_has_changed_is_sent() -> None:
+    with gr.Blocks():
+        part = build_job()
+    before = JobView("run", active=True, can_stop=True, **dict.fromkeys(HTML_PARTS, "a"))
+    assert view_changes(part, before, before) == {part.view: before}
+    after = dataclasses.replace(before, progress="b", active=False, can_stop=False)
+    changes = view_changes(part, before, after)
+    assert set(changes) == {part.view, part.progress, part.stop, part.timer}
+    assert changes[part.progress] == "b"
+    assert changes[part.timer].active is False
+
+
+# --- the chart --------------------------------------------------------------------------------------------
+
+
+def test_the_chart_is_a_picture_that_can_be_read_aloud() -> None:
+    raw = [(step, 0.1 + (step % 7) / 10) for step in range(1, 2001)]
+    evaluations = [(0, 0.3), (1000, 0.2), (2000, 0.25)]
+    [svg] = ElementTree.fromstring(loss_chart("en", raw, evaluations)).iter("svg")
+    assert svg.get("role") == "img"
+    assert (svg.findtext("title") or "") == "Loss over the steps"
+    assert "the lowest was 0.2000 after 1000" in (svg.findtext("desc") or "")
+    noisy, line = (element.get("points", "").split() for element in svg.iter("polyline"))
+    assert len(noisy) <= 400
+    heights = [float(point.split(",")[1]) for point in line]
+    assert heights[1] > heights[2] > heights[0], "the lower the loss, the lower the point"
+
+
+@pytest.mark.parametrize("evaluations", [[(0, 0.0)], [(0, 0.2), (20, 0.2)]])
+@pytest.mark.parametrize("raw", [[], [(1, 0.5)]])
+def test_the_chart_bears_few_and_equal_values(
+    raw: list[tuple[int, float]], evaluations: list[tuple[int, float]]
+) -> None:
+    chart = loss_chart("ja", raw, evaluations)
+    ElementTree.fromstring(chart)
+    assert "nan" not in chart
+
+
+def test_there_is_no_chart_of_nothing() -> None:
+    assert loss_chart("en", [(1, 0.5)], []) == ""

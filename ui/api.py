@@ -1,0 +1,250 @@
+"""The page's work for programs: named endpoints, as gradio_client calls them.
+
+    client = Client("http://127.0.0.1:7860")
+    job = client.predict([handle_file("1.jpg"), handle_file("2.jpg")], "our-cat", api_name="/train")
+    client.predict(job, api_name="/status")
+    client.predict("a photo of <our-cat> on the beach", api_name="/generate")
+
+On a shared server a program has a home of its own by a cookie that it makes up once and keeps:
+``Client(address, headers={"Cookie": f"one-word-home={secrets.token_urlsafe(32)}"})``.
+"""
+
+# Annotations stay values here: Gradio reads from them what an endpoint takes and returns.
+
+import dataclasses
+import html
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
+from ti_core.config import TrainingConfig, check_whole
+from ti_core.errors import PictureError
+from ti_core.generation import GenerationSettings
+from ti_core.images import open_picture
+from ti_core.prompts import fill_template
+from ti_core.runs import Run
+from ui.compose import compose_order, weights_of, words_for
+from ui.drawing import Order, draw_in_turn, draw_orders, served
+from ui.prompt_box import all_words, concepts_in
+from ui.studio import Studio, in_plain_words
+from ui.style import MOST_PICTURES
+from ui.texts import language_of
+from ui.train_form import begin_training
+from ui.train_pictures import Desk, add_pictures
+from ui.train_progress import find_run
+from ui.train_result import shelved_token
+from ui.widgets import MAX_COUNT, MAX_STEPS, refusal
+
+Pictures = list[gr.FileData]
+
+
+def build(studio: Studio) -> None:
+    """Publish the endpoints. What they do, they do in the home of the request, and in the queue of all."""
+
+    def train(
+        request: gr.Request,
+        pictures: Pictures,
+        name: str,
+        kind: Literal["object", "style"] = "object",
+        initializer: str = "auto",
+        steps: int = 300,
+        batch_size: int = 4,
+        seed: int = 0,
+    ) -> str:
+        """Begin to learn a word from three to five pictures. Returns the job, for /status and /stop."""
+        with told_plainly(request):
+            config = TrainingConfig(name, kind, initializer, steps=steps, batch_size=batch_size, seed=seed)
+            return learn(studio, request, pictures, config).folder.name
+
+    def status(request: gr.Request, job: str) -> dict[str, Any]:
+        """How far a training is: phase, step of steps, seconds_left, token, and why it failed if it did."""
+        with told_plainly(request):
+            return describe_job(studio, request, job)
+
+    def stop(request: gr.Request, job: str) -> dict[str, Any]:
+        """End a training after the step under way; the best vectors so far become the word."""
+        with told_plainly(request):
+            studio.trainer.stop(run_of(studio, request, job))
+            return describe_job(studio, request, job)
+
+    def words(request: gr.Request) -> list[dict[str, Any]]:
+        """The words that there are, newest first: token, kind, model, initializer, vectors."""
+        with told_plainly(request):
+            return [
+                {
+                    "token": word.token,
+                    "kind": word.kind,
+                    "model": word.base.id,
+                    "initializer": word.initializer,
+                    "vectors": word.num_vectors,
+                }
+                for word in all_words(studio.home(request).library).values()
+            ]
+
+    def generate(
+        request: gr.Request,
+        prompt: str,
+        negative: str = "",
+        count: int = 4,
+        seed: int = 0,
+        steps: int = 25,
+        guidance: float = 0.0,
+    ) -> Iterator[Pictures]:
+        """Draw a prompt that may mention words, <our-cat>. Returns PNG files with their recipe inside."""
+        with told_plainly(request):
+            settings = settings_of(prompt, negative, count, seed, steps, guidance)
+            yield from draw(studio, request, [plain_order(studio, request, settings)])
+
+    def compose(
+        request: gr.Request,
+        prompt: str,
+        tokens: list[str],
+        weights: list[float] | None = None,
+        negative: str = "",
+        count: int = 4,
+        seed: int = 0,
+        steps: int = 25,
+        guidance: float = 0.0,
+    ) -> Iterator[Pictures]:
+        """Draw two or more words that stand in the prompt, each with a weight (default: 1)."""
+        with told_plainly(request):
+            library = studio.home(request).library
+            chosen = tuple(library.find(token).concept.token for token in tokens)
+            settings = settings_of(prompt, negative, count, seed, steps, guidance)
+            weight_of = weights_of(settings.prompt, chosen, weights or [])
+            words = words_for(studio.home(request), settings, weight_of)
+            yield from draw(studio, request, [compose_order(settings, words, weight_of)])
+
+    def style(
+        request: gr.Request,
+        token: str,
+        subjects: list[str] | None = None,
+        picture: gr.FileData | None = None,
+        strength: float = RESTYLE_STRENGTH,
+        negative: str = "",
+        count: int = 1,
+        seed: int = 0,
+        steps: int = 25,
+        guidance: float = 0.0,
+    ) -> Iterator[Pictures]:
+        """Draw subjects in the style of a word, or redraw a picture in it: the higher strength, the freer."""
+        with told_plainly(request):
+            word = studio.home(request).library.find(token).concept
+            common = negative, count, seed, steps, guidance
+            orders = [
+                plain_order(studio, request, settings_of(prompt, *common))
+                for prompt in style_prompts(word, subjects or [])
+            ]
+            if picture is not None:
+                settings = settings_of(
+                    fill_template(RESTYLE_TEMPLATE, word.token), *common, strength=strength
+                )
+                source, _, _ = open_picture(uploaded(studio, request, [picture])[0], alpha="flatten")
+                order = plain_order(studio, request, settings)
+                orders.append(dataclasses.replace(order, source=source))
+            if not orders:
+                raise refusal(language_of(request), "style_no_subjects")
+            yield from draw(studio, request, orders)
+
+    for endpoint in (train, status, stop, words, generate, compose, style):
+        gr.api(endpoint, api_name=endpoint.__name__)
+
+
+@contextmanager
+def told_plainly(request: gr.Request) -> Iterator[None]:
+    """Errors reach a program as the sentence that a reader would see, but as text: the page's own is HTML."""
+    try:
+        yield
+    except gr.Error as error:
+        raise gr.Error(html.unescape(error.message), print_exception=False) from error
+    except Exception as error:
+        raise gr.Error(in_plain_words(language_of(request), error), print_exception=False) from error
+
+
+def uploaded(studio: Studio, request: gr.Request, files: Sequence[Any]) -> list[str]:
+    """Paths of files that were uploaded; any other path, which a caller could name, is refused."""
+    folder = Path(get_upload_folder()).resolve()
+    paths = []
+    for file in files:
+        path = Path(str(file.get("path", "") if isinstance(file, dict) else "")).resolve()
+        if folder not in path.parents or not path.is_file():
+            raise refusal(language_of(request), "frame_not_uploaded")
+        paths.append(str(path))
+    return paths
+
+
+def learn(studio: Studio, request: gr.Request, pictures: Sequence[Any], config: TrainingConfig) -> Run:
+    """Start a training as the page does; raises as it, and for the first picture that cannot be used."""
+    files = uploaded(studio, request, pictures)
+    desk = add_pictures(studio, request, Desk(), files)
+    if desk.rejected:
+        raise PictureError(desk.rejected[0])
+    return begin_training(studio, request, desk, *config.to_dict().values())
+
+
+def run_of(studio: Studio, request: gr.Request, job: str) -> Run:
+    run = find_run(studio.home(request), str(job))
+    if run is None:
+        raise refusal(language_of(request), "frame_no_job")
+    return run
+
+
+def describe_job(studio: Studio, request: gr.Request, job: str) -> dict[str, Any]:
+    """A job's status as plain values; the token is that of the library once the word is there."""
+    run = run_of(studio, request, job)
+    now = studio.trainer.status(run)
+    return {
+        "phase": now.phase,
+        "step": now.step,
+        "steps": now.steps,
+        "seconds_left": now.seconds_left,
+        "token": shelved_token(studio.home(request), run) or run.config.token,
+        "error": None if now.error is None else in_plain_words(language_of(request), now.error),
+    }
+
+
+def settings_of(
+    prompt: str,
+    negative: str,
+    count: int,
+    seed: int,
+    steps: int,
+    guidance: float,
+    *,
+    strength: float | None = None,
+) -> GenerationSettings:
+    """Raises :class:`ConfigError` also for more than the page offers."""
+    check_whole("count", count, 1, MAX_COUNT)
+    check_whole("steps", steps, 1, MAX_STEPS)
+    return GenerationSettings(
+        prompt=prompt,
+        negative_prompt=negative,
+        count=count,
+        seed=seed,
+        steps=steps,
+        guidance_scale=guidance or None,
+        strength=strength,
+    )
+
+
+def plain_order(studio: Studio, request: gr.Request, settings: GenerationSettings) -> Order:
+    """The settings with the person's words that their prompts mention."""
+    known = all_words(studio.home(request).library)
+    return Order(settings, concepts_in(known, settings.prompt, settings.negative_prompt))
+
+
+def draw(studio: Studio, request: gr.Request, orders: Sequence[Order]) -> Iterator[Pictures]:
+    """Draw when it is the request's turn; yields the files so far whenever there is another."""
+    total = sum(order.settings.count for order in orders)
+    if total > MOST_PICTURES:
+        raise refusal(language_of(request), "style_many_pictures", count=total, most=MOST_PICTURES)
+    shown = 0
+    for sheet in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
+        if len(sheet.pictures) > shown:
+            shown = len(sheet.pictures)
+            yield [gr.FileData(path=served(drawn.path)).model_dump() for drawn in sheet.pictures]  # type: ignore

@@ -1,0 +1,94 @@
+"""A person's words as cards to choose from; those of another model are greyed, with the reason."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Container, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import gradio as gr
+
+from ti_core.concept import BaseModel, Concept
+from ti_core.errors import PictureError
+from ti_core.images import open_picture
+from ti_core.library import Entry
+from ui.texts import Language, say
+from ui.train_pictures import data_uri
+
+THUMBNAIL_SIDE = 128  # pixels
+THUMBNAILS_KEPT = 1024  # in memory, of a few kilobytes each
+
+# Sent anew, the cards have lost the focus of the keyboard: the one that was clicked gets it back.
+SCRIPT = """
+let clicked = null;
+element.addEventListener("click", (event) => {
+  const card = event.target.closest("[data-token]");
+  if (!card) return;
+  clicked = card.dataset.token;
+  trigger("select", { token: clicked });
+});
+watch("value", () => {
+  if (clicked) element.querySelector(`[data-token="${CSS.escape(clicked)}"]`)?.focus();
+  clicked = null;
+});
+"""
+
+
+def place_cards(name: str) -> gr.HTML:
+    """Where the cards of the tab ``name`` appear; :func:`clicked_token` reads its ``select`` event."""
+    return gr.HTML(elem_id=f"{name}-cards", elem_classes="snug", js_on_load=SCRIPT)
+
+
+def clicked_token(event: gr.EventData) -> str:
+    return str(event._data["token"])
+
+
+def usable_words(entries: Sequence[Entry], base: BaseModel | None) -> dict[str, Concept]:
+    """The words of the model in use, or all while none is loaded, by their tokens."""
+    words = [entry.concept for entry in entries]
+    return {word.token: word for word in words if base is None or word.base.fits(base)}
+
+
+def cards_html(
+    language: Language,
+    hint: str,
+    entries: Sequence[Entry],
+    usable: Container[str],
+    chosen: Container[str],
+) -> str:
+    """A sentence, and a button for each word with its first picture, its token and its kind."""
+    cards = "".join(
+        _card(language, entry, entry.concept.token in usable, entry.concept.token in chosen)
+        for entry in entries
+    )
+    sentence = f'<p class="cards-hint" role="status">{html.escape(hint)}</p>'
+    return f'{sentence}<div class="word-cards">{cards}</div>' if cards else sentence
+
+
+def _card(language: Language, entry: Entry, usable: bool, chosen: bool) -> str:
+    concept = entry.concept
+    note = say(language, f"cards_{concept.kind}")
+    if not usable:
+        note = say(language, "cards_other_model", model=concept.base.id)
+    pressed, disabled = "true" if chosen else "false", "" if usable else " disabled"
+    token = html.escape(concept.token)
+    return (
+        f'<button type="button" class="word-card" data-token="{token}" aria-pressed="{pressed}"{disabled}>'
+        f"{_picture(entry.thumbnail)}<b>{token}</b><small>{html.escape(note)}</small></button>"
+    )
+
+
+def _picture(thumbnail: Path | None) -> str:
+    source = _data_uri_of(thumbnail, thumbnail.stat().st_mtime_ns) if thumbnail else ""
+    return f'<img src="{source}" alt="">' if source else '<span class="no-picture"></span>'
+
+
+@lru_cache(THUMBNAILS_KEPT)
+def _data_uri_of(thumbnail: Path, _changed: int) -> str:
+    """A picture of the library, or "" for one that cannot be read: the word is as good without it."""
+    try:
+        image, _, _ = open_picture(thumbnail, alpha="flatten")
+    except PictureError:
+        return ""
+    return data_uri(image, THUMBNAIL_SIDE)

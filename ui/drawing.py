@@ -1,0 +1,218 @@
+"""Drawing for a visitor: wait for the device's turn, draw beside the page, keep every picture."""
+
+from __future__ import annotations
+
+import html
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept
+from ti_core.errors import Cancelled
+from ti_core.generation import (
+    GeneratedPicture,
+    GenerationSettings,
+    OnProgress,
+    Progress,
+    ShouldStop,
+    generate,
+)
+from ti_core.inspection import interpolate_from_initial
+from ti_core.recipe import Recipe, save_png
+from ui.people import Home
+from ui.studio import Studio
+from ui.texts import Language, say
+
+POLL_SECONDS = 0.5
+
+Draw = Callable[[Backbone, OnProgress, ShouldStop], Iterator[GeneratedPicture]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of the core in one call of :func:`~ti_core.generation.generate`."""
+
+    settings: GenerationSettings
+    concepts: tuple[Concept, ...] = ()
+    source: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was drawn, in its file with the recipe inside."""
+
+    path: Path
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """How far a drawing is.
+
+    ``place`` is that in the queue while it waits; ``done`` of ``total`` steps are taken while it is drawn.
+    """
+
+    phase: Literal["loading", "waiting", "drawing", "done", "stopped"]
+    pictures: tuple[Drawn, ...] = ()
+    place: int = 0
+    seconds_left: float | None = None
+    done: int = 0
+    total: int = 1
+
+
+def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
+    """Draw what a plan orders of the model in use, one after the other.
+
+    What is wrong with any of the orders is raised before the first is drawn. On a CPU the pictures come one
+    by one, elsewhere in batches.
+    """
+
+    def draw(
+        backbone: Backbone, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> Iterator[GeneratedPicture]:
+        orders = plan(backbone)
+        lengths = [order.settings.count * order.settings.denoising_steps for order in orders]
+
+        def report(ahead: int, progress: Progress) -> None:
+            on_progress(Progress(ahead + progress.done, sum(lengths)))
+
+        drawings = [
+            generate(
+                backbone,
+                order.settings,
+                order.concepts,
+                source=order.source,
+                batch_size=1 if backbone.device.type == "cpu" else None,
+                on_progress=partial(report, sum(lengths[:number])),
+                should_stop=should_stop,
+            )
+            for number, order in enumerate(orders)
+        ]
+        for drawing in drawings:
+            yield from drawing
+
+    return draw
+
+
+def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float) -> tuple[Concept, ...]:
+    """The concepts between the words they started from, 0, and themselves, 1, or beyond.
+
+    Raises as :func:`~ti_core.inspection.interpolate_from_initial`, but asks for no initial word at 1.
+    """
+    if strength == 1:
+        return tuple(concepts)
+    return tuple(interpolate_from_initial(backbone, concept, strength) for concept in concepts)
+
+
+def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[Sheet]:
+    """Draw when it is this visitor's turn; ends with a sheet that is done or stopped.
+
+    Closing the iterator, as Gradio does when the tab is closed, stops the drawing. Raises
+    :class:`~ui.device.QueueFull`, :class:`ModelError` and what ``draw`` raises.
+    """
+    home = studio.home(request)
+    with studio.drawing(request) as stop:
+        while studio.models.status.phase == "loading":
+            yield Sheet("loading")
+            if stop.wait(POLL_SECONDS):
+                yield Sheet("stopped")
+                return
+        backbone, _ = studio.models.wait()
+        with studio.device.enter() as ticket:
+            while not ticket.wait(POLL_SECONDS):
+                if stop.is_set():
+                    yield Sheet("stopped")
+                    return
+                yield Sheet("waiting", place=ticket.position, seconds_left=ticket.seconds_left)
+            yield from _draw(backbone, draw, home, stop, studio.limits.kept_pictures)
+
+
+def _draw(backbone: Backbone, draw: Draw, home: Home, stop: threading.Event, kept: int) -> Iterator[Sheet]:
+    news: queue.SimpleQueue[Progress | Drawn | Exception | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            for picture in draw(backbone, news.put, stop.is_set):
+                news.put(keep_picture(home, picture, kept))
+            news.put(None)
+        except Exception as error:  # raised again where the visitor is
+            news.put(error)
+
+    worker = threading.Thread(target=work, name="drawing", daemon=True)
+    started, sheet = time.monotonic(), Sheet("drawing")
+    worker.start()
+    try:
+        yield sheet
+        while (entry := news.get()) is not None:
+            if isinstance(entry, Cancelled):
+                yield replace(sheet, phase="stopped", seconds_left=None)
+                return
+            if isinstance(entry, Exception):
+                raise entry
+            if isinstance(entry, Drawn):
+                sheet = replace(sheet, pictures=(*sheet.pictures, entry))
+            else:
+                left = (time.monotonic() - started) / entry.done * (entry.total - entry.done)
+                sheet = replace(sheet, done=entry.done, total=entry.total, seconds_left=left)
+            if isinstance(entry, Drawn) or news.empty():  # of the progress only the newest is worth sending
+                yield sheet
+        yield replace(sheet, phase="done", done=sheet.total, seconds_left=None)
+    finally:
+        stop.set()
+        worker.join()
+
+
+def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
+    """Write a picture to its home; of more than ``kept`` the oldest go."""
+    home.pictures.mkdir(parents=True, exist_ok=True)
+    path = home.pictures / f"{time.time_ns()}-{secrets.token_hex(4)}.png"
+    save_png(picture.image, path, picture.recipe)
+    for old in sorted(home.pictures.glob("*.png"))[:-kept]:
+        old.unlink(missing_ok=True)
+    return Drawn(path, picture.recipe)
+
+
+def served(path: Path) -> str:
+    """A copy of a home's file that the page may show: the homes themselves are served to no one."""
+    return save_file_to_cache(path, get_upload_folder())
+
+
+def progress_html(language: Language, sheet: Sheet) -> str:
+    """A bar and a line on how far it is; what changes with every step is not announced to screen readers."""
+    if sheet.phase == "drawing" and sheet.done:
+        text = say(language, "drawing_now", done=sheet.done, total=sheet.total) + _left(language, sheet)
+        text = html.escape(text)
+        bar = f'<progress max="{sheet.total}" value="{sheet.done}" aria-label="{text}"></progress>'
+        return f'<div class="progress">{bar}<span>{text}</span></div>'
+    if sheet.phase == "waiting":
+        text = say(language, "drawing_waiting", place=sheet.place) + _left(language, sheet)
+    elif sheet.phase == "drawing":
+        text = say(language, "drawing_begins")
+    else:
+        text = say(language, f"drawing_{sheet.phase}", count=len(sheet.pictures))
+    return f'<div class="progress" role="status">{html.escape(text)}</div>'
+
+
+def _left(language: Language, sheet: Sheet) -> str:
+    if sheet.seconds_left is None:
+        return ""
+    return say(language, "drawing_left", duration=duration(language, sheet.seconds_left))
+
+
+def duration(language: Language, seconds: float) -> str:
+    """Such as “40 s” or “3 min”."""
+    if seconds < 90:
+        return say(language, "frame_seconds", seconds=max(1, seconds))
+    return say(language, "frame_minutes", minutes=seconds / 60)

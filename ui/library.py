@@ -1,0 +1,360 @@
+"""The drawer with a person's words: find one, look at it, use it, rename, delete, import and export."""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept
+from ti_core.errors import ConceptError, IncompatibleConceptError, PictureError
+from ti_core.images import open_picture
+from ti_core.inspection import NormReport, inspect_concept
+from ti_core.library import Entry
+from ui.drawing import served
+from ui.frame import Frame
+from ui.studio import Studio
+from ui.texts import Language, explain, label, language_of, say
+from ui.train_pictures import data_uri
+from ui.widgets import bind
+
+THUMBNAIL_SIDE = 64  # pixels
+THUMBNAILS_KEPT = 1024  # in memory, of a kilobyte or two each
+PICTURES_SHOWN = 4
+
+ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
+"""How a training ended, as concepts record it, and the text of each."""
+SENTENCES = {"object": "a photo of {}", "style": "a house in the style of {}"}
+"""What a word becomes in an empty prompt."""
+
+# The cards stay as they are when one is chosen, so that the focus of the keyboard stays too.
+CHOOSE = """
+element.addEventListener("click", (event) => {
+  const card = event.target.closest("[data-token]");
+  if (!card) return;
+  for (const other of element.querySelectorAll("[data-token]"))
+    other.setAttribute("aria-pressed", other === card);
+  trigger("select", { token: card.dataset.token });
+});
+"""
+
+
+def build(studio: Studio, frame: Frame) -> None:
+    """Place the drawer, and keep it up to date."""
+    chosen, deleted = gr.State(""), gr.State("")
+    gr.HTML(f"<h2>{label('library_title')}</h2>")
+    with gr.Row(visible=False, elem_id="words-undo") as undo_bar:
+        undo_text = gr.HTML()
+        undo = gr.Button(label("library_undo"), size="sm", elem_id="words-undo-button")
+    search = gr.Textbox(
+        label=label("library_search"),
+        placeholder=label("library_search_what"),
+        container=False,
+        max_length=200,
+        elem_id="words-search",
+    )
+    cards = gr.HTML(elem_id="words-cards", js_on_load=CHOOSE, apply_default_css=False)
+    teach = gr.Button(label("library_teach"), visible=False, variant="primary", elem_id="words-teach")
+    with gr.Column(visible=False, elem_id="words-chosen") as details:
+        head = gr.HTML(apply_default_css=False)
+        insert = gr.Button(label("library_insert"), variant="primary", elem_id="words-insert")
+        facts = gr.HTML(apply_default_css=False)
+        with gr.Row():
+            name = gr.Textbox(label=label("library_name"), max_length=100, scale=2, elem_id="words-name")
+            rename = gr.Button(label("library_rename"), size="sm", elem_id="words-rename")
+        with gr.Row():
+            export = gr.Button(label("library_export"), size="sm", elem_id="words-export")
+            delete = gr.Button(label("library_delete"), size="sm", variant="stop", elem_id="words-delete")
+        archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
+    upload = gr.UploadButton(
+        label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too
+        file_types=[".zip"],
+        size="sm",
+        elem_id="words-import",
+    )
+
+    listed = [cards, teach]
+    shown = [chosen, details, head, insert, facts, name]
+    bar = [deleted, undo_bar, undo_text]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def on_choice(request: gr.Request, event: gr.EventData) -> list[Any]:
+        return show_word(studio, request, str(event._data["token"]))
+
+    changes = [frame.demo.load, frame.words_changed.change]
+    gr.on(changes, bind(studio, list_words), [search, chosen], listed, queue=False, **quiet)
+    gr.on(changes, bind(studio, show_word), chosen, shown, queue=False, **quiet)
+    search.change(
+        bind(studio, list_words), [search, chosen], listed, queue=False, trigger_mode="always_last", **quiet
+    )
+    cards.select(on_choice, None, shown, queue=False, **quiet).then(
+        None, js="() => oneWord.showDetails()", **quiet
+    )
+    # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
+    insert.click(
+        bind(studio, insert_word),
+        [chosen, frame.tab, *frame.prompts.values()],
+        [frame.tabs, *frame.prompts.values()],
+        **quiet,
+    ).success(None, js="() => oneWord.leaveWords()", **quiet)
+    teach.click(lambda: gr.Tabs(selected="train"), None, frame.tabs, queue=False, **quiet).then(
+        None, js="() => oneWord.leaveWords()", **quiet
+    )
+    changed = [*shown, frame.words_changed]
+    gr.on(
+        [rename.click, name.submit],
+        bind(studio, rename_word),
+        [chosen, name, frame.words_changed],
+        changed,
+        **quiet,
+    )
+    delete.click(bind(studio, delete_word), [chosen, frame.words_changed], [*bar, *changed], **quiet).success(
+        None, js="() => document.querySelector('#words-undo-button')?.focus()", **quiet
+    )
+    undo.click(bind(studio, restore_word), [deleted, frame.words_changed], [*bar, *changed], **quiet)
+    upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **quiet)
+    export.click(bind(studio, export_word), chosen, archive, **quiet).success(
+        None, js="() => document.querySelector('#words-archive').click()", **quiet
+    )
+
+
+# --- what happens -----------------------------------------------------------------------------------------
+
+
+def list_words(studio: Studio, request: gr.Request, query: str, chosen: str) -> list[Any]:
+    """The cards of the words that match, and whether there is none at all yet."""
+    language = language_of(request)
+    entries, errors = studio.home(request).library.entries()
+    matching = [entry for entry in entries if matches(language, entry.concept, query)]
+    content = cards_html(language, matching, studio.models.backbone, chosen)
+    if not entries and not errors:
+        content = f"<p>{html.escape(say(language, 'library_empty'))}</p>"
+    elif not matching and entries:
+        content = f"<p>{html.escape(say(language, 'library_no_match'))}</p>"
+    content += damaged_html(language, studio.home(request).library.root, errors)
+    return [content, gr.Button(visible=not entries and not errors)]
+
+
+def show_word(studio: Studio, request: gr.Request, token: str) -> list[Any]:
+    """What there is to say about a word and to do with it; nothing if it is not there any more."""
+    entries, _ = studio.home(request).library.entries()
+    entry = next((entry for entry in entries if entry.concept.token == token), None)
+    if entry is None:
+        return ["", gr.Column(visible=False), *[gr.skip()] * 4]
+    language, backbone = language_of(request), studio.models.backbone
+    usable = backbone is None or entry.concept.base.fits(backbone.base)
+    return [
+        token,
+        gr.Column(visible=True),
+        head_html(language, entry, backbone),
+        gr.Button(interactive=usable),
+        facts_html(language, entry.concept, backbone),
+        entry.concept.name,
+    ]
+
+
+def insert_word(studio: Studio, request: gr.Request, token: str, tab: str, *prompts: str) -> list[Any]:
+    """Put a word into the prompt of the open tab; the tab that has none leads to the one that draws."""
+    concept = studio.home(request).library.find(token).concept
+    names = ("generate", "compose", "style")
+    target = tab if tab in names else "generate"
+    texts = [
+        _with_word(text or "", concept, sentence=name != "style") if name == target else gr.skip()
+        for name, text in zip(names, prompts, strict=True)
+    ]
+    return [gr.skip() if tab == target else gr.Tabs(selected=target), *texts]
+
+
+def rename_word(studio: Studio, request: gr.Request, token: str, name: str, changes: int) -> list[Any]:
+    entry = studio.home(request).library.rename(token, name)
+    return [*show_word(studio, request, entry.concept.token), changes + 1]
+
+
+def delete_word(studio: Studio, request: gr.Request, token: str, changes: int) -> list[Any]:
+    """Delete a word, and offer to undo it."""
+    studio.home(request).library.delete(token)
+    text = html.escape(say(language_of(request), "library_deleted", token=token))
+    bar = [token, gr.Row(visible=True), f'<p role="status">{text}</p>']
+    return [*bar, *show_word(studio, request, ""), changes + 1]
+
+
+def restore_word(studio: Studio, request: gr.Request, token: str, changes: int) -> list[Any]:
+    studio.home(request).library.restore(token)
+    return ["", gr.Row(visible=False), "", *show_word(studio, request, token), changes + 1]
+
+
+def import_word(studio: Studio, request: gr.Request, file: str, changes: int) -> list[Any]:
+    entry = studio.home(request).library.import_archive(Path(file))
+    return [*show_word(studio, request, entry.concept.token), changes + 1]
+
+
+def export_word(studio: Studio, request: gr.Request, token: str) -> str:
+    """A word as an archive that the browser may fetch."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{token.strip('<>')}.zip"
+        return served(studio.home(request).library.export_archive(token, path))
+
+
+def matches(language: Language, concept: Concept, query: str) -> bool:
+    """Whether every word of the query stands in what the card says, or in the initial word."""
+    kind = say(language, f"library_{concept.kind}")
+    text = " ".join((concept.token, concept.kind, kind, concept.base.id, concept.initializer)).casefold()
+    return all(part in text for part in query.casefold().split())
+
+
+def _with_word(text: str, concept: Concept, *, sentence: bool) -> str:
+    """The text with a word at its end; an empty prompt becomes a whole sentence."""
+    if text.strip():
+        return f"{text.rstrip()} {concept.token}"
+    return SENTENCES[concept.kind].format(concept.token) if sentence else concept.token
+
+
+# --- what is shown ----------------------------------------------------------------------------------------
+
+
+def cards_html(language: Language, entries: list[Entry], backbone: Backbone | None, chosen: str) -> str:
+    """A button for each word; those of another model than the one in use are greyed, and say so."""
+    if not entries:
+        return ""
+    cards = "".join(f"<li>{_card(language, entry, backbone, chosen)}</li>" for entry in entries)
+    return f'<ul class="words">{cards}</ul>'
+
+
+def _card(language: Language, entry: Entry, backbone: Backbone | None, chosen: str) -> str:
+    concept = entry.concept
+    token = html.escape(concept.token)
+    kind, model = say(language, f"library_{concept.kind}"), html.escape(concept.base.id)
+    facts, usable = f"{html.escape(kind)} · {model}", ""
+    if backbone is not None and not concept.base.fits(backbone.base):
+        reason = say(language, "library_other_model", other=concept.base.id, model=backbone.base.id)
+        facts, usable = f"{html.escape(kind)} · {html.escape(reason)}", " other"
+    picture = ""
+    if entry.thumbnail:
+        alt = html.escape(say(language, "library_first_picture", token=concept.token))
+        picture = _picture(entry.thumbnail, alt)
+    pressed = "true" if concept.token == chosen else "false"
+    return (
+        f'<button type="button" class="word{usable}" data-token="{token}" aria-pressed="{pressed}">'
+        f'<span class="thumbnail">{picture}</span>'
+        f'<span class="about"><code>{token}</code><span class="facts">{facts}</span></span></button>'
+    )
+
+
+def _picture(file: Path, alt: str) -> str:
+    """A small copy inside the page: no address that others could ask for."""
+    source = thumbnail_uri(file, file.stat().st_mtime_ns)
+    return f'<img src="{source}" alt="{alt}">' if source else ""
+
+
+@lru_cache(THUMBNAILS_KEPT)
+def thumbnail_uri(file: Path, _changed: int) -> str:
+    """A picture of the library, "" for one that cannot be read: the word is as good without it."""
+    try:
+        image, _, _ = open_picture(file, alpha="flatten")
+    except PictureError:
+        return ""
+    return data_uri(image, THUMBNAIL_SIDE)
+
+
+def damaged_html(language: Language, root: Path, errors: list[ConceptError]) -> str:
+    """The folders that hold no readable word, by their names alone."""
+    title = html.escape(say(language, "library_damaged"))
+    return "".join(
+        f'<p class="damaged"><b>{title}</b> {html.escape(_reason(language, root, error))}</p>'
+        for error in errors
+    )
+
+
+def _reason(language: Language, root: Path, error: ConceptError) -> str:
+    return explain(language, ConceptError(str(error).replace(f"{root}{os.sep}", "")))
+
+
+def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> str:
+    """A word's token and pictures, and why it cannot be used where it cannot."""
+    concept, reason = entry.concept, ""
+    if backbone is not None:
+        try:
+            concept.check_fits(backbone.base)
+        except IncompatibleConceptError as error:
+            reason = f'<p class="reason">{html.escape(explain(language, error))}</p>'
+    pictures = "".join(_picture(file, "") for file in _some_pictures(entry))
+    return f'<h3><code>{html.escape(concept.token)}</code></h3>{reason}<div class="pictures">{pictures}</div>'
+
+
+def _some_pictures(entry: Entry) -> list[Path]:
+    if entry.thumbnail is None:
+        return []
+    return sorted(entry.thumbnail.parent.glob("*.png"))[:PICTURES_SHOWN]
+
+
+def facts_html(language: Language, concept: Concept, backbone: Backbone | None) -> str:
+    """What a word is, what it is near to, and how it was trained."""
+    facts = {
+        "library_kind": say(language, f"library_{concept.kind}"),
+        "library_model": concept.base.id,
+        "library_initializer": concept.initializer,
+        "library_vectors": str(concept.num_vectors),
+        **vector_facts(language, concept, backbone),
+        **training_facts(language, concept.training),
+    }
+    rows = (
+        f"<dt>{html.escape(say(language, key))}</dt><dd>{html.escape(text)}</dd>"
+        for key, text in facts.items()
+        if text
+    )
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def vector_facts(language: Language, concept: Concept, backbone: Backbone | None) -> dict[str, str]:
+    """The nearest words and the length of the vectors, for which the model's vocabulary is needed."""
+    if backbone is None or not concept.base.fits(backbone.base):
+        return {"library_nearest": say(language, "library_nearest_later")}
+    report = inspect_concept(backbone, concept)
+    nearest = [
+        ", ".join(f"{word} {cosine:.2f}" for word, cosine in neighbours)
+        for rows in report.nearest.values()
+        for neighbours in rows
+    ]
+    norms = [_norms(language, norm) for norm in report.norms.values()]
+    return {"library_nearest": "; ".join(nearest), "library_norm": "; ".join(norms)}
+
+
+def _norms(language: Language, report: NormReport) -> str:
+    norms = ", ".join(f"{norm:.2f}" for norm in report.vectors)
+    return say(
+        language, "library_norm_range", norms=norms, low=report.vocabulary_p5, high=report.vocabulary_p95
+    )
+
+
+def training_facts(language: Language, training: Mapping[str, Any]) -> dict[str, str]:
+    """How a word was trained; of an imported one, nothing is known of what its record says."""
+    steps = [
+        say(language, f"library_{key}", **{key: value})
+        for key, value in (
+            ("steps", training.get("steps")),
+            ("pictures", training.get("pictures")),
+            ("batch", training.get("batch_size")),
+            ("seed", training.get("seed")),
+        )
+        if isinstance(value, int)
+    ]
+    loss = [training.get(key) for key in ("first_evaluation_loss", "evaluation_loss", "best_step")]
+    facts = {"library_training": " · ".join(steps)}
+    if all(isinstance(value, int | float) for value in loss):
+        first, last, step = loss
+        facts["library_loss"] = say(language, "library_loss_fell", first=first, last=last, step=step)
+    ending = ENDINGS.get(str(training.get("stopped")))
+    facts["library_ended"] = say(language, f"library_{ending}") if ending else ""
+    blended = training.get("blended_from")
+    if isinstance(blended, list):
+        facts["library_made_of"] = ", ".join(
+            str(part["token"]) for part in blended if isinstance(part, dict) and "token" in part
+        )
+    return facts

@@ -1,0 +1,163 @@
+"""The base model in use: loaded in the background, one at a time, for everyone."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import re
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ti_core.backbone import Backbone, best_device, fastest_dtype
+from ti_core.errors import ConfigError, ModelError, OneWordError
+from ti_core.models import find_preset, model_source
+from ti_core.pace import Pace, measure_pace
+
+log = logging.getLogger(__name__)
+
+ONE_AT_A_TIME = threading.Lock()  # two loadings in one process would spoil each other
+
+# The files that diffusers loads if it is not asked for a variant such as fp16.
+WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
+UNUSED_PARTS = ("safety_checker", "image_encoder")
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What is known of the model in use; ``seconds`` since its loading began, ``error`` why it failed."""
+
+    name: str
+    phase: Literal["none", "loading", "ready", "failed"]
+    seconds: float = 0.0
+    error: OneWordError | None = None
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes of a model's weights, None if that is not known here, and bytes free where it would run."""
+
+    weights: float | None
+    free: float
+
+    @property
+    def fits(self) -> bool:
+        return self.weights is None or self.weights <= self.free
+
+
+class ModelKeeper:
+    """Holds the one loaded model, and loads another in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()  # guards what follows
+        self._status = ModelStatus("", "none")
+        self._started = 0.0
+        self._backbone: Backbone | None = None
+        self._pace: Pace | None = None
+
+    @property
+    def status(self) -> ModelStatus:
+        with self._changed:
+            if self._status.phase != "loading":
+                return self._status
+            return ModelStatus(self._status.name, "loading", time.monotonic() - self._started)
+
+    def load(self, name: str) -> None:
+        """Begin to load a model in place of the one in use; returns at once.
+
+        Raises :class:`ModelError` if there can be no such model, :class:`ConfigError` while another loads.
+        """
+        model_source(name)
+        with self._changed:
+            if self._status.phase == "loading":
+                raise ConfigError(f"{self._status.name} is being loaded: wait for it, or cancel it first.")
+            self._backbone = self._pace = None
+            self._status, self._started = ModelStatus(name, "loading"), time.monotonic()
+            loading = self._status
+        threading.Thread(target=self._load, args=(loading,), name="model", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Give up the loading under way: what it ends with is thrown away, and only then the next begins."""
+        with self._changed:
+            if self._status.phase == "loading":
+                self._status = ModelStatus(self._status.name, "none")
+                self._changed.notify_all()
+
+    def wait(self) -> tuple[Backbone, Pace]:
+        """The model and its pace, once it is loaded.
+
+        Raises :class:`ModelError` if no model is loaded or its loading failed or was cancelled.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._status.phase != "loading")
+            if self._backbone is None or self._pace is None:
+                raise self._status.error or ModelError(
+                    "No model is loaded: choose one at the top of the page."
+                )
+            return self._backbone, self._pace
+
+    @property
+    def backbone(self) -> Backbone | None:
+        """The model if it is ready now."""
+        with self._changed:
+            return self._backbone
+
+    def _load(self, loading: ModelStatus) -> None:
+        backbone, pace, error = None, None, None
+        try:
+            with ONE_AT_A_TIME:
+                if self._status is not loading:  # cancelled while it waited
+                    return
+                gc.collect()  # frees the model before
+                torch.cuda.empty_cache()
+                backbone = Backbone.load(loading.name)
+                pace = measure_pace(backbone)
+        except OneWordError as reason:
+            backbone, error = None, reason
+        except Exception as reason:
+            log.exception("Loading %s failed", loading.name)
+            backbone, error = None, ModelError(f"The model {loading.name} could not be loaded: {reason}")
+        with self._changed:
+            if self._status is not loading:  # cancelled meanwhile
+                return
+            self._backbone, self._pace = backbone, pace
+            phase: Literal["ready", "failed"] = "ready" if error is None else "failed"
+            self._status = ModelStatus(loading.name, phase, time.monotonic() - self._started, error)
+            self._changed.notify_all()
+
+
+def memory_need(name: str) -> MemoryNeed:
+    """What the weights of a preset or a folder need in the precision used here, and what is free for them."""
+    device = best_device()
+    free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else psutil.virtual_memory().available
+    preset = find_preset(name)
+    parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
+    return MemoryNeed(parameters * fastest_dtype(device).itemsize if parameters else None, free)
+
+
+def count_parameters(folder: Path) -> int:
+    """Parameters of a diffusers model by the headers of its weight files, 0 if there are none to read."""
+    files = [file for file in folder.glob("*/*.safetensors") if WEIGHTS.fullmatch(file.name)]
+    try:
+        return sum(_parameters_in(file) for file in files if file.parent.name not in UNUSED_PARTS)
+    except (OSError, SafetensorError):  # loading it will say what is wrong
+        return 0
+
+
+def _parameters_in(file: Path) -> int:
+    with safe_open(file, framework="pt") as tensors:
+        return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+
+
+def device_name(device: torch.device) -> str:
+    """Such as “CPU” or “NVIDIA H100 (cuda)”."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} (cuda)"
+    return device.type.upper()

@@ -1,0 +1,105 @@
+// What the browser does by itself: the language, the address of the open tab, and the drawer.
+window.oneWord = {
+  // --- language ---------------------------------------------------------------------------------------
+
+  // The language of the page: from its address (?lang=ja), else the browser's.
+  language() {
+    const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";
+    return asked.toLowerCase().startsWith("ja") ? "ja" : "en";
+  },
+
+  // Gradio translates to the browser's language; another one that is asked for is set here, before anything
+  // is placed: some of Gradio's own texts never change afterwards.
+  async applyLanguage() {
+    const language = this.language();
+    document.documentElement.lang = language;
+    if ((navigator.language || "").toLowerCase().startsWith(language)) return;
+    const core = performance
+      .getEntriesByType("resource")
+      .map((entry) => entry.name)
+      .find((name) => /\/assets\/core-[^/]*\.js$/.test(name));
+    if (core) (await import(core)).changeLocale(language);
+  },
+
+  // The server reads the language from the address, so the page is loaded again with it.
+  switchLanguage(language) {
+    const address = new URL(location.href);
+    address.searchParams.set("lang", language);
+    location.assign(address);
+  },
+
+  // --- tabs -------------------------------------------------------------------------------------------
+
+  // While the page opens, Gradio chooses its first tab before the one that the address names.
+  opened: false,
+
+  rememberTab(name) {
+    if (!this.opened) return;
+    const address = new URL(location.href);
+    address.searchParams.set("tab", name);
+    history.replaceState(history.state, "", address);
+  },
+
+  // --- the drawer, whose own button the header's presses --------------------------------------------------
+
+  wordsAreOpen() {
+    return document.querySelector("#words").classList.contains("open");
+  },
+
+  toggleWords() {
+    document.querySelector("#words > .toggle-button").click();
+  },
+
+  // Where the drawer covers the page, it makes way for what was asked for.
+  leaveWords() {
+    if (this.wordsAreOpen() && matchMedia("(max-width: 768px)").matches) this.toggleWords();
+  },
+
+  showDetails() {
+    document.querySelector("#words-chosen")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  },
+
+  // A closed drawer takes no focus; an open one begins at its search, and Escape closes it.
+  async watchWords() {
+    const drawer = await this.appeared("#words");
+    const button = await this.appeared("#words-button");
+    drawer.querySelector(".toggle-button").setAttribute("aria-label", button.textContent.trim());
+    const follow = () => {
+      const open = this.wordsAreOpen();
+      drawer.querySelector(".sidebar-content").inert = !open;
+      window.dispatchEvent(new Event("resize")); // Gradio measures only then how far the page must move
+      button.setAttribute("aria-expanded", open);
+    };
+    new MutationObserver(follow).observe(drawer, { attributeFilter: ["class"] });
+    follow();
+    button.setAttribute("aria-controls", "words");
+    button.addEventListener("click", () => setTimeout(() => {
+      if (this.wordsAreOpen()) document.querySelector("#words-search textarea, #words-search input")?.focus();
+    }, 300));
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !drawer.contains(document.activeElement)) return;
+      this.toggleWords();
+      button.focus();
+    });
+  },
+
+  // --- waiting ------------------------------------------------------------------------------------------
+
+  // The element that a selector finds, once Gradio has placed it.
+  appeared(selector) {
+    return new Promise((resolve) => {
+      const look = () => {
+        const element = document.querySelector(selector);
+        if (element) {
+          observer.disconnect();
+          resolve(element);
+        }
+      };
+      const observer = new MutationObserver(look);
+      observer.observe(document.documentElement, { childList: true, subtree: true });
+      look();
+    });
+  },
+};
+window.oneWord.applyLanguage();
+window.oneWord.watchWords();

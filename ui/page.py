@@ -1,0 +1,63 @@
+"""The page: header, drawer and tabs, and how it is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from ui import api, compose, generate, header, library, style, train
+from ui.frame import TAB_NAMES, Frame
+from ui.studio import Studio
+from ui.texts import label
+
+HERE = Path(__file__).resolve().parent
+FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")
+THEME = gr.themes.Soft(
+    primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
+)
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The whole page over one studio."""
+    with gr.Blocks(title="One Word", analytics_enabled=False) as demo:
+        tabs = gr.Tabs(render=False, elem_id="tabs")
+        frame = Frame(
+            demo=demo,
+            tabs=tabs,
+            tab=gr.State("train"),
+            words_changed=gr.State(0),
+            generate_prompt=generate.make_prompt(),
+            compose_prompt=compose.make_prompt(),
+            style_subjects=style.make_subjects(),
+            style_picture=style.make_picture(),
+        )
+        api.build(studio)  # first: a private event takes the name of its function, if that is free
+        header.build(studio, frame)
+        with gr.Sidebar(open=False, position="left", width=340, elem_id="words"):
+            library.build(studio, frame)
+        tabs.render()
+        with tabs:
+            for name, part in zip(TAB_NAMES, (train, generate, compose, style), strict=True):
+                # Drawn at once, so that a word can be put into a prompt that was not opened yet.
+                with gr.Tab(label(f"frame_tab_{name}"), id=name, render_children=True) as tab:
+                    part.build(studio, frame)
+                tab.select(
+                    lambda name=name: name,
+                    None,
+                    frame.tab,
+                    queue=False,
+                    js=f"() => {{ oneWord.rememberTab('{name}'); return []; }}",
+                    api_visibility="private",
+                )
+        opening = demo.load(_open_tab, None, [tabs, frame.tab], queue=False, api_visibility="private")
+        opening.then(None, js="() => { oneWord.opened = true; return []; }", queue=False)
+    demo.queue(max_size=256, default_concurrency_limit=None)  # the device has a queue of its own
+    return demo
+
+
+def _open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
+    """The tab that the page's address names."""
+    name = request.query_params.get("tab")
+    name = name if name in TAB_NAMES else TAB_NAMES[0]
+    return gr.Tabs(selected=name), name

@@ -1,0 +1,155 @@
+"""A prompt with the person's words as buttons below it, how long it is, and what is wrong with it.
+
+The buttons work in the browser alone (``prompt_box.js``).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import gradio as gr
+
+from ti_core.backbone import CHUNK_TOKENS, TokenCount
+from ti_core.concept import Concept
+from ti_core.errors import IncompatibleConceptError, PromptError, UnknownTokenError
+from ti_core.library import Library
+from ti_core.prompts import check_tokens, concept_tokens
+from ui.frame import Frame
+from ui.studio import Studio
+from ui.texts import Language, explain, label, language_of, say
+from ui.widgets import QUIET, bind
+
+SCRIPT = (Path(__file__).resolve().parent / "prompt_box.js").read_text(encoding="utf-8")
+MAX_LENGTH = 4000  # characters
+
+Suggest = Callable[[Sequence[Concept]], Sequence[str]]
+"""Whole prompts to try, for a person's words."""
+
+
+def make_prompt(name: str) -> gr.Textbox:
+    """The prompt of the tab ``name``, to be placed later: Enter draws, shift and Enter begins a line."""
+    return gr.Textbox(
+        "",
+        label=label("drawing_prompt"),
+        info=label("drawing_prompt_info"),
+        placeholder=label("drawing_prompt_placeholder"),
+        lines=1,
+        max_lines=8,
+        max_length=MAX_LENGTH,
+        elem_id=f"{name}-prompt",
+        render=False,
+    )
+
+
+def place_prompt(studio: Studio, frame: Frame, name: str, prompt: gr.Textbox, suggest: Suggest) -> None:
+    """Place a prompt, what there is to say about it, and the person's words and some examples as buttons."""
+
+    def list_words(studio: Studio, request: gr.Request) -> str:
+        return _for(name, words_html(language_of(request), fitting_words(studio, request), suggest))
+
+    def take_note(studio: Studio, request: gr.Request, text: str) -> str:
+        return _for(name, note_html(studio, request, text))
+
+    prompt.render()
+    note = gr.HTML(elem_id=f"{name}-note", elem_classes=["snug", "if-filled"], js_on_load=SCRIPT)
+    words = gr.HTML(elem_id=f"{name}-words", elem_classes="snug", js_on_load=SCRIPT)
+    gr.on(
+        [frame.demo.load, frame.words_changed.change, prompt.focus],  # the model may be another by then
+        bind(studio, list_words),
+        None,
+        words,
+        **QUIET,
+    )
+    gr.on(
+        [prompt.change, frame.words_changed.change],
+        bind(studio, take_note),
+        prompt,
+        note,
+        trigger_mode="always_last",  # one at a time, and then the newest text
+        **QUIET,
+    )
+
+
+def all_words(library: Library) -> dict[str, Concept]:
+    """The concepts of a library by their tokens, newest first."""
+    return {entry.concept.token: entry.concept for entry in library.entries()[0]}
+
+
+def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, ...]:
+    """Those of the words whose tokens stand in the prompts, in that order.
+
+    Raises :class:`UnknownTokenError` with the closest words, and :class:`PromptError`.
+    """
+    for prompt in prompts:
+        check_tokens(prompt, words)
+    return tuple(words[token] for token in concept_tokens("\n".join(prompts)))
+
+
+def fitting_words(studio: Studio, request: gr.Request) -> list[Concept]:
+    """A person's words, newest first: those of the model in use, or all while none is."""
+    backbone = studio.models.backbone
+    words = all_words(studio.home(request).library).values()
+    return [word for word in words if backbone is None or word.base.fits(backbone.base)]
+
+
+def words_html(language: Language, words: Sequence[Concept], suggest: Suggest) -> str:
+    """Buttons: the words, which go in at the cursor, and whole prompts to try."""
+    rows = ""
+    if words:
+        hint = f'<span class="hint" hidden>{html.escape(say(language, "drawing_tab_completes"))}</span>'
+        tokens = "".join(_button(word.token, token=word.token) for word in words)
+        rows = _row(say(language, "drawing_your_words"), tokens + hint)
+    prompts = "".join(_button(prompt, prompt=prompt) for prompt in suggest(words))
+    return rows + _row(say(language, "drawing_examples"), prompts)
+
+
+def note_html(studio: Studio, request: gr.Request, prompt: str) -> str:
+    """What is wrong with a prompt, with buttons to mend it; else its length, if a model is loaded."""
+    language, backbone = language_of(request), studio.models.backbone
+    try:
+        concepts = concepts_in(all_words(studio.home(request).library) if "<" in prompt else {}, prompt)
+    except UnknownTokenError as error:
+        fixes = [(say(language, "drawing_use", token=token), error.token, token) for token in error.closest]
+        return _problem(language, error, [*fixes, (say(language, "drawing_remove"), error.token, "")])
+    except PromptError as error:
+        return _problem(language, error, [])
+    if backbone is None or not prompt.strip():
+        return ""
+    for concept in concepts:
+        try:
+            concept.check_fits(backbone.base)
+        except IncompatibleConceptError as error:
+            return _problem(language, error, [(say(language, "drawing_remove"), concept.token, "")])
+    count = backbone.count_tokens(prompt, {concept.token: concept.vectors for concept in concepts})
+    return f'<p class="prompt-length">{html.escape(_length(language, count))}</p>'
+
+
+def _length(language: Language, count: TokenCount) -> str:
+    if count.chunks == 1:
+        return say(language, "drawing_tokens", count=count.tokens, most=CHUNK_TOKENS)
+    return say(language, "drawing_chunks", count=count.tokens, chunks=count.chunks, most=CHUNK_TOKENS)
+
+
+def _problem(
+    language: Language, error: PromptError | IncompatibleConceptError, fixes: Sequence[tuple[str, str, str]]
+) -> str:
+    """A sentence on what is wrong; each fix is a button's text, what it replaces, and by what."""
+    buttons = "".join(_button(text, **{"replace": old, "with": new}) for text, old, new in fixes)
+    sentence = html.escape(explain(language, error))
+    return f'<p class="prompt-problem" role="alert">{sentence} {buttons}</p>'
+
+
+def _row(title: str, buttons: str) -> str:
+    return f'<div class="prompt-row"><span>{html.escape(title)}</span>{buttons}</div>'
+
+
+def _button(text: str, **data: str) -> str:
+    attributes = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
+    return f'<button type="button" class="chip"{attributes}>{html.escape(text)}</button>'
+
+
+def _for(name: str, content: str) -> str:
+    """The content, with the prompt that its buttons write to."""
+    return f'<div data-for="{name}-prompt">{content}</div>'

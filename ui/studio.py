@@ -1,0 +1,126 @@
+"""What all visitors share: the homes, the device with its queue, the model in use, and the trainer."""
+
+from __future__ import annotations
+
+import functools
+import html
+import inspect
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ti_core.errors import OneWordError
+from ui.device import Device, QueueFull
+from ui.jobs import TooManyJobs, Trainer
+from ui.models import ModelKeeper
+from ui.people import Home, Homes, NoHomeError
+from ui.texts import Language, explain, language_of, say
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one server takes on."""
+
+    waiting: int = 16
+    """Drawings that may wait for the device."""
+    jobs: int = 8
+    """Words that are learned at the same time."""
+    pictures: int = 30
+    """Pictures of one word."""
+    picture_megabytes: int = 40
+    """Of one uploaded file."""
+    kept_pictures: int = 300
+    """Drawn pictures that a home keeps; the oldest go first."""
+
+
+class Studio:
+    """One server. ``root`` holds everyone's words, runs and pictures."""
+
+    def __init__(self, root: Path, *, shared: bool = False, limits: Limits | None = None):
+        self.limits = limits or Limits()
+        self.homes = Homes(root, shared)
+        self.device = Device(self.limits.waiting)
+        self.trainer = Trainer(self.device, self.limits.jobs)
+        self.models = ModelKeeper()
+        self._drawings: dict[tuple[Home, str | None], threading.Event] = {}
+
+    def home(self, request: gr.Request) -> Home:
+        return self.homes.of(request)
+
+    @contextmanager
+    def drawing(self, request: gr.Request) -> Iterator[threading.Event]:
+        """The event that asks the drawing of this page to stop, while it goes on."""
+        key, event = (self.home(request), request.session_hash), threading.Event()
+        self._drawings[key] = event
+        try:
+            yield event
+        finally:
+            if self._drawings.get(key) is event:
+                del self._drawings[key]
+
+    def stop_drawing(self, request: gr.Request) -> None:
+        """Ask the drawing of this page, if there is one, to stop after the step under way."""
+        event = self._drawings.get((self.home(request), request.session_hash))
+        if event is not None:
+            event.set()
+
+
+def plainly(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler whose errors reach the reader as one sentence in their language.
+
+    The core's own errors say what to do; any other is logged under an id, which the reader is told. The
+    handler takes the ``gr.Request``.
+    """
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with _told_plainly(args, kwargs):
+                yield from handler(*args, **kwargs)
+
+        return generator
+
+    @functools.wraps(handler)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        with _told_plainly(args, kwargs):
+            return handler(*args, **kwargs)
+
+    return function
+
+
+@contextmanager
+def _told_plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        requests = [value for value in (*args, *kwargs.values()) if isinstance(value, gr.Request)]
+        language = language_of(requests[0]) if requests else "en"
+        told = html.escape(in_plain_words(language, error))
+        raise gr.Error(told, title="", print_exception=False) from error
+
+
+def in_plain_words(language: Language, error: Exception) -> str:
+    """What a reader is told of an error; one that nobody foresaw is logged under an id."""
+    if isinstance(error, NoHomeError):
+        return say(language, "frame_no_cookie")
+    if isinstance(error, QueueFull):
+        minutes = "?" if error.seconds is None else max(1, round(error.seconds / 60))
+        return say(language, "frame_queue_full", waiting=error.waiting, minutes=minutes)
+    if isinstance(error, TooManyJobs):
+        return say(language, "frame_too_many_jobs", waiting=error.active)
+    if isinstance(error, OneWordError):
+        return explain(language, error)
+    identifier = secrets.token_hex(4)
+    log.error("Error %s", identifier, exc_info=error)
+    return say(language, "frame_sorry", id=identifier)

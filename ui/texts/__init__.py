@@ -1,0 +1,49 @@
+"""Everything the page says, in English and Japanese.
+
+Each part of the page has a module here with two tables of the same keys, ``EN`` and ``JA``. What stands
+still is translated in the browser (:func:`label`); what the server composes, on the server (:func:`say`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import gradio as gr
+
+from ti_core.errors import OneWordError
+from ui.texts import compose, drawing, frame, generate, library, style, train
+from ui.texts.core import in_japanese
+
+Language = Literal["en", "ja"]
+PARTS = (frame, library, drawing, train, generate, compose, style)
+
+TEXTS: dict[Language, dict[str, str]] = {
+    "en": {key: text for part in PARTS for key, text in part.EN.items()},
+    "ja": {key: text for part in PARTS for key, text in part.JA.items()},
+}
+label = gr.I18n(**TEXTS)
+"""``label(key)``: a text that the browser translates; also what ``launch(i18n=...)`` takes."""
+
+
+def say(language: Language, key: str, **values: object) -> str:
+    """The text of a key with its ``{placeholders}`` filled in."""
+    return TEXTS[language][key].format(**values)
+
+
+def explain(language: Language, error: OneWordError) -> str:
+    """What the core says of an error, in the reader's language."""
+    message = str(error)
+    return message if language == "en" else in_japanese(message) or message
+
+
+def language_of(request: gr.Request) -> Language:
+    """The language chosen in the page's address, ``?lang=ja``, else the one that the browser asks for."""
+    chosen = request.query_params.get("lang")
+    if chosen in TEXTS:
+        return chosen
+    accepted = request.headers.get("accept-language", "")
+    for entry in accepted.split(","):  # browsers list them by preference
+        language = entry.split(";")[0].strip().split("-")[0].lower()
+        if language in TEXTS:
+            return language
+    return "en"

@@ -1,0 +1,78 @@
+"""The Compose tab, and the cards to choose words from."""
+
+EN = {
+    "cards_object": "thing",
+    "cards_style": "style",
+    "cards_other_model": "of another model: {model}",
+    "compose_choose": "Choose two to four of your words.",
+    "compose_chosen": (
+        "Words chosen: {count}. Choose one again to take it out. "
+        "A weight above 1 brings a word out, one below holds it back."
+    ),
+    "compose_most": "{count} words are the most for one picture: take one out first.",
+    "compose_few": (
+        "Two words of the model in use can be put together, and you have {count}. "
+        "Teach one from a few pictures first."
+    ),
+    "compose_teach": "Teach a word",
+    "compose_weight": "Weight of {token}",
+    "compose_sentences": "Begin with",
+    "compose_grid": "Grid over the weights",
+    "compose_grid_info": (
+        "When one word drowns another, this shows which weights let both be seen. "
+        "All pictures have the same seed."
+    ),
+    "compose_weights_down": "Weights of {token}, downwards",
+    "compose_weights_across": "Weights of {token}, across",
+    "compose_grid_draw": "Draw the grid",
+    "compose_grid_sheet": "The grid as one picture",
+    "compose_bad_weights": "Write each list of weights as numbers between commas, such as 0.5, 1, 1.5.",
+    "compose_grid_large": "The grid would have {count} pictures: give fewer weights, for {most} at most.",
+    "compose_blend": "Blend of two words",
+    "compose_blend_info": "A new word on the way from one of two chosen words to the other.",
+    "compose_blend_two": "A blend takes two words: choose exactly two.",
+    "compose_share": "From {first} (0) to {second} (1)",
+    "compose_name": "Name of the blend",
+    "compose_name_info": "What the blend is called in the pictures' recipes, and among your words.",
+    "compose_blend_draw": "Draw the blend",
+    "compose_keep": "Keep it as a word",
+    "compose_kept": "{token} is one of your words now.",
+}
+
+JA = {
+    "cards_object": "もの",
+    "cards_style": "スタイル",
+    "cards_other_model": "別のモデル用：{model}",
+    "compose_choose": "組み合わせる「ことば」を 2～4 個選んでください。",
+    "compose_chosen": (
+        "選択中の「ことば」：{count} 個。もう一度選ぶと外れます。"
+        "重みは、1 より大きいと強く、小さいと弱く現れます。"
+    ),
+    "compose_most": "1 枚に入れられる「ことば」は {count} 個までです。先にどれかを外してください。",
+    "compose_few": (
+        "組み合わせるには、使用中のモデルの「ことば」が 2 個必要です（今は {count} 個）。"
+        "まず、数枚の画像から「ことば」を学習してください。"
+    ),
+    "compose_teach": "「ことば」を学習する",
+    "compose_weight": "{token} の重み",
+    "compose_sentences": "ひな形",
+    "compose_grid": "重みの一覧表",
+    "compose_grid_info": (
+        "片方の「ことば」が消えてしまうときに、両方が見える重みを探せます。どの画像も同じシードです。"
+    ),
+    "compose_weights_down": "{token} の重み（縦）",
+    "compose_weights_across": "{token} の重み（横）",
+    "compose_grid_draw": "一覧表を生成する",
+    "compose_grid_sheet": "1 枚にまとめた一覧表",
+    "compose_bad_weights": "重みは、0.5, 1, 1.5 のように、数字をコンマで区切って書いてください。",
+    "compose_grid_large": "一覧表が {count} 枚になります。重みの数を減らして、{most} 枚以内にしてください。",
+    "compose_blend": "2 つの「ことば」のブレンド",
+    "compose_blend_info": "選んだ 2 つの「ことば」の間にある、新しい「ことば」を作ります。",
+    "compose_blend_two": "ブレンドには「ことば」が 2 個必要です。ちょうど 2 個選んでください。",
+    "compose_share": "{first}（0）から {second}（1）まで",
+    "compose_name": "ブレンドの名前",
+    "compose_name_info": "画像のレシピと「ことば」の一覧で使われる名前です。",
+    "compose_blend_draw": "ブレンドを生成する",
+    "compose_keep": "「ことば」として残す",
+    "compose_kept": "{token} が「ことば」に加わりました。",
+}

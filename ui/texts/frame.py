@@ -1,0 +1,83 @@
+"""The header, the tabs, and what can go wrong anywhere."""
+
+EN = {
+    "frame_tagline": "Teach a picture model one new word from a few pictures.",
+    "frame_model": "Base model",
+    "frame_model_other": "Another: choose it, or type owner/repository of the Hugging Face Hub, or a folder.",
+    "frame_model_toybox": "toybox: embedded, small, works at once",
+    "frame_model_sd15": "sd15: Stable Diffusion 1.5",
+    "frame_model_sd21": "sd21: Stable Diffusion 2.1",
+    "frame_model_sdxl": "sdxl: Stable Diffusion XL",
+    "frame_model_load": "Load",
+    "frame_model_cancel": "Cancel",
+    "frame_model_loading": "{model} is being loaded …",
+    "frame_model_ready": "{model} is ready on {device}.",
+    "frame_model_failed": "{model} was not loaded. {reason}",
+    "frame_model_none": "No model is loaded: choose one and press Load.",
+    "frame_model_fits": "The weights of {model} need {need:.1f} GB of memory; {have:.1f} GB are free here.",
+    "frame_model_too_large": (
+        "The weights of {model} need {need:.1f} GB of memory, and only {have:.1f} GB are free here."
+    ),
+    "frame_model_unknown_size": ("How much memory {model} needs is not known here; {have:.1f} GB are free."),
+    "frame_model_fixed": "This server uses one model for everyone.",
+    "frame_model_busy": "Words are being learned on this model ({count}): wait, or stop them first.",
+    "frame_tab_train": "Train",
+    "frame_tab_generate": "Generate",
+    "frame_tab_compose": "Compose",
+    "frame_tab_style": "Style",
+    "frame_sorry": "Something unexpected went wrong. It is in the server's log as {id}.",
+    "frame_no_cookie": (
+        "This page keeps your words apart from other people's by a cookie, and your browser sent none: "
+        "allow cookies for this page and load it again."
+    ),
+    "frame_queue_full": "{waiting} drawings are waiting already, about {minutes} min. Try again then.",
+    "frame_too_many_jobs": "{waiting} words are being learned already. Try again when one has finished.",
+    "frame_no_job": "There is no such training: give the job that /train returned.",
+    "frame_not_uploaded": "A picture must be uploaded: give it with handle_file(path).",
+    "frame_minutes": "{minutes:.0f} min",
+    "frame_seconds": "{seconds:.0f} s",
+}
+
+JA = {
+    "frame_tagline": "数枚の画像から、画像生成モデルに新しい「ことば」をひとつ教えます。",
+    "frame_model": "ベースモデル",
+    "frame_model_other": "Hugging Face Hub の owner/repository や、フォルダーも入力できます。",
+    "frame_model_toybox": "toybox：内蔵の小さなモデル（すぐに使えます）",
+    "frame_model_sd15": "sd15：Stable Diffusion 1.5",
+    "frame_model_sd21": "sd21：Stable Diffusion 2.1",
+    "frame_model_sdxl": "sdxl：Stable Diffusion XL",
+    "frame_model_load": "読み込む",
+    "frame_model_cancel": "中止",
+    "frame_model_loading": "{model} を読み込んでいます…",
+    "frame_model_ready": "{model} を {device} で使えます。",
+    "frame_model_failed": "{model} を読み込めませんでした。{reason}",
+    "frame_model_none": "ベースモデルが読み込まれていません。選んで「読み込む」を押してください。",
+    "frame_model_fits": ("{model} の重みには {need:.1f} GB のメモリが必要です。空きは {have:.1f} GB です。"),
+    "frame_model_too_large": (
+        "{model} の重みには {need:.1f} GB のメモリが必要ですが、空きは {have:.1f} GB しかありません。"
+    ),
+    "frame_model_unknown_size": (
+        "{model} に必要なメモリは、ここではわかりません。空きは {have:.1f} GB です。"
+    ),
+    "frame_model_fixed": "このサーバーでは、全員がひとつのモデルを使います。",
+    "frame_model_busy": (
+        "このモデルで {count} 個の「ことば」を学習しています。終わるまで待つか、先に中止してください。"
+    ),
+    "frame_tab_train": "学習",
+    "frame_tab_generate": "生成",
+    "frame_tab_compose": "組み合わせ",
+    "frame_tab_style": "スタイル",
+    "frame_sorry": "予期しない問題が起きました。サーバーのログに {id} として記録されています。",
+    "frame_no_cookie": (
+        "このページは Cookie でほかの人と「ことば」を分けますが、ブラウザーから届きませんでした。"
+        "このページの Cookie を許可して、読み込み直してください。"
+    ),
+    "frame_queue_full": "すでに {waiting} 件が待っています（約 {minutes} 分）。少し後でまたお試しください。",
+    "frame_too_many_jobs": (
+        "すでに {waiting} 個の「ことば」を学習しています。どれかが終わってから、もう一度お試しください。"
+    ),
+    "frame_no_job": "その学習はありません。/train が返した値を指定してください。",
+    "frame_not_uploaded": "画像をアップロードしてください（handle_file(path) を使います）。",
+    "frame_minutes": "{minutes:.0f} 分",
+    "frame_seconds": "{seconds:.0f} 秒",
+}

@@ -1,0 +1,57 @@
+"""The Style tab."""
+
+EN = {
+    "style_choose": "Choose the word whose style to take.",
+    "style_no_style": "None of your words is a style yet: choose a thing to try its look, or teach a style.",
+    "style_none": (
+        "A style is taken from a word of the model in use, and you have none. "
+        "Teach one from a few pictures of that style first."
+    ),
+    "style_teach": "Teach a style",
+    "style_no_word": "Choose a word at the top first: the pictures take its style.",
+    "style_way_subjects": "Subjects",
+    "style_way_picture": "A picture of mine",
+    "style_subjects": "Subjects",
+    "style_subjects_info": "In English, one on each line; your other words may be in them.",
+    "style_subjects_placeholder": "a house",
+    "style_no_subjects": "Write at least one subject first, such as “a house”.",
+    "style_many_pictures": (
+        "That would be {count} pictures: give fewer subjects, or fewer pictures of each, for {most} at most."
+    ),
+    "style_picture": "Picture",
+    "style_no_picture": "Give a picture first: drop it in, paste it, or take one of the examples.",
+    "style_strength": "Strength",
+    "style_strength_info": (
+        "How much is drawn anew; less keeps more of the picture. It is cropped to the shape of the drawing."
+    ),
+    "style_comparison": "Before and after",
+}
+
+JA = {
+    "style_choose": "どの「ことば」のスタイルにするかを選んでください。",
+    "style_no_style": (
+        "スタイルの「ことば」がまだありません。学習するか、ものの「ことば」を選んで見た目を試してください。"
+    ),
+    "style_none": (
+        "スタイルには、使用中のモデルの「ことば」が必要ですが、まだありません。"
+        "まず、そのスタイルの画像を数枚使って学習してください。"
+    ),
+    "style_teach": "スタイルを学習する",
+    "style_no_word": "まず、上で「ことば」を選んでください。画像はそのスタイルになります。",
+    "style_way_subjects": "題材から",
+    "style_way_picture": "自分の画像から",
+    "style_subjects": "題材",
+    "style_subjects_info": "英語で、1 行に 1 つずつ書いてください。ほかの「ことば」も入れられます。",
+    "style_subjects_placeholder": "a house",
+    "style_no_subjects": "まず、題材をひとつ以上書いてください（例：a house）。",
+    "style_many_pictures": (
+        "全部で {count} 枚になります。題材か枚数を減らして、{most} 枚以内にしてください。"
+    ),
+    "style_picture": "画像",
+    "style_no_picture": "まず、画像をドロップするか、貼り付けるか、例から選んでください。",
+    "style_strength": "強さ",
+    "style_strength_info": (
+        "どれだけ描き直すか。小さいほど元の画像が残ります。画像は生成する形に合わせて切り抜かれます。"
+    ),
+    "style_comparison": "前と後",
+}

@@ -1,0 +1,20 @@
+"""The tab that learns a word: a form for a new one, and the training that it starts."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ui.frame import Frame
+from ui.studio import Studio
+from ui.texts import label
+from ui.train_form import bind_form, build_form
+from ui.train_job import bind_job, build_job
+
+
+def build(studio: Studio, frame: Frame) -> None:
+    """Place the tab. Either the form or a run is seen; a list above them leads from one to the other."""
+    gr.Markdown(label("train_about"))
+    job = build_job()
+    form = build_form()
+    bind_form(studio, frame, form)
+    bind_job(studio, frame, job, form)

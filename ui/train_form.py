@@ -1,0 +1,386 @@
+"""The form for a new word: its pictures, its name, and how it is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from ti_core.config import TrainingConfig
+from ti_core.models import ASSETS
+from ti_core.prompts import Kind
+from ti_core.runs import Run
+from ti_core.training import candidate_words, prepare
+from ui.drawing import POLL_SECONDS
+from ui.frame import Frame
+from ui.studio import Studio, plainly
+from ui.texts import label, language_of, say
+from ui.train_pictures import (
+    EXAMPLES,
+    Desk,
+    Framing,
+    add_pictures,
+    caption_picture,
+    desk_html,
+    example_desk,
+    framing_html,
+    prepared_pictures,
+    reframe_picture,
+    remove_picture,
+    select_picture,
+)
+from ui.train_progress import ready_model, start_run, tokens_in_training
+from ui.train_settings import (
+    DEFAULT_PRESET,
+    FIELDS,
+    PRESET_FIELDS,
+    PRESETS,
+    UNNAMED,
+    Control,
+    config_controls,
+    line_html,
+    name_html,
+    preset_choices,
+    read_config,
+    time_html,
+)
+from ui.widgets import bind, refusal
+
+TIGHT = "train-html"  # without a frame's padding, and gone while empty
+MOST_ZOOM = 4
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
+TIME_SECONDS = 3  # between two looks whether the model is ready, or is another one
+# Buttons in the cards name the card and the act; a picture on the clipboard goes the way of an upload.
+CARDS_JS = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('[data-act]');
+  if (button) trigger('select', {act: button.dataset.act, card: button.dataset.card});
+});
+document.addEventListener('paste', event => {
+  const files = event.clipboardData && event.clipboardData.files;
+  const upload = document.querySelector('#train-upload');
+  const input = upload && upload.offsetParent && upload.querySelector('input[type=file]');
+  if (!input || !files || !files.length) return;
+  input.files = files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+});
+"""
+# The pressed button may be gone: go to the editor if it is open, else to the first card.
+FOCUS_JS = """
+() => requestAnimationFrame(() => {
+  const next = document.querySelector('#train-editor input') || document.querySelector('#train-cards button');
+  if (next) next.focus();
+  return [];
+})
+"""
+
+
+@dataclass(frozen=True)
+class Form:
+    """The components of the form. ``settings`` in the order of :data:`FIELDS`."""
+
+    column: gr.Column
+    desk: gr.State
+    examples: dict[str, gr.Button]
+    upload: gr.File
+    cards: gr.HTML
+    editor: gr.Column
+    framing: gr.HTML
+    zoom: gr.Slider
+    across: gr.Slider
+    down: gr.Slider
+    caption: gr.Textbox
+    close: gr.Button
+    name_line: gr.HTML
+    use_free: gr.Button
+    suggest: gr.Button
+    word_line: gr.HTML
+    preset: gr.Radio
+    settings: list[Control]
+    time: gr.HTML
+    start: gr.Button
+
+    def setting(self, field: str) -> Any:
+        return self.settings[FIELDS.index(field)]
+
+
+def build_form() -> Form:
+    """Place the form."""
+    desk = gr.State(Desk())
+    controls: dict[str, Control] = {}
+    with gr.Column(elem_id="train-form") as column:
+        gr.Markdown(label("train_examples"), elem_classes="train-label")
+        with gr.Row(elem_classes="train-examples"):
+            examples = {
+                name: gr.Button(
+                    label(f"train_example_{name}"),
+                    icon=str(ASSETS / "examples" / name / "0.png"),
+                    size="sm",
+                    min_width=120,
+                )
+                for name in EXAMPLES
+            }
+        upload = gr.File(
+            label=label("train_upload"), file_count="multiple", height=140, elem_id="train-upload"
+        )
+        cards = gr.HTML(js_on_load=CARDS_JS, elem_id="train-cards", elem_classes=TIGHT)
+        with gr.Column(visible=False, variant="panel", elem_id="train-editor") as editor:
+            framing = gr.HTML(elem_classes=TIGHT)
+            with gr.Row():
+                zoom = gr.Slider(1, MOST_ZOOM, 1, step=0.05, label=label("train_zoom"), min_width=160)
+                across = gr.Slider(0, 1, 0.5, step=0.01, label=label("train_across"), min_width=160)
+                down = gr.Slider(0, 1, 0.5, step=0.01, label=label("train_down"), min_width=160)
+            caption = gr.Textbox(label=label("train_caption"), info=label("train_caption_info"), max_lines=1)
+            close = gr.Button(label("train_editor_close"), size="sm")
+        with gr.Row():
+            with gr.Column(min_width=240, elem_classes="train-cell"):
+                controls["token"] = gr.Textbox(
+                    label=label("train_token"),
+                    info=label("train_token_info"),
+                    placeholder="our-cat",
+                    max_lines=1,
+                )
+                name_line = gr.HTML(elem_classes=TIGHT)
+                use_free = gr.Button(visible=False, size="sm")
+            with gr.Column(min_width=240, elem_classes="train-cell"):
+                controls["kind"] = gr.Radio(
+                    [(label(f"train_kind_{kind}"), kind) for kind in ("object", "style")],
+                    value="object",
+                    label=label("train_kind"),
+                    info=label("train_kind_info"),
+                )
+            with gr.Column(min_width=240, elem_classes="train-cell"):
+                controls["initializer"] = gr.Textbox(
+                    "auto",
+                    label=label("train_initializer"),
+                    info=label("train_initializer_info"),
+                    max_lines=1,
+                )
+                suggest = gr.Button(label("train_suggest"), size="sm")
+                word_line = gr.HTML(elem_classes=TIGHT)
+        preset = gr.Radio(
+            [(label(f"train_preset_{name}"), name) for name in PRESETS],
+            value=DEFAULT_PRESET,
+            label=label("train_preset"),
+            info=label("train_preset_info"),
+        )
+        with gr.Accordion(label("train_settings"), open=False):
+            controls |= config_controls()
+        time = gr.HTML(elem_classes=TIGHT)
+        start = gr.Button(label("train_start"), variant="primary", elem_id="train-start")
+    return Form(
+        column=column,
+        desk=desk,
+        examples=examples,
+        upload=upload,
+        cards=cards,
+        editor=editor,
+        framing=framing,
+        zoom=zoom,
+        across=across,
+        down=down,
+        caption=caption,
+        close=close,
+        name_line=name_line,
+        use_free=use_free,
+        suggest=suggest,
+        word_line=word_line,
+        preset=preset,
+        settings=[controls[field] for field in FIELDS],
+        time=time,
+        start=start,
+    )
+
+
+def bind_form(studio: Studio, frame: Frame, form: Form) -> None:
+    """Let the form answer; starting is :mod:`ui.train`'s."""
+    _bind_pictures(studio, form)
+    _bind_examples(studio, form)
+    _bind_settings(studio, frame, form)
+
+
+def begin_training(studio: Studio, request: gr.Request, desk: Desk, *values: Any) -> Run:
+    """Start to learn a word as the form says.
+
+    Raises :class:`gr.Error` for no pictures, a token that is taken or a model that is not ready yet, and
+    otherwise as :func:`read_config`, :func:`prepared_pictures` and :func:`start_run`.
+    """
+    language, config = language_of(request), read_config(values)
+    if not desk.cards:
+        raise refusal(language, "train_no_pictures")
+    free = studio.home(request).library.free_token(config.token)
+    if free != config.token:
+        raise refusal(language, "train_name_taken_start", token=config.token, free=free)
+    if config.token in tokens_in_training(studio, studio.home(request)):
+        raise refusal(language, "train_name_in_training", token=config.token)
+    backbone = ready_model(studio, language)
+    return start_run(studio, request, config, prepared_pictures(desk, backbone.resolution))
+
+
+def suggest_word(
+    studio: Studio, request: gr.Request, desk: Desk, kind: Kind, seed: int
+) -> Iterator[tuple[str | None, str]]:
+    """Ask the model itself which known word fits the pictures; yields the word, None until then, and a line.
+
+    Raises :class:`~ui.device.QueueFull`, and as :func:`begin_training`.
+    """
+    language = language_of(request)
+    if not desk.cards:
+        raise refusal(language, "train_no_pictures")
+    backbone = ready_model(studio, language)
+    config = TrainingConfig(UNNAMED, kind=kind, seed=seed)
+    pictures = [replace(picture, caption=None) for picture in prepared_pictures(desk, backbone.resolution)]
+    with studio.device.enter() as ticket:
+        while not ticket.wait(POLL_SECONDS):
+            yield None, line_html(say(language, "drawing_waiting", place=ticket.position))
+        count = len(candidate_words(backbone, kind))
+        yield None, line_html(say(language, "train_suggesting", count=count))
+        word = prepare(backbone, pictures, config).initializer
+    yield word, line_html(say(language, "train_suggested", word=word))
+
+
+# --- what happens on the desk; each gives the desk, its cards, the editor and what that shows ---------------
+
+
+def add_to_desk(studio: Studio, request: gr.Request, desk: Desk, files: list[str] | None) -> list[Any]:
+    return show_desk(request, add_pictures(studio, request, desk, files or []))
+
+
+def close_editor(studio: Studio, request: gr.Request, desk: Desk) -> list[Any]:
+    return show_desk(request, select_picture(desk, None))
+
+
+def reframe(studio: Studio, request: gr.Request, desk: Desk, *framing: float) -> list[Any]:
+    return show_desk(request, reframe_picture(studio, desk, Framing(*framing)))
+
+
+def describe(studio: Studio, request: gr.Request, desk: Desk, caption: str) -> list[Any]:
+    return show_desk(request, caption_picture(desk, caption))
+
+
+def show_desk(request: gr.Request, desk: Desk) -> list[Any]:
+    language, card = language_of(request), desk.card
+    framing = framing_html(language, card) if card else ""
+    return [desk, desk_html(language, desk), gr.Column(visible=card is not None), framing]
+
+
+def _bind_pictures(studio: Studio, form: Form) -> None:
+    desk_parts = [form.desk, form.cards, form.editor, form.framing]
+    editor_parts = [form.zoom, form.across, form.down, form.caption]
+
+    @plainly
+    def act(request: gr.Request, event: gr.EventData, desk: Desk) -> list[Any]:
+        """The buttons of the cards."""
+        change = remove_picture if event._data["act"] == "remove" else select_picture
+        desk = change(desk, event._data["card"])
+        card = desk.card
+        values = [gr.skip()] * 4
+        if card is not None:
+            values = [card.framing.zoom, card.framing.across, card.framing.down, card.caption]
+        return [*show_desk(request, desk), *values]
+
+    form.upload.upload(bind(studio, add_to_desk), [form.desk, form.upload], desk_parts, **PRIVATE).then(
+        lambda: None, None, form.upload, queue=False, **PRIVATE
+    )
+    form.cards.select(act, form.desk, [*desk_parts, *editor_parts], **QUIET).then(None, js=FOCUS_JS, **QUIET)
+    form.close.click(bind(studio, close_editor), form.desk, desk_parts, **QUIET)
+    gr.on(
+        [form.zoom.input, form.across.input, form.down.input],
+        bind(studio, reframe),
+        [form.desk, form.zoom, form.across, form.down],
+        desk_parts,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    form.caption.input(
+        bind(studio, describe),
+        [form.desk, form.caption],
+        desk_parts,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+
+
+def _bind_examples(studio: Studio, form: Form) -> None:
+    def filled(example: str) -> Callable[..., list[Any]]:
+        def fill(studio: Studio, request: gr.Request) -> list[Any]:
+            free = studio.home(request).library.free_token(f"our-{example}")
+            return [
+                free[1:-1],
+                EXAMPLES[example],
+                *show_desk(request, example_desk(studio, request, example)),
+            ]
+
+        return bind(studio, fill)
+
+    parts = [form.setting("token"), form.setting("kind"), form.desk, form.cards, form.editor, form.framing]
+    for example, button in form.examples.items():
+        button.click(filled(example), None, parts, **PRIVATE)
+
+
+# --- the name, the initial word, the time -----------------------------------------------------------------
+
+
+def tell_name(studio: Studio, request: gr.Request, name: str) -> list[Any]:
+    """What the name becomes, and a button that takes the free one in place of a taken one."""
+    language = language_of(request)
+    line, free = name_html(studio.home(request), language, name)
+    text = say(language, "train_use_free", token=free) if free else ""
+    return [line, gr.Button(text, visible=free is not None)]
+
+
+def take_free_name(studio: Studio, request: gr.Request, name: str) -> str:
+    return studio.home(request).library.free_token(name)[1:-1]
+
+
+def fill_in_word(studio: Studio, request: gr.Request, *asked: Any) -> Iterator[list[Any]]:
+    for word, line in suggest_word(studio, request, *asked):
+        yield [gr.skip() if word is None else word, line]
+
+
+def tell_times(studio: Studio, request: gr.Request, told: Any, desk: Desk, *values: Any) -> list[Any]:
+    """The presets and the settings as they are, with their times; nothing if that was ``told`` already."""
+    language, count = language_of(request), len(desk.cards)
+    choices = preset_choices(studio, language, count, values)
+    time = time_html(studio, language, count, values)
+    if (choices, time) == told:
+        return [gr.skip()] * 3
+    return [(choices, time), gr.Radio(choices=choices), time]
+
+
+def apply_preset(name: str) -> list[Any]:
+    """What the preset sets, in the order of :data:`PRESET_FIELDS`."""
+    return [PRESETS[name][field] for field in PRESET_FIELDS]
+
+
+def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
+    name = form.setting("token")
+    gr.on(
+        [name.change, frame.words_changed.change],
+        bind(studio, tell_name),
+        name,
+        [form.name_line, form.use_free],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    form.use_free.click(bind(studio, take_free_name), name, name, **QUIET)
+    form.suggest.click(
+        bind(studio, fill_in_word),
+        [form.desk, form.setting("kind"), form.setting("seed")],
+        [form.setting("initializer"), form.word_line],
+        **QUIET,
+    )
+    form.preset.input(apply_preset, form.preset, [form.setting(field) for field in PRESET_FIELDS], **QUIET)
+    told = gr.State()
+    gr.on(
+        [gr.Timer(TIME_SECONDS).tick, *(control.change for control in form.settings)],
+        bind(studio, tell_times),
+        [told, form.desk, *form.settings],
+        [told, form.preset, form.time],
+        queue=False,
+        trigger_mode="always_last",
+        **QUIET,
+    )

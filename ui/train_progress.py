@@ -1,0 +1,311 @@
+"""A person's training runs: started, found again, told in words, a chart and pictures."""
+
+from __future__ import annotations
+
+import html
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import gradio as gr
+
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept
+from ti_core.config import TrainingConfig
+from ti_core.errors import RunError
+from ti_core.images import Picture, open_picture
+from ti_core.runs import (
+    Run,
+    StepMetrics,
+    concept_at,
+    create_run,
+    delete_run,
+    list_previews,
+    list_runs,
+    load_run_pictures,
+    open_run,
+    read_metrics,
+    saved_steps,
+)
+from ui.chart import Point, loss_chart
+from ui.drawing import duration
+from ui.jobs import JobStatus
+from ui.people import Home
+from ui.studio import Studio, in_plain_words
+from ui.texts import Language, language_of, say
+from ui.train_pictures import data_uri
+from ui.train_result import (
+    evidence_files,
+    evidence_html,
+    loss_in_words,
+    shelve,
+    shelved_token,
+    words_in_line,
+)
+from ui.widgets import refusal
+
+ACTIVE = ("waiting", "preparing", "training", "stopping")
+PREVIEW_SIDE = 128  # pixels
+RUN_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """What the page shows of a result; ``sha256`` tells two results of one run apart."""
+
+    sha256: str
+    headline: str
+    loss: str
+    evidence: str
+    drawn: bool
+    """Whether the evidence is complete."""
+    drawable: bool
+    """Whether the model in use is the word's."""
+    steps: tuple[int, ...]
+    step: int
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What the page shows of a run; ``run`` is the name of its folder, "" for none. The rest is HTML."""
+
+    run: str = ""
+    active: bool = False
+    can_stop: bool = False
+    can_resume: bool = False
+    title: str = ""
+    progress: str = ""
+    strip: str = ""
+    chart: str = ""
+    facts: str = ""
+    result: ResultView | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run with all that is read of it to show it."""
+
+    run: Run
+    status: JobStatus
+    steps: Sequence[int]
+    metrics: Sequence[StepMetrics]
+    initializer: str
+    """"" as long as none is chosen."""
+    ending: str
+    """Why it ended: ``levelled``, ``steps``, or ``by hand`` if it could go on."""
+    evaluations: Sequence[Point]
+
+    @property
+    def active(self) -> bool:
+        return self.status.phase in ACTIVE
+
+
+# --- runs -------------------------------------------------------------------------------------------------
+
+
+def start_run(
+    studio: Studio, request: gr.Request, config: TrainingConfig, pictures: Sequence[Picture]
+) -> Run:
+    """Create a run in the visitor's home and hand it to the trainer, which puts the result into the library.
+
+    Raises as :func:`ready_model`, :func:`~ti_core.runs.create_run` and :meth:`ui.jobs.Trainer.start`.
+    """
+    home, backbone = studio.home(request), ready_model(studio, language_of(request))
+    run = create_run(home.runs / secrets.token_hex(16), backbone, config, pictures)
+    try:
+        _train(studio, home, backbone, run)
+    except Exception:
+        delete_run(run)
+        raise
+    return run
+
+
+def resume_run(studio: Studio, request: gr.Request, run: Run) -> None:
+    """Raises as :func:`ready_model` and :meth:`ui.jobs.Trainer.start`."""
+    _train(studio, studio.home(request), ready_model(studio, language_of(request)), run)
+
+
+def ready_model(studio: Studio, language: Language) -> Backbone:
+    """The model, without waiting for it: raises :class:`gr.Error` while it is being loaded.
+
+    Raises :class:`ModelError` if there is none.
+    """
+    if studio.models.status.phase == "loading":
+        raise refusal(language, "train_model_loading")
+    return studio.models.wait()[0]
+
+
+def find_run(home: Home, name: str) -> Run | None:
+    """The run of this home whose folder is called so; None for any other name."""
+    if not RUN_NAME.fullmatch(name):
+        return None
+    try:
+        return open_run(home.runs / name)
+    except RunError:
+        return None
+
+
+def newest_run(studio: Studio, home: Home) -> Run | None:
+    """The newest run in training, else the newest of all."""
+    runs, _ = list_runs(home.runs)
+    return next(iter([*_in_training(studio, runs), *runs]), None)
+
+
+def tokens_in_training(studio: Studio, home: Home) -> set[str]:
+    """Of the words that this home is about to have."""
+    return {run.config.token for run in _in_training(studio, list_runs(home.runs)[0])}
+
+
+def run_choices(home: Home, language: Language) -> list[tuple[str, str]]:
+    """The runs for a list to choose from, after the form for a new one."""
+    runs, _ = list_runs(home.runs)
+    return [
+        (say(language, "train_new"), ""),
+        *(
+            (f"{run.config.token} · {datetime.fromisoformat(run.created).astimezone():%Y-%m-%d %H:%M}", name)
+            for run in runs
+            if RUN_NAME.fullmatch(name := run.folder.name)
+        ),
+    ]
+
+
+def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if studio.trainer.status(run).phase in ACTIVE]
+
+
+def _train(studio: Studio, home: Home, backbone: Backbone, run: Run) -> None:
+    def keep(run: Run, concept: Concept) -> None:
+        shelve(home, run, concept)
+
+    studio.trainer.start(backbone, run, on_result=keep)
+
+
+# --- what is shown ----------------------------------------------------------------------------------------
+
+
+def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
+    """What there is to show of a run now."""
+    if run is None:
+        return JobView()
+    language, job = language_of(request), _look(studio, run)
+    return JobView(
+        run=run.folder.name,
+        active=job.active,
+        can_stop=job.active and job.status.phase != "stopping",
+        can_resume=not job.active and job.ending == "by hand",
+        title=f"<h3>{html.escape(say(language, 'train_title', token=run.config.token))}</h3>",
+        progress=_progress_html(language, job),
+        strip=_strip_html(language, job),
+        chart=loss_chart(language, [(line.step, line.loss) for line in job.metrics], job.evaluations),
+        facts=_facts_html(language, job),
+        result=_result_view(studio, studio.home(request), language, job),
+    )
+
+
+def _look(studio: Studio, run: Run) -> _Job:
+    status, steps, metrics = studio.trainer.status(run), saved_steps(run), read_metrics(run)
+    evaluations = [(line.step, line.evaluation) for line in metrics if line.evaluation is not None]
+    if not steps:
+        return _Job(run, status, steps, metrics, "", "by hand", evaluations)
+    first, last = concept_at(run, steps[0]), concept_at(run, steps[-1])
+    start = (steps[0], first.training["evaluation_loss"])
+    return _Job(
+        run, status, steps, metrics, first.initializer, last.training["stopped"], [start, *evaluations]
+    )
+
+
+def _result_view(studio: Studio, home: Home, language: Language, job: _Job) -> ResultView | None:
+    if job.active or job.run.status != "finished":
+        return None
+    concept, token = job.run.concept(), shelved_token(home, job.run)
+    drawn = evidence_files(job.run, concept)
+    backbone = studio.models.backbone
+    headline = say(language, "train_in_library" if token else "train_not_in_library", token=token)
+    return ResultView(
+        sha256=concept.sha256,
+        headline=f'<div role="status"><h3>{html.escape(headline)}</h3></div>',
+        loss=f"<p>{html.escape(loss_in_words(language, job.run, concept))}</p>",
+        evidence=evidence_html(language, job.run, concept, drawn),
+        drawn=bool(drawn),
+        drawable=backbone is not None and concept.base.fits(backbone.base),
+        steps=tuple(job.steps),
+        step=concept.training["best_step"],
+    )
+
+
+def _progress_html(language: Language, job: _Job) -> str:
+    status = job.status
+    phase = status.phase if job.active or status.phase == "failed" else job.ending.replace(" ", "_")
+    if phase == "failed" and status.error is not None:
+        text = say(language, "train_phase_failed", reason=in_plain_words(language, status.error))
+    else:
+        text = say(language, f"train_phase_{phase}", step=status.step, steps=status.steps)
+    if job.active and status.seconds_left is not None:
+        text += say(language, "drawing_left", duration=duration(language, status.seconds_left))
+    label = html.escape(say(language, "train_progress"))
+    bar = f'<progress max="{status.steps}" value="{status.step}" aria-label="{label}"></progress>'
+    return f'<div class="progress">{bar if job.active else ""}<span>{html.escape(text)}</span></div>'
+
+
+def _facts_html(language: Language, job: _Job) -> str:
+    """In a list: how it will end, who trains beside it, where it started, what it is near to."""
+    config, facts = job.run.config, []
+    if job.active:
+        key = "train_ends_auto" if config.stop == "auto" else "train_ends_never"
+        facts.append(
+            say(
+                language,
+                key,
+                window=config.stop_window,
+                share=100 * config.stop_threshold,
+                every=config.eval_every,
+                rows=config.eval_rows,
+                steps=config.steps,
+            )
+        )
+    if job.status.companions:
+        facts.append(say(language, "train_companions", count=job.status.companions))
+    if job.initializer:
+        found = "train_initial_found" if config.initializer == "auto" else "train_initial_given"
+        facts.append(say(language, found, word=job.initializer))
+    nearest = next((line.nearest for line in reversed(job.metrics) if line.nearest), ())
+    if nearest:
+        facts.append(say(language, "train_nearest", words=words_in_line(nearest)))
+    items = "".join(f"<li>{html.escape(fact)}</li>" for fact in facts)
+    return f'<ul class="train-facts">{items}</ul>'
+
+
+def _strip_html(language: Language, job: _Job) -> str:
+    """The real pictures, and below them what the word drew over the steps, always from one seed."""
+    config = job.run.config
+    real = html.escape(say(language, "train_real_pictures"))
+    parts = [f"<h4>{real}</h4><div>{_real_pictures(job.run.folder)}</div>"]
+    previews = "".join(
+        f'<figure><img src="{_preview(file, file.stat().st_mtime_ns)}" '
+        f'alt="{html.escape(say(language, "train_preview_of", step=step))}">'
+        f"<figcaption>{step}</figcaption></figure>"
+        for step, file in list_previews(job.run)
+    )
+    if config.preview_every:
+        heading = say(language, "train_previews", token=config.token, seed=config.seed)
+        none_yet = f"<p>{html.escape(say(language, 'train_previews_none', step=config.preview_every))}</p>"
+        parts.append(f"<h4>{html.escape(heading)}</h4><div>{previews or none_yet}</div>")
+    return f'<div class="train-strip">{"".join(parts)}</div>'
+
+
+@lru_cache(maxsize=64)
+def _real_pictures(folder: Path) -> str:
+    """The pictures of a run, which never change."""
+    return "".join(
+        f'<img src="{data_uri(picture.image, PREVIEW_SIDE)}" alt="{html.escape(picture.name)}">'
+        for picture in load_run_pictures(open_run(folder))
+    )
+
+
+@lru_cache(maxsize=256)
+def _preview(file: Path, _modified: int) -> str:
+    return data_uri(open_picture(file)[0], PREVIEW_SIDE)
