@@ -286,7 +286,7 @@ def balance_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> Non
 
 
 def change_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor) -> None:
-    """Replace each channel z of the latent, shift and scale (c,), by (z + shift) * scale, and decode it back."""
+    """Make each channel z of the latent (z + shift) * scale, both (c,), and decode it back."""
     channels = len(scale)
     outgoing, incoming = vae.quant_conv, vae.post_quant_conv
     outgoing.bias[:channels] += shift
