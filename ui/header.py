@@ -70,14 +70,7 @@ def build(studio: Studio, frame: Frame) -> None:
     load.click(bind(studio, load_model), choice, shown, **quiet)
     cancel.click(bind(studio, cancel_loading), None, shown, **quiet)
     in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **quiet)  # others fit
-    gr.on(
-        [frame.demo.load, frame.words_changed.change],
-        bind(studio, count_words),
-        None,
-        words,
-        queue=False,
-        **quiet,
-    )
+    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **quiet)
     words.click(None, js="() => oneWord.toggleWords()", **quiet)
 
 
@@ -119,7 +112,7 @@ def advise(studio: Studio, request: gr.Request, name: str | None) -> str:
     if studio.homes.shared:
         return f"<p>{say(language, 'frame_model_fixed')}</p>"
     if not name or name == studio.models.status.name:
-        return f"<p>{say(language, 'frame_model_other')}</p>"
+        return f'<p class="hint">{say(language, "frame_model_other")}</p>'
     try:
         model_source(name)
     except ModelError as error:

@@ -49,6 +49,7 @@ element.addEventListener("click", (event) => {
 def build(studio: Studio, frame: Frame) -> None:
     """Place the drawer, and keep it up to date."""
     chosen, deleted = gr.State(""), gr.State("")
+    narrow: dict[str, Any] = {"min_width": 100}
     gr.HTML(f"<h2>{label('library_title')}</h2>")
     with gr.Row(visible=False, elem_id="words-undo") as undo_bar:
         undo_text = gr.HTML()
@@ -66,12 +67,14 @@ def build(studio: Studio, frame: Frame) -> None:
         head = gr.HTML(apply_default_css=False)
         insert = gr.Button(label("library_insert"), variant="primary", elem_id="words-insert")
         facts = gr.HTML(apply_default_css=False)
-        with gr.Row():
-            name = gr.Textbox(label=label("library_name"), max_length=100, scale=2, elem_id="words-name")
-            rename = gr.Button(label("library_rename"), size="sm", elem_id="words-rename")
-        with gr.Row():
-            export = gr.Button(label("library_export"), size="sm", elem_id="words-export")
-            delete = gr.Button(label("library_delete"), size="sm", variant="stop", elem_id="words-delete")
+        with gr.Row(elem_classes="words-row"):
+            name = gr.Textbox(label=label("library_name"), max_length=100, elem_id="words-name", **narrow)
+            rename = gr.Button(label("library_rename"), size="sm", elem_id="words-rename", **narrow)
+        with gr.Row(elem_classes="words-row"):
+            export = gr.Button(label("library_export"), size="sm", elem_id="words-export", **narrow)
+            delete = gr.Button(
+                label("library_delete"), size="sm", variant="stop", elem_id="words-delete", **narrow
+            )
         archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
     upload = gr.UploadButton(
         label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too

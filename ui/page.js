@@ -19,6 +19,7 @@ window.oneWord = {
       .map((entry) => entry.name)
       .find((name) => /\/assets\/core-[^/]*\.js$/.test(name));
     if (core) (await import(core)).changeLocale(language);
+    else console.warn("Gradio's own texts stay in the browser's language.");
   },
 
   // The server reads the language from the address, so the page is loaded again with it.

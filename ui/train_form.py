@@ -52,7 +52,6 @@ TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
-TIME_SECONDS = 3  # between two looks whether the model is ready, or is another one
 # Buttons in the cards name the card and the act; a picture on the clipboard goes the way of an upload.
 CARDS_JS = """
 element.addEventListener('click', event => {
@@ -376,7 +375,13 @@ def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
     form.preset.input(apply_preset, form.preset, [form.setting(field) for field in PRESET_FIELDS], **QUIET)
     told = gr.State()
     gr.on(
-        [gr.Timer(TIME_SECONDS).tick, *(control.change for control in form.settings)],
+        # The words change for a page when the model does, which has another pace.
+        [
+            frame.demo.load,
+            frame.words_changed.change,
+            form.desk.change,
+            *(control.change for control in form.settings),
+        ],
         bind(studio, tell_times),
         [told, form.desk, *form.settings],
         [told, form.preset, form.time],
