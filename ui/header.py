@@ -39,7 +39,7 @@ def build(studio: Studio, frame: Frame) -> None:
         with gr.Row(elem_id="model"):
             choice = gr.Dropdown(
                 [(label(f"frame_model_{preset.name}"), preset.name) for preset in PRESETS],
-                value=studio.models.status.name or PRESETS[0].name,
+                value=name_in_use(studio),
                 label=label("frame_model"),
                 container=False,
                 allow_custom_value=True,
@@ -59,12 +59,9 @@ def build(studio: Studio, frame: Frame) -> None:
     in_use = gr.Textbox(visible="hidden")
     shown = [status, load, cancel, timer, in_use]
 
-    def on_page(request: gr.Request) -> str:
-        return studio.models.status.name or PRESETS[0].name
-
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([frame.demo.load, timer.tick], bind(studio, show_model), None, shown, queue=False, **quiet)
-    frame.demo.load(on_page, None, choice, queue=False, **quiet)
+    frame.demo.load(lambda: name_in_use(studio), None, choice, queue=False, **quiet)
     gr.on([choice.change, in_use.change], bind(studio, advise), choice, advice, queue=False, **quiet)
     # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
     load.click(bind(studio, load_model), choice, shown, **quiet)
@@ -72,6 +69,11 @@ def build(studio: Studio, frame: Frame) -> None:
     in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **quiet)  # others fit
     gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **quiet)
     words.click(None, js="() => oneWord.toggleWords()", **quiet)
+
+
+def name_in_use(studio: Studio) -> str:
+    """The model in use, or being loaded, or else to be offered."""
+    return studio.models.status.name or PRESETS[0].name
 
 
 def show_model(studio: Studio, request: gr.Request) -> list[Any]:

@@ -6,6 +6,7 @@ import html
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,15 @@ from ti_core.inspection import NormReport, inspect_concept
 from ti_core.library import Entry
 from ui.drawing import served
 from ui.frame import Frame
-from ui.studio import Studio
+from ui.studio import Studio, plainly
 from ui.texts import Language, explain, label, language_of, say
 from ui.train_pictures import data_uri
 from ui.widgets import bind
 
-THUMBNAIL_SIDE = 64  # pixels
+THUMBNAIL_SIDE = 96  # pixels
 THUMBNAILS_KEPT = 1024  # in memory, of a kilobyte or two each
 PICTURES_SHOWN = 4
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
 """How a training ended, as concepts record it, and the text of each."""
@@ -46,11 +48,31 @@ element.addEventListener("click", (event) => {
 """
 
 
+@dataclass(frozen=True)
+class WordView:
+    """What is shown of the chosen word; :attr:`outputs` in the order of :func:`show_word`."""
+
+    chosen: gr.State
+    """Its token, "" for none."""
+    panel: gr.Column
+    head: gr.HTML
+    insert: gr.Button
+    facts: gr.HTML
+    name: gr.Textbox
+    rename: gr.Button
+    export: gr.Button
+    archive: gr.DownloadButton
+    delete: gr.Button
+
+    @property
+    def outputs(self) -> list[gr.blocks.Block]:
+        return [self.chosen, self.panel, self.head, self.insert, self.facts, self.name]
+
+
 def build(studio: Studio, frame: Frame) -> None:
     """Place the drawer, and keep it up to date."""
-    chosen, deleted = gr.State(""), gr.State("")
-    narrow: dict[str, Any] = {"min_width": 100}
     gr.HTML(f"<h2>{label('library_title')}</h2>")
+    deleted = gr.State("")
     with gr.Row(visible=False, elem_id="words-undo") as undo_bar:
         undo_text = gr.HTML()
         undo = gr.Button(label("library_undo"), size="sm", elem_id="words-undo-button")
@@ -63,7 +85,44 @@ def build(studio: Studio, frame: Frame) -> None:
     )
     cards = gr.HTML(elem_id="words-cards", js_on_load=CHOOSE, apply_default_css=False)
     teach = gr.Button(label("library_teach"), visible=False, variant="primary", elem_id="words-teach")
-    with gr.Column(visible=False, elem_id="words-chosen") as details:
+    word = _place_word()
+    upload = gr.UploadButton(
+        label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too
+        file_types=[".zip"],
+        size="sm",
+        elem_id="words-import",
+    )
+
+    changes = [frame.demo.load, frame.words_changed.change]
+    list_inputs, listed = [search, word.chosen], [cards, teach]
+    gr.on(changes, bind(studio, list_words), list_inputs, listed, queue=False, **QUIET)
+    search.change(
+        bind(studio, list_words), list_inputs, listed, queue=False, trigger_mode="always_last", **QUIET
+    )
+    gr.on(changes, bind(studio, show_word), word.chosen, word.outputs, queue=False, **QUIET)
+
+    @plainly
+    def on_card(request: gr.Request, event: gr.EventData) -> list[Any]:
+        return show_word(studio, request, str(event._data["token"]))
+
+    cards.select(on_card, None, word.outputs, queue=False, **QUIET).then(
+        None, js="() => oneWord.showDetails()", **QUIET
+    )
+    teach.click(lambda: gr.Tabs(selected="train"), None, frame.tabs, queue=False, **QUIET).then(
+        None, js="() => oneWord.leaveWords()", **QUIET
+    )
+    _bind_actions(studio, frame, word, upload)
+    # Queued, as those actions are: only then is an error shown, and a change of a state noticed.
+    bar, changed = [deleted, undo_bar, undo_text], [*word.outputs, frame.words_changed]
+    word.delete.click(
+        bind(studio, delete_word), [word.chosen, frame.words_changed], [*bar, *changed], **QUIET
+    ).success(None, js="() => document.querySelector('#words-undo-button')?.focus()", **QUIET)
+    undo.click(bind(studio, restore_word), [deleted, frame.words_changed], [*bar, *changed], **QUIET)
+
+
+def _place_word() -> WordView:
+    narrow: dict[str, Any] = {"min_width": 100}
+    with gr.Column(visible=False, elem_id="words-chosen") as panel:
         head = gr.HTML(apply_default_css=False)
         insert = gr.Button(label("library_insert"), variant="primary", elem_id="words-insert")
         facts = gr.HTML(apply_default_css=False)
@@ -76,56 +135,28 @@ def build(studio: Studio, frame: Frame) -> None:
                 label("library_delete"), size="sm", variant="stop", elem_id="words-delete", **narrow
             )
         archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
-    upload = gr.UploadButton(
-        label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too
-        file_types=[".zip"],
-        size="sm",
-        elem_id="words-import",
-    )
+    return WordView(gr.State(""), panel, head, insert, facts, name, rename, export, archive, delete)
 
-    listed = [cards, teach]
-    shown = [chosen, details, head, insert, facts, name]
-    bar = [deleted, undo_bar, undo_text]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    def on_choice(request: gr.Request, event: gr.EventData) -> list[Any]:
-        return show_word(studio, request, str(event._data["token"]))
-
-    changes = [frame.demo.load, frame.words_changed.change]
-    gr.on(changes, bind(studio, list_words), [search, chosen], listed, queue=False, **quiet)
-    gr.on(changes, bind(studio, show_word), chosen, shown, queue=False, **quiet)
-    search.change(
-        bind(studio, list_words), [search, chosen], listed, queue=False, trigger_mode="always_last", **quiet
-    )
-    cards.select(on_choice, None, shown, queue=False, **quiet).then(
-        None, js="() => oneWord.showDetails()", **quiet
-    )
-    # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
-    insert.click(
-        bind(studio, insert_word),
-        [chosen, frame.tab, *frame.prompts.values()],
-        [frame.tabs, *frame.prompts.values()],
-        **quiet,
-    ).success(None, js="() => oneWord.leaveWords()", **quiet)
-    teach.click(lambda: gr.Tabs(selected="train"), None, frame.tabs, queue=False, **quiet).then(
-        None, js="() => oneWord.leaveWords()", **quiet
-    )
-    changed = [*shown, frame.words_changed]
+def _bind_actions(studio: Studio, frame: Frame, word: WordView, upload: gr.UploadButton) -> None:
+    """What is done with the chosen word, and how another comes in."""
+    prompts = list(frame.prompts.values())
+    changed = [*word.outputs, frame.words_changed]
+    word.insert.click(
+        bind(studio, insert_word), [word.chosen, frame.tab, *prompts], [frame.tabs, *prompts], **QUIET
+    ).success(None, js="() => oneWord.leaveWords()", **QUIET)
     gr.on(
-        [rename.click, name.submit],
+        [word.rename.click, word.name.submit],
         bind(studio, rename_word),
-        [chosen, name, frame.words_changed],
+        [word.chosen, word.name, frame.words_changed],
         changed,
-        **quiet,
+        **QUIET,
     )
-    delete.click(bind(studio, delete_word), [chosen, frame.words_changed], [*bar, *changed], **quiet).success(
-        None, js="() => document.querySelector('#words-undo-button')?.focus()", **quiet
+    # The browser fetches what another button points to, once it does.
+    word.export.click(bind(studio, export_word), word.chosen, word.archive, **QUIET).success(
+        None, js="() => document.querySelector('#words-archive').click()", **QUIET
     )
-    undo.click(bind(studio, restore_word), [deleted, frame.words_changed], [*bar, *changed], **quiet)
-    upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **quiet)
-    export.click(bind(studio, export_word), chosen, archive, **quiet).success(
-        None, js="() => document.querySelector('#words-archive').click()", **quiet
-    )
+    upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **QUIET)
 
 
 # --- what happens -----------------------------------------------------------------------------------------

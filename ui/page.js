@@ -8,18 +8,24 @@ window.oneWord = {
     return asked.toLowerCase().startsWith("ja") ? "ja" : "en";
   },
 
-  // Gradio translates to the browser's language; another one that is asked for is set here, before anything
-  // is placed: some of Gradio's own texts never change afterwards.
+  // Gradio translates to the browser's language; another one that is asked for is set here. A tab that
+  // was drawn before keeps its name, so it is set again and again until the tabs are there.
   async applyLanguage() {
     const language = this.language();
     document.documentElement.lang = language;
     if ((navigator.language || "").toLowerCase().startsWith(language)) return;
-    const core = performance
-      .getEntriesByType("resource")
-      .map((entry) => entry.name)
-      .find((name) => /\/assets\/core-[^/]*\.js$/.test(name));
-    if (core) (await import(core)).changeLocale(language);
-    else console.warn("Gradio's own texts stay in the browser's language.");
+    let changeLocale = () => {};
+    const watch = setInterval(() => changeLocale(language), 10);
+    while (!document.querySelector("#tabs")) {
+      const core = performance
+        .getEntriesByType("resource")
+        .map((entry) => entry.name)
+        .find((name) => /\/assets\/core-[^/]*\.js$/.test(name));
+      if (core) ({ changeLocale } = await import(core));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    clearInterval(watch);
+    changeLocale(language);
   },
 
   // The server reads the language from the address, so the page is loaded again with it.
