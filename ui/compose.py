@@ -27,6 +27,7 @@ from ui.prompt_box import make_prompt as make_prompt_box
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 from ui.widgets import (
+    QUIET,
     DrawingControls,
     ResultArea,
     bind,
@@ -43,7 +44,6 @@ MOST_WEIGHT = 2.0  # of a slider
 MOST_CELLS = 25
 GRID_WEIGHTS = "0.5, 1, 1.5"
 BLEND_TEMPLATE = "a photo of {}"
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 Tokens = tuple[str, ...]
 

@@ -13,7 +13,7 @@ from ui.frame import Frame
 from ui.models import device_name, memory_need
 from ui.studio import Studio
 from ui.texts import Language, explain, label, language_of, say
-from ui.widgets import bind, refusal
+from ui.widgets import HIDDEN, QUIET, bind, refusal
 
 GIGABYTE = 1e9
 OFTEN, SELDOM = 1.0, 8.0  # seconds between two looks at the model: while it is being loaded, and otherwise
@@ -59,16 +59,15 @@ def build(studio: Studio, frame: Frame) -> None:
     in_use = gr.Textbox(visible="hidden")
     shown = [status, load, cancel, timer, in_use]
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([frame.demo.load, timer.tick], bind(studio, show_model), None, shown, queue=False, **quiet)
-    frame.demo.load(lambda: name_in_use(studio), None, choice, queue=False, **quiet)
-    gr.on([choice.change, in_use.change], bind(studio, advise), choice, advice, queue=False, **quiet)
+    gr.on([frame.demo.load, timer.tick], bind(studio, show_model), None, shown, **QUIET)
+    frame.demo.load(lambda: name_in_use(studio), None, choice, **QUIET)
+    gr.on([choice.change, in_use.change], bind(studio, advise), choice, advice, **QUIET)
     # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
-    load.click(bind(studio, load_model), choice, shown, **quiet)
-    cancel.click(bind(studio, cancel_loading), None, shown, **quiet)
-    in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **quiet)  # others fit
-    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **quiet)
-    words.click(None, js="() => oneWord.toggleWords()", **quiet)
+    load.click(bind(studio, load_model), choice, shown, **HIDDEN)
+    cancel.click(bind(studio, cancel_loading), None, shown, **HIDDEN)
+    in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)  # others fit
+    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **HIDDEN)
+    words.click(None, js="() => oneWord.toggleWords()", **HIDDEN)
 
 
 def name_in_use(studio: Studio) -> str:

@@ -24,12 +24,11 @@ from ui.frame import Frame
 from ui.studio import Studio, plainly
 from ui.texts import Language, explain, label, language_of, say
 from ui.train_pictures import data_uri
-from ui.widgets import bind
+from ui.widgets import HIDDEN, QUIET, bind
 
 THUMBNAIL_SIDE = 96  # pixels
 THUMBNAILS_KEPT = 1024  # in memory, of a kilobyte or two each
 PICTURES_SHOWN = 4
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
 """How a training ended, as concepts record it, and the text of each."""
@@ -95,29 +94,25 @@ def build(studio: Studio, frame: Frame) -> None:
 
     changes = [frame.demo.load, frame.words_changed.change]
     list_inputs, listed = [search, word.chosen], [cards, teach]
-    gr.on(changes, bind(studio, list_words), list_inputs, listed, queue=False, **QUIET)
-    search.change(
-        bind(studio, list_words), list_inputs, listed, queue=False, trigger_mode="always_last", **QUIET
-    )
-    gr.on(changes, bind(studio, show_word), word.chosen, word.outputs, queue=False, **QUIET)
+    gr.on(changes, bind(studio, list_words), list_inputs, listed, **QUIET)
+    search.change(bind(studio, list_words), list_inputs, listed, trigger_mode="always_last", **QUIET)
+    gr.on(changes, bind(studio, show_word), word.chosen, word.outputs, **QUIET)
 
     @plainly
     def on_card(request: gr.Request, event: gr.EventData) -> list[Any]:
         return show_word(studio, request, str(event._data["token"]))
 
-    cards.select(on_card, None, word.outputs, queue=False, **QUIET).then(
-        None, js="() => oneWord.showDetails()", **QUIET
-    )
-    teach.click(lambda: gr.Tabs(selected="train"), None, frame.tabs, queue=False, **QUIET).then(
-        None, js="() => oneWord.leaveWords()", **QUIET
+    cards.select(on_card, None, word.outputs, **QUIET).then(None, js="() => oneWord.showDetails()", **HIDDEN)
+    teach.click(lambda: gr.Tabs(selected="train"), None, frame.tabs, **QUIET).then(
+        None, js="() => oneWord.leaveWords()", **HIDDEN
     )
     _bind_actions(studio, frame, word, upload)
     # Queued, as those actions are: only then is an error shown, and a change of a state noticed.
     bar, changed = [deleted, undo_bar, undo_text], [*word.outputs, frame.words_changed]
     word.delete.click(
-        bind(studio, delete_word), [word.chosen, frame.words_changed], [*bar, *changed], **QUIET
-    ).success(None, js="() => document.querySelector('#words-undo-button')?.focus()", **QUIET)
-    undo.click(bind(studio, restore_word), [deleted, frame.words_changed], [*bar, *changed], **QUIET)
+        bind(studio, delete_word), [word.chosen, frame.words_changed], [*bar, *changed], **HIDDEN
+    ).success(None, js="() => document.querySelector('#words-undo-button')?.focus()", **HIDDEN)
+    undo.click(bind(studio, restore_word), [deleted, frame.words_changed], [*bar, *changed], **HIDDEN)
 
 
 def _place_word() -> WordView:
@@ -143,20 +138,20 @@ def _bind_actions(studio: Studio, frame: Frame, word: WordView, upload: gr.Uploa
     prompts = list(frame.prompts.values())
     changed = [*word.outputs, frame.words_changed]
     word.insert.click(
-        bind(studio, insert_word), [word.chosen, frame.tab, *prompts], [frame.tabs, *prompts], **QUIET
-    ).success(None, js="() => oneWord.leaveWords()", **QUIET)
+        bind(studio, insert_word), [word.chosen, frame.tab, *prompts], [frame.tabs, *prompts], **HIDDEN
+    ).success(None, js="() => oneWord.leaveWords()", **HIDDEN)
     gr.on(
         [word.rename.click, word.name.submit],
         bind(studio, rename_word),
         [word.chosen, word.name, frame.words_changed],
         changed,
-        **QUIET,
+        **HIDDEN,
     )
     # The browser fetches what another button points to, once it does.
-    word.export.click(bind(studio, export_word), word.chosen, word.archive, **QUIET).success(
-        None, js="() => document.querySelector('#words-archive').click()", **QUIET
+    word.export.click(bind(studio, export_word), word.chosen, word.archive, **HIDDEN).success(
+        None, js="() => document.querySelector('#words-archive').click()", **HIDDEN
     )
-    upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **QUIET)
+    upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **HIDDEN)
 
 
 # --- what happens -----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ui.studio import Studio, plainly
 from ui.texts import explain, label, language_of, say
 from ui.widgets import (
     COLUMNS,
+    QUIET,
     bind,
     drawing_controls,
     drawing_events,
@@ -43,7 +44,6 @@ EXAMPLE_SUBJECTS = (
     ("a tree in the snow", "a boat at night", "a car on the beach"),
 )
 EXAMPLE_PICTURES = ("cat", "teapot", "monster")
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)

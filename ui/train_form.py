@@ -46,12 +46,11 @@ from ui.train_settings import (
     read_config,
     time_html,
 )
-from ui.widgets import bind, refusal
+from ui.widgets import HIDDEN, bind, refusal
 
 TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
 # Buttons in the cards name the card and the act; a picture on the clipboard goes the way of an upload.
 CARDS_JS = """
 element.addEventListener('click', event => {
@@ -284,22 +283,24 @@ def _bind_pictures(studio: Studio, form: Form) -> None:
     form.upload.upload(bind(studio, add_to_desk), [form.desk, form.upload], desk_parts, **PRIVATE).then(
         lambda: None, None, form.upload, queue=False, **PRIVATE
     )
-    form.cards.select(act, form.desk, [*desk_parts, *editor_parts], **QUIET).then(None, js=FOCUS_JS, **QUIET)
-    form.close.click(bind(studio, close_editor), form.desk, desk_parts, **QUIET)
+    form.cards.select(act, form.desk, [*desk_parts, *editor_parts], **HIDDEN).then(
+        None, js=FOCUS_JS, **HIDDEN
+    )
+    form.close.click(bind(studio, close_editor), form.desk, desk_parts, **HIDDEN)
     gr.on(
         [form.zoom.input, form.across.input, form.down.input],
         bind(studio, reframe),
         [form.desk, form.zoom, form.across, form.down],
         desk_parts,
         trigger_mode="always_last",
-        **QUIET,
+        **HIDDEN,
     )
     form.caption.input(
         bind(studio, describe),
         [form.desk, form.caption],
         desk_parts,
         trigger_mode="always_last",
-        **QUIET,
+        **HIDDEN,
     )
 
 
@@ -363,16 +364,16 @@ def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
         name,
         [form.name_line, form.use_free],
         trigger_mode="always_last",
-        **QUIET,
+        **HIDDEN,
     )
-    form.use_free.click(bind(studio, take_free_name), name, name, **QUIET)
+    form.use_free.click(bind(studio, take_free_name), name, name, **HIDDEN)
     form.suggest.click(
         bind(studio, fill_in_word),
         [form.desk, form.setting("kind"), form.setting("seed")],
         [form.setting("initializer"), form.word_line],
-        **QUIET,
+        **HIDDEN,
     )
-    form.preset.input(apply_preset, form.preset, [form.setting(field) for field in PRESET_FIELDS], **QUIET)
+    form.preset.input(apply_preset, form.preset, [form.setting(field) for field in PRESET_FIELDS], **HIDDEN)
     told = gr.State()
     gr.on(
         # The words change for a page when the model does, which has another pace.
@@ -387,5 +388,5 @@ def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
         [told, form.preset, form.time],
         queue=False,
         trigger_mode="always_last",
-        **QUIET,
+        **HIDDEN,
     )

@@ -16,7 +16,7 @@ from ui.frame import Frame
 from ui.library import export_word
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
-from ui.train_form import QUIET, TIGHT, Form, begin_training
+from ui.train_form import TIGHT, Form, begin_training
 from ui.train_pictures import Desk
 from ui.train_progress import JobView, ResultView, find_run, job_view, newest_run, resume_run, run_choices
 from ui.train_result import (
@@ -31,7 +31,7 @@ from ui.train_result import (
     use_token,
 )
 from ui.train_settings import FIELDS
-from ui.widgets import bind, refusal, stop_drawing
+from ui.widgets import HIDDEN, QUIET, bind, refusal, stop_drawing
 
 POLL_SECONDS = 2
 HTML_PARTS = ("title", "progress", "strip", "chart", "facts")
@@ -141,7 +141,7 @@ def bind_job(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     _bind_run(studio, frame, part, form)
     comparison = _bind_result(studio, frame, part)
     for leaves in (part.runs.input, part.another.click, part.resume.click, form.start.click):
-        leaves(None, cancels=comparison, **QUIET)
+        leaves(None, cancels=comparison, **HIDDEN)
 
 
 def current_run(studio: Studio, request: gr.Request, view: JobView) -> Run:
@@ -220,7 +220,7 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
         (part.keep.click, keep, [part.step]),
     ):
         # Queued, for only then is an error shown, and the change of a state noticed.
-        trigger(handler, [*inputs, *known], shown, **QUIET)
+        trigger(handler, [*inputs, *known], shown, **HIDDEN)
 
 
 def _bind_result(studio: Studio, frame: Frame, part: JobPart) -> Dependency:
@@ -230,20 +230,20 @@ def _bind_result(studio: Studio, frame: Frame, part: JobPart) -> Dependency:
         bind(studio, compare),
         part.view,
         [part.drawing, part.evidence, part.draw, part.cancel],
-        **QUIET,
+        **HIDDEN,
     )
-    part.cancel.click(bind(studio, stop_drawing), None, None, queue=False, **QUIET)
+    part.cancel.click(bind(studio, stop_drawing), None, None, **QUIET)
     part.step.input(
-        bind(studio, tell_step), [part.view, part.step], part.step_info, trigger_mode="always_last", **QUIET
+        bind(studio, tell_step), [part.view, part.step], part.step_info, trigger_mode="always_last", **HIDDEN
     )
     part.use.click(
         bind(studio, use_word),
         [part.view, frame.words_changed],
         [frame.generate_prompt, frame.tabs, frame.words_changed],
-        **QUIET,
+        **HIDDEN,
     )
-    part.download.click(bind(studio, download_word), part.view, part.archive, **QUIET).success(
-        None, js="() => document.querySelector('#train-archive').click()", **QUIET
+    part.download.click(bind(studio, download_word), part.view, part.archive, **HIDDEN).success(
+        None, js="() => document.querySelector('#train-archive').click()", **HIDDEN
     )
     return comparison
 

@@ -17,7 +17,10 @@ from ui.drawing import Draw, Drawn, draw_in_turn, progress_html, served
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""How an event is set up that the page shows in its own way, if at all. It is queued: only then is an error
+shown, and the change of a state noticed."""
+QUIET: dict[str, Any] = {"queue": False, **HIDDEN}
 """How an event is set up that waits for nothing."""
 
 COLUMNS = 4
