@@ -420,7 +420,8 @@ def test_every_scheduler_draws_a_picture(backbone: Backbone, scheduler: str):
 def test_a_picture_is_drawn_from_a_picture(backbone: Backbone):
     conditioning = backbone.encode_prompts(["a cat", ""])
     side = backbone.resolution
-    start = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(1))
+    pixels = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    start = backbone.encode_pictures(pixels).mean
 
     def draw(strength: float) -> np.ndarray:
         return backbone.sampler("picture", "ddim")(

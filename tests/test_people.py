@@ -57,9 +57,14 @@ def test_behind_https_the_cookie_is_kept_inside_another_page() -> None:
 
 
 def test_a_browser_keeps_the_cookie_that_it_has() -> None:
-    response = get(headers={"cookie": f"other=1; {COOKIE}=mine"})
-    assert response.text == "mine"
+    secret = "a" * 43
+    response = get(headers={"cookie": f"other=1; {COOKIE}={secret}"})
+    assert response.text == secret
     assert "set-cookie" not in response.headers
+
+
+def test_a_cookie_that_no_home_can_have_is_replaced() -> None:
+    assert COOKIE in get(headers={"cookie": f"{COOKIE}=short; theme=dark"}).cookies
 
 
 def test_only_the_page_itself_gives_a_cookie() -> None:

@@ -107,7 +107,7 @@ def test_thumbnails_are_in_the_page_itself_and_small(
     words.add(concept_of(backbone, "<our-cat>"), [Image.effect_noise((512, 512), 90).convert("RGB")])
     [source] = re.findall(r'<img src="([^"]*)"', listed(studio))
     assert source.startswith("data:image/webp;base64,")
-    assert len(source) < 8000
+    assert len(source) < 20_000  # of noise, which is the hardest to pack
 
 
 def test_a_thumbnail_that_cannot_be_read_is_left_out(

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Container, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
 
 from ti_core.concept import BaseModel, Concept
-from ti_core.errors import PictureError
-from ti_core.images import open_picture
 from ti_core.library import Entry
 from ui.texts import Language, say
-from ui.train_pictures import data_uri
-
-THUMBNAIL_SIDE = 128  # pixels
-THUMBNAILS_KEPT = 1024  # in memory, of a few kilobytes each
+from ui.thumbnails import thumbnail_uri
 
 # Sent anew, the cards have lost the focus of the keyboard: the one that was clicked gets it back.
 SCRIPT = """
@@ -80,15 +74,5 @@ def _card(language: Language, entry: Entry, usable: bool, chosen: bool) -> str:
 
 
 def _picture(thumbnail: Path | None) -> str:
-    source = _data_uri_of(thumbnail, thumbnail.stat().st_mtime_ns) if thumbnail else ""
+    source = thumbnail_uri(thumbnail) if thumbnail else ""
     return f'<img src="{source}" alt="">' if source else '<span class="no-picture"></span>'
-
-
-@lru_cache(THUMBNAILS_KEPT)
-def _data_uri_of(thumbnail: Path, _changed: int) -> str:
-    """A picture of the library, or "" for one that cannot be read: the word is as good without it."""
-    try:
-        image, _, _ = open_picture(thumbnail, alpha="flatten")
-    except PictureError:
-        return ""
-    return data_uri(image, THUMBNAIL_SIDE)

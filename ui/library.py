@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,16 @@ import gradio as gr
 
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
-from ti_core.errors import ConceptError, IncompatibleConceptError, PictureError
-from ti_core.images import open_picture
+from ti_core.errors import ConceptError, IncompatibleConceptError
 from ti_core.inspection import NormReport, inspect_concept
 from ti_core.library import Entry
 from ui.drawing import served
 from ui.frame import Frame
 from ui.studio import Studio, plainly
 from ui.texts import Language, explain, label, language_of, say
-from ui.train_pictures import data_uri
+from ui.thumbnails import thumbnail_uri
 from ui.widgets import HIDDEN, QUIET, bind
 
-THUMBNAIL_SIDE = 96  # pixels
-THUMBNAILS_KEPT = 1024  # in memory, of a kilobyte or two each
 PICTURES_SHOWN = 4
 
 ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
@@ -278,18 +274,8 @@ def _card(language: Language, entry: Entry, backbone: Backbone | None, chosen: s
 
 def _picture(file: Path, alt: str) -> str:
     """A small copy inside the page: no address that others could ask for."""
-    source = thumbnail_uri(file, file.stat().st_mtime_ns)
+    source = thumbnail_uri(file)
     return f'<img src="{source}" alt="{alt}">' if source else ""
-
-
-@lru_cache(THUMBNAILS_KEPT)
-def thumbnail_uri(file: Path, _changed: int) -> str:
-    """A picture of the library, "" for one that cannot be read: the word is as good without it."""
-    try:
-        image, _, _ = open_picture(file, alpha="flatten")
-    except PictureError:
-        return ""
-    return data_uri(image, THUMBNAIL_SIDE)
 
 
 def damaged_html(language: Language, root: Path, errors: list[ConceptError]) -> str:

@@ -16,11 +16,12 @@ FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
 )
+SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are deleted, and at what age
 
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole page over one studio."""
-    with gr.Blocks(title="One Word", analytics_enabled=False) as demo:
+    with gr.Blocks(title="One Word", analytics_enabled=False, delete_cache=SHOWN_COPIES) as demo:
         tabs = gr.Tabs(render=False, elem_id="tabs")
         frame = Frame(
             demo=demo,

@@ -21,6 +21,8 @@ from ti_core.library import Library
 
 COOKIE = "one-word-home"
 YEAR = 365 * 24 * 3600
+SECRET = "[0-9A-Za-z_-]{40,64}"
+SENT = re.compile(f"(^|; *){COOKIE}={SECRET}(;|$)".encode())
 
 
 class NoHomeError(OneWordError):
@@ -61,7 +63,7 @@ class Homes:
 
     def _name_of(self, request: gr.Request) -> str:
         secret = request.cookies.get(COOKIE, "")
-        if not re.fullmatch(r"[0-9A-Za-z_-]{40,64}", secret):
+        if not re.fullmatch(SECRET, secret):
             raise NoHomeError("The request does not say whose it is: allow cookies and load the page again.")
         return hashlib.sha256(secret.encode()).hexdigest()[:32]
 
@@ -75,7 +77,7 @@ class HomeCookie:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
         is_page = scope["type"] == "http" and scope["path"] == "/"
-        if not is_page or f"{COOKIE}=".encode() in headers.get(b"cookie", b""):
+        if not is_page or SENT.search(headers.get(b"cookie", b"")):
             await self._app(scope, receive, send)
             return
         secure = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto") == b"https"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -23,11 +21,11 @@ from ti_core.prompts import Kind
 from ui.people import Home
 from ui.studio import Studio
 from ui.texts import Language, explain, language_of, say
+from ui.thumbnails import SHOWN_SIDE, data_uri
 
 EXAMPLES: dict[str, Kind] = {"monster": "object", "teapot": "object", "cat": "object", "x-ray": "style"}
 """Folder of example pictures to what they show."""
 USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of yet
-SHOWN_SIDE = 256  # pixels of a picture on the page
 FEW_PICTURES = 3
 DESKS_KEPT = 8  # folders of uploads in a home
 BORDER_GRID, BORDER_CELLS = 32, 4
@@ -206,15 +204,6 @@ def framing_html(language: Language, card: Card) -> str:
         f'<figure><img src="{data_uri(card.seen.image)}" alt="{name}">'
         f"<figcaption>{kept}</figcaption></figure></div>"
     )
-
-
-def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
-    """A picture for the page, at most ``side`` pixels wide and high."""
-    shown = image.copy()
-    shown.thumbnail((side, side))
-    buffer = io.BytesIO()
-    shown.save(buffer, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _take_in(file: Path, folder: Path, resolution: int) -> Card:

@@ -37,7 +37,7 @@ from ui.jobs import JobStatus
 from ui.people import Home
 from ui.studio import Studio, in_plain_words
 from ui.texts import Language, language_of, say
-from ui.train_pictures import data_uri
+from ui.thumbnails import data_uri
 from ui.train_result import (
     evidence_files,
     evidence_html,

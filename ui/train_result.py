@@ -40,7 +40,7 @@ from ui.drawing import draw_in_turn, progress_html
 from ui.people import Home
 from ui.studio import Studio
 from ui.texts import Language, language_of, say
-from ui.train_pictures import data_uri
+from ui.thumbnails import data_uri
 
 PLAIN_SCENE = {"object": "a photo of {}", "style": "a house in the style of {}"}
 NEW_SCENE = {"object": "a photo of {} on the moon", "style": "a car in the city in the style of {}"}
