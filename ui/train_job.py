@@ -324,8 +324,11 @@ def _turn_to(studio: Studio, request: gr.Request, part: JobPart, form: Form, vie
 
 
 def _step_changes(language: Language, part: JobPart, run: Run, result: ResultView) -> dict[Any, Any]:
-    first, last, step = result.steps[0], result.steps[-1], slider_step(result.steps)
-    return {
-        part.step: gr.Slider(minimum=first, maximum=last, step=step, value=result.step),
-        part.step_info: step_html(language, run, result.step),
-    }
+    """The slider over the saved steps; one that stopped before its second has nothing to choose."""
+    first, last = result.steps[0], result.steps[-1]
+    slider = gr.Slider(visible=False)
+    if first < last:
+        slider = gr.Slider(
+            minimum=first, maximum=last, step=slider_step(result.steps), value=result.step, visible=True
+        )
+    return {part.step: slider, part.step_info: step_html(language, run, result.step)}

@@ -169,7 +169,7 @@ def nearest_step(run: Run, step: float) -> int:
 
 def slider_step(steps: Sequence[int]) -> int:
     """A step of the slider by which it reaches every saved one."""
-    return math.gcd(*steps) or 1
+    return math.gcd(*steps)
 
 
 def step_html(language: Language, run: Run, step: float) -> str:
