@@ -22,7 +22,6 @@ from ui_requests import request_of
 from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept
 from ti_core.images import open_picture
-from ui.frame import TAB_NAMES
 from ui.people import COOKIE, Home, Homes
 
 pytestmark = pytest.mark.slow
@@ -32,6 +31,8 @@ LONG = 240_000  # milliseconds that the embedded model may take to learn or to d
 EXAMPLES = ROOT / "assets" / "examples"
 SLOW_SIDE = 256  # pixels: sixteen times the tiny model's own; such drawings do not end by themselves here
 MANY_STEPS = 100_000
+ABANDONED = re.compile("signal is aborted|Connection errored out")
+"""What Gradio logs of a request whose page was left."""
 HAVE_A_NAME = {
     "button",
     "checkbox",
@@ -63,14 +64,6 @@ class Site:
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """As it starts on one's own machine."""
-    data = tmp_path_factory.mktemp("own") / "data"
-    with serve(data, free_port()) as address:
-        yield Site(address, Homes(data, shared=False))
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +108,18 @@ class Visitors:
     def _new_context(self, site: Site, person: str, look: dict[str, str]) -> BrowserContext:
         def check(request: Request) -> None:
             if not request.url.startswith((f"{site.address}/", "data:", "blob:")):
-                self.complaints.append(f"asked elsewhere: {request.url}")
+                self.complaints.append(f"Another host was asked: {request.url}")
+
+        def note(error: str) -> None:
+            if not ABANDONED.search(error):
+                self.complaints.append(error)
 
         context = new_visitor(self._browser, **look)
         secret = self._request(person).cookies[COOKIE]
         context.add_cookies([{"name": COOKIE, "value": secret, "url": site.address}])
         context.on("request", check)
-        context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
-        context.on(
-            "console",
-            lambda line: self.complaints.append(f"console: {line.text}") if line.type == "error" else None,
-        )
+        context.on("weberror", lambda error: note(str(error.error)))
+        context.on("console", lambda line: note(line.text) if line.type == "error" else None)
         return context
 
 
@@ -150,9 +144,15 @@ def cards(page: Page) -> Locator:
     return page.locator("#train-cards").get_by_role("img")
 
 
+def unfold(page: Page, name: str) -> None:
+    """Open an accordion; Gradio fills in its fields a frame after it has drawn them."""
+    page.get_by_role("button", name=name).click()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def set_training(page: Page, *, steps: int, previews: int = 0, word: str = "toy") -> None:
     page.get_by_role("textbox", name="Initial word").fill(word)
-    page.get_by_role("button", name="All settings").click()
+    unfold(page, "All settings")
     page.get_by_role("spinbutton", name=re.compile("^Steps")).fill(str(steps))
     page.get_by_role("spinbutton", name="Preview every").fill(str(previews))
     page.get_by_role("combobox", name="End by itself").click()
@@ -168,8 +168,8 @@ def learn_example(page: Page, example: str, **settings: Any) -> None:
 
 
 def set_drawing(page: Page, *, count: int = 1, steps: int = 2, side: int = 0) -> None:
+    unfold(page, "More settings")
     page.get_by_role("spinbutton", name="number input for Pictures").fill(str(count))
-    page.get_by_role("button", name="More settings").click()
     page.get_by_role("spinbutton", name="number input for Steps").fill(str(steps))
     for name in ("Width", "Height"):
         page.get_by_role("spinbutton", name=name).fill(str(side))
@@ -190,11 +190,6 @@ def drawn(page: Page, tab: str = "generate") -> Locator:
     return page.locator(f"#{tab}-gallery").get_by_role("img")
 
 
-def open_words(page: Page) -> Locator:
-    page.locator("#words-button").click()
-    return page.locator("#words")
-
-
 def give_words(home: Home, base: BaseModel) -> None:
     """A thing and a style, as if they had been learned."""
     named: list[tuple[str, Literal["object", "style"]]] = [("<our-cat>", "object"), ("<our-ink>", "style")]
@@ -213,57 +208,7 @@ def wait_until(happened: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def nameless(page: Page) -> list[str]:
-    """The controls in sight that a screen reader has no name for."""
-    session = page.context.new_cdp_session(page)
-    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
-    found = []
-    for node in nodes:
-        if not node["ignored"] and node["role"]["value"] in HAVE_A_NAME and not node["name"]["value"].strip():
-            shown = session.send("DOM.getOuterHTML", {"backendNodeId": node["backendDOMNodeId"]})
-            found.append(shown["outerHTML"])
-    session.detach()
-    return found
-
-
 # --- learning ---------------------------------------------------------------------------------------------
-
-
-def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, own_site: Site) -> None:
-    page = visitors.open(own_site)
-    expect(page.get_by_role("button", name="My words (0)")).to_be_visible()
-    choose_pictures(page, sorted((EXAMPLES / "monster").glob("*.png")))
-    expect(cards(page)).to_have_count(4)
-    page.get_by_role("textbox", name="Name", exact=False).fill("Our Monster")
-    expect(page.get_by_text("In your sentences it will be <our-monster>.")).to_be_visible()
-    expect(page.get_by_text("toybox is ready")).to_be_visible(timeout=LONG)
-    set_training(page, steps=40, previews=20, word="monster")
-    page.get_by_role("button", name="Learn the word").click()
-    expect(page.get_by_text(re.compile(r"Step \d+ of 40"))).to_be_visible(timeout=LONG)
-
-    page.reload()
-    expect(page.get_by_role("heading", name="Training of <our-monster>")).to_be_visible()
-    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("Finished: all 40 steps are done.")).to_be_visible(timeout=LONG)
-    expect(page.get_by_role("heading", name="<our-monster> is learned and among your words.")).to_be_visible()
-    expect(page.get_by_role("img", name="Loss over the steps")).to_be_visible()
-    for prompt in ("a photo of monster", "a photo of <our-monster>", "a photo of <our-monster> on the moon"):
-        expect(page.get_by_role("img", name=prompt, exact=True)).to_be_visible(timeout=LONG)
-    assert nameless(page) == []
-
-    page.get_by_role("button", name="Use it in Generate").click()
-    expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#generate-prompt textarea")).to_have_value("a photo of <our-monster>")
-    set_drawing(page, steps=8)
-    draw(page)
-    expect(page.get_by_text("1 drawn.")).to_be_visible(timeout=LONG)
-    expect(page.get_by_role("img", name="seed 0")).to_have_js_property("naturalWidth", 128)
-    assert nameless(page) == []
-
-    page.get_by_role("button", name="My words (1)").click()
-    page.get_by_role("button", name="<our-monster>").click()
-    expect(page.get_by_role("heading", name="<our-monster>")).to_be_visible()
-    assert nameless(page) == []
 
 
 def test_stopping_keeps_what_was_learned_and_resuming_goes_on(visitors: Visitors, shared_site: Site) -> None:
@@ -356,9 +301,9 @@ def test_full_queue_refuses_the_next_drawing(visitors: Visitors, shared_site: Si
 def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, tiny_base: BaseModel) -> None:
     give_words(visitors.home(shared_site), tiny_base)
     page = visitors.open(shared_site, tab="compose")
-    for token in ("<our-cat>", "<our-ink>"):
-        page.get_by_role("button", name=token).click()
-        expect(page.get_by_role("button", name=token, pressed=True)).to_be_visible()
+    for card in ("<our-cat> thing", "<our-ink> style"):
+        page.get_by_role("button", name=card, exact=True).click()
+        expect(page.get_by_role("button", name=card, exact=True, pressed=True)).to_be_visible()
     prompt = page.locator("#compose-prompt textarea")
     expect(prompt).to_have_value(re.compile("<our-cat>.*<our-ink>"))
     page.get_by_role("button", name="<our-cat> in the style of <our-ink>").click()
@@ -369,46 +314,7 @@ def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, ti
     expect(drawn(page, "compose")).to_have_js_property("naturalWidth", 16)
 
 
-def test_style_over_subjects_and_over_a_picture(
-    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
-) -> None:
-    give_words(visitors.home(shared_site), tiny_base)
-    page = visitors.open(shared_site, tab="style")
-    expect(page.get_by_role("button", name="<our-ink>", pressed=True)).to_be_visible()
-    page.get_by_role("textbox", name="Subjects").fill("a cat\na red dog")
-    set_drawing(page)
-    draw(page)
-    expect(page.get_by_text("2 drawn.")).to_be_visible()
-    for subject in ("a cat", "a red dog"):
-        expect(page.get_by_role("img", name=f"{subject} · seed 0")).to_be_visible()
-
-    page.get_by_role("tab", name="A picture of mine").click()
-    choose_pictures(page, [EXAMPLES / "teapot" / "0.png"])
-    draw(page)
-    expect(page.get_by_text("1 drawn.")).to_be_visible()
-    expect(page.locator("#style-comparison").get_by_role("img")).to_have_count(2)
-
-
 # --- everyone ---------------------------------------------------------------------------------------------
-
-
-def test_two_people_learn_at_once_and_do_not_see_each_other(visitors: Visitors, shared_site: Site) -> None:
-    pages = {
-        "monster": visitors.open(shared_site, "Ann"),
-        "teapot": visitors.open(shared_site, "Ben"),
-    }
-    for thing, page in pages.items():
-        learn_example(page, f"A {thing}", steps=200)
-    for thing, page in pages.items():
-        other = next(name for name in pages if name != thing)
-        learned = page.get_by_role("heading", name=f"<our-{thing}> is learned and among your words.")
-        expect(learned).to_be_visible(timeout=LONG)
-        page.reload()
-        expect(page.get_by_role("heading", name=f"Training of <our-{thing}>")).to_be_visible()
-        words = open_words(page)
-        expect(words.get_by_role("button", name=f"<our-{thing}>")).to_be_visible()
-        expect(page.get_by_text(f"our-{other}")).to_have_count(0)
-        expect(page.get_by_label("Your trainings")).to_be_hidden()
 
 
 def test_language_follows_the_browser_and_the_switch(visitors: Visitors, shared_site: Site) -> None:
@@ -438,25 +344,6 @@ def test_address_names_the_tab(visitors: Visitors, shared_site: Site) -> None:
     expect(page).to_have_url(re.compile("tab=style"))
     page.reload()
     expect(page.get_by_role("button", name="Teach a style")).to_be_visible()
-
-
-def test_phone_shows_everything_without_scrolling_sideways(
-    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
-) -> None:
-    give_words(visitors.home(shared_site), tiny_base)
-    page = visitors.open(shared_site, width="phone")
-    main_button = {"train": "Learn the word", "generate": "Draw", "compose": "Draw", "style": "Draw"}
-    for name in TAB_NAMES:
-        page.get_by_role("tab", name=name.title()).click()
-        button = page.get_by_role("button", name=main_button[name], exact=True)
-        button.click(trial=True)  # nothing covers it
-        assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"], name
-
-    words = open_words(page)
-    expect(words.get_by_role("button", name="<our-cat>")).to_be_in_viewport()
-    page.keyboard.press("Escape")
-    expect(words.get_by_role("button", name="<our-cat>")).not_to_be_in_viewport()
-    button.click(trial=True)
 
 
 def test_keyboard_alone_reaches_the_prompt_and_draws(visitors: Visitors, shared_site: Site) -> None:
@@ -495,19 +382,3 @@ def outline_width(focused: Locator) -> float:
             }"""
         )
     )
-
-
-@pytest.mark.parametrize("language", ["en-US", "ja-JP"])
-def test_every_control_has_a_name(
-    visitors: Visitors, shared_site: Site, tiny_base: BaseModel, language: str
-) -> None:
-    give_words(visitors.home(shared_site), tiny_base)
-    for name in TAB_NAMES:
-        page = visitors.open(shared_site, tab=name, language=language)
-        expect(page.get_by_role("tab", selected=True).first).to_be_visible()
-        for closed in page.locator(
-            "button[aria-expanded=false]:visible, button.label-wrap:not(.open):visible"
-        ).all():
-            closed.click()
-        assert nameless(page) == [], name
-        page.close()
