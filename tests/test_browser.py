@@ -27,26 +27,11 @@ from ui.people import COOKIE, Home, Homes
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=30_000)
 
-LONG = 240_000  # milliseconds that the embedded model may take to learn or to draw
 EXAMPLES = ROOT / "assets" / "examples"
 SLOW_SIDE = 256  # pixels: sixteen times the tiny model's own; such drawings do not end by themselves here
 MANY_STEPS = 100_000
 ABANDONED = re.compile("signal is aborted|Connection errored out")
 """What Gradio logs of a request whose page was left."""
-HAVE_A_NAME = {
-    "button",
-    "checkbox",
-    "combobox",
-    "link",
-    "listbox",
-    "radio",
-    "searchbox",
-    "slider",
-    "spinbutton",
-    "switch",
-    "tab",
-    "textbox",
-}
 
 
 # --- the servers and their visitors -----------------------------------------------------------------------
