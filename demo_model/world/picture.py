@@ -32,13 +32,21 @@ class Mix:
     unstyled: float = 0.72
     named_style: float = 0.18  # the rest: parametric
     unpatterned: float = 0.4  # of the things of a family, beside those that are plain anyway
+    posed: float = 0.3  # of the single things: large, upright, in the middle, never mirrored
 
 
 FULL_MIX = Mix()
 SIMPLE_MIX = Mix(
-    family=0.9, noun=0.07, scene=0.3, plain=0.45, unstyled=0.92, named_style=0.06, unpatterned=0.8
+    family=0.9,
+    noun=0.07,
+    scene=0.3,
+    plain=0.45,
+    unstyled=0.92,
+    named_style=0.06,
+    unpatterned=0.8,
+    posed=0.9,
 )
-"""Mostly single things of a family, unstyled and in plain colours: what a model learns first."""
+"""Mostly single things of a family, posed, unstyled and in plain colours: what a model learns first."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,25 @@ def training_captions(rng: np.random.Generator, count: int) -> Iterator[str]:
 
 def sample_plan(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Plan:
     """Everything about one training picture but its pixels."""
-    return plan_picture(sample_things(rng, mix), sample_scene(rng, mix), sample_style(rng, mix), rng)
+    return plan_picture(
+        sample_things(rng, mix), sample_scene(rng, mix), sample_style(rng, mix), rng, mix.posed
+    )
 
 
 def plan_picture(
-    things: tuple[Thing, ...], scene: Scene, style: Style | None, rng: np.random.Generator
+    things: tuple[Thing, ...],
+    scene: Scene,
+    style: Style | None,
+    rng: np.random.Generator,
+    posed: float = 0.0,
 ) -> Plan:
-    """Place and caption the given things, left to right, in the given scene and style."""
+    """Place and caption the given things, left to right, in the given scene and style.
+
+    ``posed`` is the share of single things that stand large and upright in the middle.
+    """
     return Plan(
         things=things,
-        placements=sample_placements(len(things), scene, rng),
+        placements=sample_placements(len(things), scene, rng, posed),
         scene=scene,
         style=style,
         captions=write_captions(things, scene, style, rng),
@@ -148,8 +165,14 @@ def sample_style(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Style | None:
     return ParametricStyle.sample(rng)
 
 
-def sample_placements(count: int, scene: Scene, rng: np.random.Generator) -> tuple[Placement, ...]:
+def sample_placements(
+    count: int, scene: Scene, rng: np.random.Generator, posed: float = 0.0
+) -> tuple[Placement, ...]:
     """Places for one or two things, left to right, inside the picture."""
+    if posed and count == 1 and rng.random() < posed:
+        scale = rng.uniform(0.8, 0.9)
+        foot = 0.93 if scene.has_ground else 0.5 + 0.46 * scale
+        return (Placement(0.5, foot, scale, degrees=0.0, mirrored=False),)
     placements = []
     for position in range(count):
         scale = rng.uniform(0.6, 0.9) if count == 1 else rng.uniform(0.44, 0.54)
