@@ -427,8 +427,8 @@ def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
 def timestep_density(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     """How often each timestep is trained: a bell over the log of the signal-to-noise ratio.
 
-    Its top is a little on the noisy side of 1, where the shape of a thing is decided; the ends, where
-    nearly nothing or nearly everything is to see, come seldom (after logit-normal sampling, arXiv 2403.03206).
+    Its top is a little on the noisy side of 1, where the shape of a thing is decided; the ends, where nearly
+    nothing or nearly everything is to see, come seldom (after logit-normal sampling, arXiv 2403.03206).
     """
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
     return 1 / torch.cosh((log_snr + 1) / 2)
