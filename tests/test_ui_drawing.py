@@ -130,6 +130,16 @@ def test_stopping_gives_the_place_up_or_keeps_what_is_drawn(studio: Studio) -> N
     assert kept == [picture.path for picture in sheet.pictures]
 
 
+def test_stopping_ends_every_drawing_of_the_page(studio: Studio) -> None:
+    with studio.device.enter():
+        first, second = (draw_in_turn(studio, ME, orders(SETTINGS)) for _ in range(2))
+        waiting(first)
+        waiting(second)
+        stop_drawing(studio, ME)
+        assert [[sheet.phase for sheet in turn][-1] for turn in (first, second)] == ["stopped", "stopped"]
+        assert studio.device.waiting == 0
+
+
 def test_only_the_own_page_is_stopped(studio: Studio) -> None:
     phases = []
     for sheet in draw_in_turn(studio, ME, orders(SETTINGS)):

@@ -51,26 +51,26 @@ class Studio:
         self.device = Device(self.limits.waiting)
         self.trainer = Trainer(self.device, self.limits.jobs)
         self.models = ModelKeeper()
-        self._drawings: dict[tuple[Home, str | None], threading.Event] = {}
+        self._drawings: dict[tuple[Home, str | None], list[threading.Event]] = {}
 
     def home(self, request: gr.Request) -> Home:
         return self.homes.of(request)
 
     @contextmanager
     def drawing(self, request: gr.Request) -> Iterator[threading.Event]:
-        """The event that asks the drawing of this page to stop, while it goes on."""
+        """The event that asks this drawing to stop, while it goes on."""
         key, event = (self.home(request), request.session_hash), threading.Event()
-        self._drawings[key] = event
+        self._drawings.setdefault(key, []).append(event)
         try:
             yield event
         finally:
-            if self._drawings.get(key) is event:
+            self._drawings[key].remove(event)
+            if not self._drawings[key]:
                 del self._drawings[key]
 
     def stop_drawing(self, request: gr.Request) -> None:
-        """Ask the drawing of this page, if there is one, to stop after the step under way."""
-        event = self._drawings.get((self.home(request), request.session_hash))
-        if event is not None:
+        """Ask all drawings of this page to stop after the step under way."""
+        for event in self._drawings.get((self.home(request), request.session_hash), []):
             event.set()
 
 

@@ -235,7 +235,7 @@ def seed_caption(language: Language, drawn: Drawn) -> str:
 
 
 def stop_drawing(studio: Studio, request: gr.Request) -> None:
-    """The drawing of this page ends after the step under way; what is drawn stays."""
+    """The drawings of this page end after the step under way; what is drawn stays."""
     studio.stop_drawing(request)
 
 
