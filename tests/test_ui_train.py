@@ -210,6 +210,17 @@ def test_remarks_on_all_pictures_together(studio: Studio, person: gr.Request, tm
     assert "nearly the same" not in varied and "will do" not in varied and "look alike" not in varied
 
 
+def test_the_oldest_trainings_make_room_on_a_shared_server(
+    studio: Studio, person: gr.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio, "limits", dataclasses.replace(studio.limits, kept_runs=2))
+    runs = [learn(studio, person, tmp_path, token=f"<word-{number}>") for number in range(3)]
+    home = studio.home(person)
+    assert find_run(home, runs[0].folder.name) is None
+    assert [find_run(home, run.folder.name) for run in runs[1:]] == runs[1:]
+    assert len(home.library.entries()[0]) == 3
+
+
 def test_a_shared_background_is_one_that_all_share() -> None:
     assert share_background([plain_picture("white"), plain_picture("ivory")])
     assert not share_background([plain_picture("white"), plain_picture("ivory"), plain_picture("navy")])

@@ -125,7 +125,7 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
         raise RunError(f"{folder} holds {kind} already: resume it, or choose another folder.")
     check_words(backbone, pictures, config)
     prints = tuple(fingerprint(picture) for picture in pictures)
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    created = datetime.now(timezone.utc).isoformat()
     run = Run(folder, config, backbone.base, backbone.dtype, prints, created)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,8 @@ class Limits:
     """Of one uploaded file."""
     kept_pictures: int = 300
     """Drawn pictures that a home keeps; the oldest go first."""
+    kept_runs: int = 30
+    """Trainings that a home on a shared server keeps; of those that ended the oldest go first."""
 
 
 class Studio:

@@ -112,7 +112,8 @@ def start_run(
 ) -> Run:
     """Create a run in the visitor's home and hand it to the trainer, which puts the result into the library.
 
-    Raises as :func:`ready_model`, :func:`~ti_core.runs.create_run` and :meth:`ui.jobs.Trainer.start`.
+    On a shared server the oldest runs make room. Raises as :func:`ready_model`,
+    :func:`~ti_core.runs.create_run` and :meth:`ui.jobs.Trainer.start`.
     """
     home, backbone = studio.home(request), ready_model(studio, language_of(request))
     run = create_run(home.runs / secrets.token_hex(16), backbone, config, pictures)
@@ -121,6 +122,8 @@ def start_run(
     except Exception:
         delete_run(run)
         raise
+    if studio.homes.shared:
+        _forget_old_runs(studio, home)
     return run
 
 
@@ -175,6 +178,14 @@ def run_choices(home: Home, language: Language) -> list[tuple[str, str]]:
 
 def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if studio.trainer.status(run).phase in ACTIVE]
+
+
+def _forget_old_runs(studio: Studio, home: Home) -> None:
+    """Their words stay in the library."""
+    runs, _ = list_runs(home.runs)
+    for run in runs[studio.limits.kept_runs :]:
+        if studio.trainer.status(run).phase not in ACTIVE:
+            delete_run(run)
 
 
 def _train(studio: Studio, home: Home, backbone: Backbone, run: Run) -> None:
