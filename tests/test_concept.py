@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ti_core.card import base_repository
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.errors import ConceptError, IncompatibleConceptError, TokenNameError
 from ti_core.models import Family
@@ -149,15 +151,15 @@ def test_diffusers_reads_the_folder(tmp_path: Path, tiny_sd1: Path, count: int):
 def test_the_code_on_the_card_loads_every_vector(
     tmp_path: Path, request: pytest.FixtureRequest, family: Family
 ):
-    from diffusers import DiffusionPipeline
-
     concept = make_concept(SDXL if family == "sdxl" else SD1, 2)
     save_concept(concept, tmp_path)
     text = ModelCard.load(tmp_path / "README.md").text
     code = text.split("```python\n")[1].split("```")[0].replace("PATH_OR_REPOSITORY", tmp_path.as_posix())
-    pipeline = DiffusionPipeline.from_pretrained(request.getfixturevalue(f"tiny_{family}"))
-    pipeline.set_progress_bar_config(disable=True)
-    exec(code.replace(").images", ", num_inference_steps=1).images"), {"pipeline": pipeline})
+    model = request.getfixturevalue(f"tiny_{family}")
+    code = code.replace(str(base_repository(concept)), model.as_posix())
+    names: dict[str, Any] = {}
+    exec(code.replace(").images", ", num_inference_steps=1).images"), names)
+    pipeline = names["pipeline"]
     for rows, suffix in zip(concept.vectors.values(), ("", "_2"), strict=False):
         ids = getattr(pipeline, f"tokenizer{suffix}").convert_tokens_to_ids(["<our-cat>", "<our-cat>_1"])
         table = getattr(pipeline, f"text_encoder{suffix}").get_input_embeddings().weight

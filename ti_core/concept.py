@@ -25,10 +25,11 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ti_core.card import concept_card
 from ti_core.config import KINDS, MAX_VECTORS, Kind
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
 from ti_core.files import write_text_whole, write_whole
-from ti_core.models import LICENCE_OF_FAMILY, Family, find_preset
+from ti_core.models import LICENCE_OF_FAMILY, Family
 from ti_core.prompts import token_for_name
 
 FORMAT_VERSION = 1
@@ -108,6 +109,11 @@ class Concept:
         return next(iter(self.vectors.values())).shape[0]
 
     @property
+    def files(self) -> dict[str, str]:
+        """The native file of each text encoder's vectors."""
+        return dict(zip(self.base.widths, EMBEDDING_FILES, strict=False))
+
+    @property
     def sha256(self) -> str:
         """Hexadecimal digest of the vectors alone."""
         digest = hashlib.sha256()
@@ -134,7 +140,7 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, encoder in zip(EMBEDDING_FILES, concept.base.widths, strict=False):
+        for encoder, name in concept.files.items():
             tensors = {concept.token: concept.vectors[encoder]}
             write_whole(folder / name, partial(save_file, tensors))
         write_text_whole(folder / "token_identifier.txt", concept.token)
@@ -211,40 +217,6 @@ def _to_json(concept: Concept) -> dict[str, Any]:
         "training": dict(concept.training),
         "sha256": concept.sha256,
     }
-
-
-def concept_card(concept: Concept, num_pictures: int) -> str:
-    """The README of a concept repository: front matter and how to use the word."""
-    from huggingface_hub import ModelCardData
-
-    preset = find_preset(concept.base.id)
-    source = preset.source if preset else concept.base.id
-    is_repository = source.count("/") == 1  # and no folder
-    data = ModelCardData(
-        license=preset.licence if preset else LICENCE_OF_FAMILY[concept.base.family],
-        library_name="diffusers",
-        pipeline_tag="text-to-image",
-        tags=["textual-inversion", "stable-diffusion", "diffusers"],
-        base_model=source if is_repository else None,
-        instance_prompt=concept.token,
-    )
-    scene = "a photo of" if concept.kind == "object" else "a house in the style of"
-    loading = 'pipeline.load_textual_inversion("PATH_OR_REPOSITORY")\n'
-    if len(concept.base.widths) > 1:
-        loading = "".join(
-            'pipeline.load_textual_inversion(\n    "PATH_OR_REPOSITORY",\n'
-            f'    weight_name="{file}",\n'
-            f"    text_encoder=pipeline.text_encoder{suffix},\n    tokenizer=pipeline.tokenizer{suffix},\n)\n"
-            for file, suffix in zip(EMBEDDING_FILES, ("", "_2"), strict=True)
-        )
-    images = "".join(f"![picture {number}](concept_images/{number}.png)\n" for number in range(num_pictures))
-    return (
-        f"---\n{data.to_yaml()}\n---\n\n# `{concept.token}`\n\n"
-        f"A word ({concept.kind}) for `{concept.base.id}`, learned by textual inversion "
-        f"([arXiv 2208.01618](https://arxiv.org/abs/2208.01618)): {concept.num_vectors} embedding "
-        f"vector{'s' if concept.num_vectors > 1 else ''}, nothing else; the model is unchanged.\n\n"
-        f'```python\n{loading}pipeline("{scene} {concept.token}").images[0]\n```\n\n{images}'
-    )
 
 
 def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:

@@ -29,11 +29,11 @@ from typing import IO
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from ti_core.card import concept_card
 from ti_core.concept import (
     EMBEDDING_FILES,
     MAX_FILE_BYTES,
     Concept,
-    concept_card,
     load_concept,
     save_concept,
 )
