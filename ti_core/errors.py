@@ -13,6 +13,13 @@
     │   ├── RecipeError            a picture holds no readable generation recipe
     │   └── RunError               a training run cannot be created, found or resumed
     │       └── RunMismatchError   a resume with other pictures or settings
+    ├── HubError                   the Hugging Face Hub did not do what was asked of it
+    │   ├── HubLoginError          nobody is logged in, or the login is not accepted
+    │   ├── HubPermissionError     the login may not do this
+    │   ├── HubNotFoundError       there is no such repository, or no concept in it
+    │   ├── HubConflictError       a repository holds something else, or was changed meanwhile
+    │   ├── HubBusyError           too many requests
+    │   └── HubUnreachableError    the Hub did not answer, or not sensibly
     ├── TrainingError              training itself failed
     ├── GenerationError            drawing a picture failed
     └── Cancelled                  stopped because the caller asked for it
@@ -93,6 +100,34 @@ class RunMismatchError(RunError):
             + "; ".join(self.differences)
             + ". Resume it with the same pictures and settings, or start a new run in another folder."
         )
+
+
+class HubError(OneWordError):
+    """The Hugging Face Hub did not do what was asked of it; nothing here has been changed."""
+
+
+class HubLoginError(HubError):
+    """Nobody is logged in, or the Hub does not accept the login."""
+
+
+class HubPermissionError(HubError):
+    """The login may not do this."""
+
+
+class HubNotFoundError(HubError):
+    """There is no such repository or revision, or no concept in it."""
+
+
+class HubConflictError(HubError):
+    """A repository holds something else than what is to be put there, or was changed meanwhile."""
+
+
+class HubBusyError(HubError):
+    """The Hub was asked too often."""
+
+
+class HubUnreachableError(HubError):
+    """The Hub did not answer, or not sensibly."""
 
 
 class TrainingError(OneWordError):
