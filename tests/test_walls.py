@@ -14,7 +14,7 @@ ABOVE_THE_CORE = {"app", "ui", "gradio", "demo_model", "benchmarks"}
 MODEL_LIBRARIES = {"diffusers", "transformers"}
 # A module of the core may import from its own layer and from those before it.
 LAYERS = (
-    {"card", "errors", "files", "config", "concept", "images", "models", "prompts", "recipe"},
+    {"card", "errors", "files", "config", "concept", "formats", "images", "models", "prompts", "recipe"},
     {"backbone"},
     {"composition", "generation", "inspection", "training"},
     {"pace", "runs", "library", "hub"},

@@ -1,0 +1,22 @@
+"""Embedding files of every program that has them: read by what is in them, and written.
+
+:func:`read_embeddings` gives the words in a file or folder, and :func:`read_embedding` the only one;
+:func:`to_concept` makes a concept of it; :func:`write_embedding` writes a concept as another program wants it.
+"""
+
+from ti_core.formats.embedding import Embedding, base_called, to_concept
+from ti_core.formats.reading import SUFFIXES, read_embedding, read_embeddings
+from ti_core.formats.writing import LAYOUTS, Layout, layouts_for, write_embedding
+
+__all__ = [
+    "LAYOUTS",
+    "SUFFIXES",
+    "Embedding",
+    "Layout",
+    "base_called",
+    "layouts_for",
+    "read_embedding",
+    "read_embeddings",
+    "to_concept",
+    "write_embedding",
+]

@@ -1,0 +1,251 @@
+"""A word as a file told it, and the way from there to a :class:`~ti_core.concept.Concept`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ti_core.concept import BaseModel, Concept
+from ti_core.config import KINDS, Kind
+from ti_core.errors import ConceptError, IncompatibleConceptError, ModelError, TokenNameError
+from ti_core.formats.contents import SHOWN_LENGTH
+from ti_core.models import PRESETS, Family, ModelPreset, find_preset
+from ti_core.prompts import token_for_name
+
+CLIP_L_WIDTH, CLIP_H_WIDTH, CLIP_G_WIDTH = 768, 1024, 1280
+WIDTHS: Mapping[Family, Mapping[str, int]] = {
+    "sd1": {"clip_l": CLIP_L_WIDTH},
+    "sd2": {"clip_h": CLIP_H_WIDTH},
+    "sdxl": {"clip_l": CLIP_L_WIDTH, "clip_g": CLIP_G_WIDTH},
+}
+ENCODERS = {CLIP_L_WIDTH: "clip_l", CLIP_H_WIDTH: "clip_h", CLIP_G_WIDTH: "clip_g"}
+FAMILY_NAMES: Mapping[Family, str] = {
+    "sd1": "Stable Diffusion 1",
+    "sd2": "Stable Diffusion 2",
+    "sdxl": "Stable Diffusion XL",
+}
+FACTS_KEY = "one-word"  # where a format has a place for more than it needs itself
+FACTS_VERSION = 1
+MAX_FACT_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A word as a file told it; what it did not tell is empty.
+
+    ``vectors`` are float32 (n, d) for each text encoder: ``clip_l``, ``clip_h`` (SD 2), ``clip_g``. A format
+    with one encoder does not name it; its width does, and one of an unknown width is called ``clip_l``.
+    """
+
+    vectors: Mapping[str, torch.Tensor]
+    source: str
+    """What wrote the file, such as "A1111 .pt"."""
+    name: str = ""
+    """The word in the file."""
+    file_name: str = ""
+    """The file's own name, without its ending: the word in many programs."""
+    kind: Kind | None = None
+    model: str = ""
+    """The name of the base model in the file."""
+    base: BaseModel | None = None
+    """All about the base model, where this program wrote it down."""
+    initializer: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """Sentences on what a person should know."""
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {encoder: rows.shape[1] for encoder, rows in self.vectors.items()}
+
+    @property
+    def base_is_guessed(self) -> bool:
+        """Whether nothing but the width tells the base model."""
+        return self.base is None and not self.model
+
+
+def one_encoder(rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Vectors (n, d) under the name of the encoder that their width tells."""
+    return {ENCODERS.get(rows.shape[1], "clip_l"): rows}
+
+
+def to_concept(
+    embedding: Embedding,
+    *,
+    token: str | None = None,
+    base: BaseModel | None = None,
+    kind: Kind | None = None,
+) -> Concept:
+    """The concept that an embedding is, with the token, base model and kind given, or as the file says.
+
+    Without a base model the one that the file names is taken, else the first preset of that width. Raises
+    :class:`IncompatibleConceptError` if the vectors do not fit it, :class:`TokenNameError` if there is no
+    name that can be a token, :class:`ConceptError` if no base model is known for the width.
+    """
+    chosen_token = _token(embedding) if token is None else token_for_name(token)
+    chosen_base = base or embedding.base or _named_or_guessed(embedding)
+    return Concept(
+        chosen_token,
+        _placed(embedding, chosen_token, chosen_base),
+        kind or embedding.kind or "object",
+        chosen_base,
+        embedding.initializer,
+        embedding.training,
+    )
+
+
+def base_called(name: str) -> BaseModel:
+    """The base model of a preset or, as its first preset, of a family. Raises :class:`ModelError`."""
+    preset = find_preset(name) or next((preset for preset in PRESETS if preset.source == name), None)
+    if preset is None and name in WIDTHS:
+        preset = next(
+            each for each in PRESETS if each.family == name and _widths(each) == WIDTHS[each.family]
+        )
+    if preset is None:
+        names = ", ".join([*WIDTHS, *(each.name for each in PRESETS)])
+        raise ModelError(f"There is no base model called {name[:SHOWN_LENGTH]}: choose {names}.")
+    return BaseModel(preset.name, preset.family, _widths(preset))
+
+
+def _widths(preset: ModelPreset) -> Mapping[str, int]:
+    """Those of the family, but for the embedded model, which is smaller than any other."""
+    config = Path(preset.source) / "text_encoder" / "config.json"
+    if not config.is_file():
+        return WIDTHS[preset.family]
+    return {"clip_l": json.loads(config.read_text(encoding="utf-8"))["hidden_size"]}
+
+
+# --- what the file leaves open ----------------------------------------------------------------------------
+
+
+def _token(embedding: Embedding) -> str:
+    """The word in the file if it can be a token, else the file's name."""
+    for name in (embedding.name, embedding.file_name):
+        try:
+            return token_for_name(name)
+        except TokenNameError as error:
+            reason = error
+    raise reason
+
+
+def _named_or_guessed(embedding: Embedding) -> BaseModel:
+    """The model that the file names, of the family that the widths tell; without a name, a preset of it."""
+    widths = list(embedding.widths.values())
+    known = {preset.name: BaseModel(preset.name, preset.family, _widths(preset)) for preset in PRESETS}
+    fitting = [base for base in known.values() if list(base.widths.values()) == widths]
+    if not fitting:
+        raise _no_model(embedding)
+    preset = next((each for each in PRESETS if embedding.model in (each.name, each.source)), None)
+    if preset is not None and known[preset.name] in fitting:
+        return known[preset.name]
+    if preset is not None or not embedding.model:
+        return fitting[0]
+    return BaseModel(embedding.model, fitting[0].family, fitting[0].widths)
+
+
+def _no_model(embedding: Embedding) -> ConceptError:
+    widths = list(embedding.widths.values())
+    if widths == [CLIP_G_WIDTH]:
+        return ConceptError(
+            "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without the "
+            "first, or a word for the paper's own model, which is none of those here: "
+            "put both halves into one folder and give that."
+        )
+    shown = " and ".join(str(width) for width in widths)
+    return ConceptError(
+        f"No known model takes vectors of {shown} numbers: say which base model they are for."
+    )
+
+
+def _placed(embedding: Embedding, token: str, base: BaseModel) -> Mapping[str, torch.Tensor]:
+    """The vectors under the names of the base model's encoders."""
+    vectors, widths = embedding.vectors, embedding.widths
+    if len(vectors) == len(base.widths) == 1:
+        vectors = dict(zip(base.widths, vectors.values(), strict=True))
+        widths = dict(zip(base.widths, widths.values(), strict=True))
+    if widths == dict(base.widths):
+        return vectors
+    fitting = [
+        name
+        for family, name in FAMILY_NAMES.items()
+        if list(WIDTHS[family].values()) == list(widths.values())
+    ]
+    advice = f"choose one of {fitting[0]}" if fitting else "choose the model that it was learned on"
+    raise IncompatibleConceptError(
+        f"{token} has vectors of {_shown(widths)} numbers, but {base.id} ({base.family}) takes "
+        f"{_shown(base.widths)}: {advice}."
+    )
+
+
+def _shown(widths: Mapping[str, int]) -> str:
+    return " + ".join(str(width) for width in widths.values())
+
+
+# --- facts that only this program writes ------------------------------------------------------------------
+
+
+def to_facts(concept: Concept) -> str:
+    """What foreign formats have no place for, as JSON in ASCII."""
+    return json.dumps(
+        {
+            "version": FACTS_VERSION,
+            "token": concept.token,
+            "kind": concept.kind,
+            "base": {
+                "id": concept.base.id,
+                "family": concept.base.family,
+                "widths": dict(concept.base.widths),
+                "fingerprint": concept.base.fingerprint,
+            },
+            "initializer": concept.initializer,
+            "steps": steps_of(concept),
+        }
+    )
+
+
+def read_facts(text: str) -> dict[str, Any]:
+    """The fields of an :class:`Embedding` in what :func:`to_facts` wrote; nothing if it is damaged."""
+    try:
+        values = json.loads(text)
+        steps = values["steps"]
+        return {
+            "name": _text(values["token"]),
+            "kind": KINDS[KINDS.index(values["kind"])],
+            "base": read_base(values["base"]),
+            "initializer": _text(values["initializer"]),
+            "training": {} if steps is None else {"steps": read_steps(steps)},
+        }
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def read_base(values: Mapping[str, Any]) -> BaseModel:
+    """Raises what damaged values lead to: LookupError, TypeError, ValueError, AttributeError."""
+    family = values["family"]
+    if family not in WIDTHS or list(values["widths"]) != list(WIDTHS[family]):
+        raise ValueError("unknown encoders")
+    widths = {encoder: int(width) for encoder, width in values["widths"].items()}
+    return BaseModel(_text(values["id"]), family, widths, _text(values["fingerprint"]))
+
+
+def read_steps(value: Any) -> int:
+    """Raises ValueError if it is no number of steps."""
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError("no number of steps")
+    return value
+
+
+def steps_of(concept: Concept) -> int | None:
+    steps = concept.training.get("steps")
+    return steps if type(steps) is int else None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_FACT_LENGTH or not value.isprintable():
+        raise ValueError("no text")
+    return value

@@ -1,0 +1,316 @@
+"""Files of torch.save, read as data: no object of a pickle is made and nothing in it is ever called.
+
+A pickle is a program for a small machine. :func:`_interpret` is that machine without the instructions that
+import and call: a global is only its name, and of the functions only those that torch writes for tensors
+mean anything, namely a :class:`StoredTensor`. So one reader serves plain dicts and ``ParameterDict``, the
+zip archives of torch ≥ 1.6 and what older versions wrote, and whatever else stands there is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ti_core.errors import ConceptError
+from ti_core.formats.contents import (
+    DAMAGED,
+    SHOWN_LENGTH,
+    Contents,
+    StoredTensor,
+    zip_directory_bytes,
+)
+
+MAX_PICKLE_BYTES = 4 * 2**20
+MAX_INSTRUCTIONS = 200_000  # a whole Stable Diffusion model takes some 60,000
+MAX_DIRECTORY_BYTES = 2**20
+OLD_MAGIC = 0x1950A86A20F9469CFC6C  # of torch < 1.6
+OLD_HEAD_BYTES = 8 * 2**20  # what is read of such a file
+
+DTYPES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+
+ReadBytes = Callable[[str, int, int], bytes]
+"""Bytes of a storage: its key, where they start and how many."""
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A global: nothing is imported."""
+
+    module: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """A block of ``count`` numbers in the file."""
+
+    key: str
+    dtype: torch.dtype
+    count: int
+
+
+def read_pickle(path: Path) -> Contents:
+    """What ``torch.save`` wrote. Raises :class:`ConceptError` for a damaged, hostile or other file."""
+    with path.open("rb") as file:
+        is_archive = file.read(4) == b"PK\3\4"
+    try:
+        return Contents(_read_archive(path) if is_archive else _read_old(path))
+    except DAMAGED as error:
+        raise ConceptError("It is damaged: download or export it again.") from error
+
+
+def write_pickle(values: Mapping[str, Any], path: Path) -> None:
+    """``torch.save``, with no more in the archive than A1111's own check of it allows."""
+    saved = io.BytesIO()
+    torch.save(dict(values), saved)
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            _, _, inner = name.partition("/")
+            if re.fullmatch(r"data\.pkl|version|data/\d+", inner):
+                target.writestr(zipfile.ZipInfo(f"archive/{inner}"), source.read(name))
+
+
+# --- the two kinds of files -------------------------------------------------------------------------------
+
+
+def _read_archive(path: Path) -> Any:
+    with path.open("rb") as file:
+        length = zip_directory_bytes(file)
+        if length is None:
+            raise ConceptError("It is damaged: download or export it again.")
+        if length > MAX_DIRECTORY_BYTES:
+            raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+        with zipfile.ZipFile(file) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            program = next((name for name in members if name.rpartition("/")[2] == "data.pkl"), None)
+            if program is None:
+                raise ConceptError(
+                    "It is an archive, but neither one of torch nor a word that was exported here."
+                )
+            if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
+                raise ConceptError("It is packed, as torch never does: do not use it.")
+            data = _start_of(archive, members[program])
+    prefix = program.removesuffix("data.pkl")
+
+    def read(key: str, start: int, count: int) -> bytes:
+        with zipfile.ZipFile(path) as archive, archive.open(members[f"{prefix}data/{key}"]) as record:
+            record.seek(start)
+            return record.read(count)
+
+    return next(_interpret(io.BytesIO(data), read))
+
+
+def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.file_size > MAX_PICKLE_BYTES:
+        raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+    return archive.read(info)
+
+
+def _read_old(path: Path) -> Any:
+    """Five pickles, the fourth the object and the fifth the order of the storages, which follow."""
+    with path.open("rb") as file:
+        data = file.read(OLD_HEAD_BYTES)
+    stream = io.BytesIO(data)
+    places: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+
+    def read(key: str, start: int, count: int) -> bytes:
+        place = places[key] + start
+        return data[place : place + count]
+
+    pickles = _interpret(stream, read, sizes)
+    if next(pickles) != OLD_MAGIC:
+        raise ConceptError("It is a pickle, but not one of torch: choose another file.")
+    next(pickles), next(pickles)  # versions of the protocol and of the machine
+    values, keys = next(pickles), next(pickles)
+    place = stream.tell()
+    for key in keys:
+        places[key] = place + 8  # after the number of its elements
+        place += 8 + sizes[key]
+    return values
+
+
+# --- the machine ------------------------------------------------------------------------------------------
+
+
+def _interpret(stream: io.BytesIO, read: ReadBytes, sizes: dict[str, int] | None = None) -> Iterator[Any]:
+    """The object of each pickle in the stream; the bytes of each storage are noted in ``sizes``."""
+    left = MAX_INSTRUCTIONS
+    while True:
+        stack: list[Any] = []
+        marks: list[int] = []
+        memo: dict[int, Any] = {}
+        for instruction, argument, _ in pickletools.genops(stream):
+            left -= 1
+            if left < 0:
+                raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+            _step(instruction.name, argument, stack, marks, memo, read, sizes)
+        [result] = stack
+        yield result
+
+
+_CONSTANTS: Mapping[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+}
+_LITERALS = re.compile(r"(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1|LONG4")
+
+
+def _step(
+    name: str,
+    argument: Any,
+    stack: list[Any],
+    marks: list[int],
+    memo: dict[int, Any],
+    read: ReadBytes,
+    sizes: dict[str, int] | None,
+) -> None:
+    """One instruction (see :mod:`pickletools` for what each does)."""
+
+    def since_mark() -> list[Any]:
+        start = marks.pop()
+        taken = stack[start:]
+        del stack[start:]
+        return taken
+
+    if name in _CONSTANTS:
+        stack.append(_CONSTANTS[name]())
+    elif _LITERALS.fullmatch(name):
+        stack.append(argument)
+    elif name in ("PROTO", "FRAME", "STOP"):
+        pass
+    elif name == "MARK":
+        marks.append(len(stack))
+    elif name == "TUPLE":
+        stack.append(tuple(since_mark()))
+    elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+        count = int(name[-1])
+        stack[-count:] = [tuple(stack[-count:])]
+    elif name in ("BINPUT", "LONG_BINPUT"):
+        memo[argument] = stack[-1]
+    elif name == "MEMOIZE":
+        memo[len(memo)] = stack[-1]
+    elif name in ("BINGET", "LONG_BINGET"):
+        stack.append(memo[argument])
+    elif name == "APPEND":
+        value = stack.pop()
+        stack[-1].append(value)
+    elif name == "APPENDS":
+        values = since_mark()
+        stack[-1].extend(values)
+    elif name == "SETITEM":
+        value, key = stack.pop(), stack.pop()
+        _set_items(stack[-1], [key, value])
+    elif name == "SETITEMS":
+        values = since_mark()
+        _set_items(stack[-1], values)
+    elif name == "GLOBAL":
+        module, _, attribute = argument.partition(" ")
+        stack.append(_Name(module, attribute))
+    elif name == "STACK_GLOBAL":
+        attribute, module = stack.pop(), stack.pop()
+        stack.append(_Name(str(module), str(attribute)))
+    elif name == "BINPERSID":
+        stack.append(_storage(stack.pop(), sizes))
+    elif name in ("REDUCE", "NEWOBJ"):
+        arguments, function = stack.pop(), stack.pop()
+        stack.append(_call(function, arguments, read))
+    elif name == "BUILD":
+        _set_state(stack[-2], stack.pop())
+    else:
+        raise ConceptError(f"It holds the instruction {name}, which no embedding needs: do not use it.")
+
+
+def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
+    if not all(isinstance(key, str | int | _Name) for key in items[::2]):  # a tuple's hash may take for ever
+        raise ConceptError("It is damaged: download or export it again.")
+    target.update(zip(items[::2], items[1::2], strict=True))
+
+
+def _set_state(target: Any, state: Any) -> None:
+    """The state of a ``ParameterDict``, which holds its parameters; other states say nothing of tensors."""
+    if isinstance(target, dict) and isinstance(state, dict):
+        parameters = state.get("_parameters")
+        if isinstance(parameters, dict):
+            target.update(parameters)
+
+
+def _storage(reference: Any, sizes: dict[str, int] | None) -> _Storage:
+    _, kind, key, _, count, *_ = reference
+    dtype = DTYPES.get(kind.name)
+    if dtype is None or not isinstance(key, str) or not isinstance(count, int) or count < 0:
+        raise ConceptError("It is damaged: download or export it again.")
+    if sizes is not None:
+        sizes[key] = count * dtype.itemsize
+    return _Storage(key, dtype, count)
+
+
+def _call(function: Any, arguments: Any, read: ReadBytes) -> Any:
+    """What one of torch's own functions would make; any other is refused."""
+    match function:
+        case _Name("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor"):
+            storage, offset, shape, strides, *_ = arguments
+            return _tensor(storage, offset, shape, strides, read)
+        case _Name("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state"):
+            return arguments[0]
+        case _Name("torch.nn.modules.container", "ParameterDict"):
+            return {}
+        case _Name("collections", "OrderedDict"):
+            pairs: dict[Any, Any] = {}
+            for pair in arguments[0] if arguments else ():
+                _set_items(pairs, list(pair))
+            return pairs
+        case _Name("__builtin__" | "builtins", "set"):
+            return []
+        case _Name(module, name):
+            asked = f"{module}.{name}"[:SHOWN_LENGTH]
+            raise ConceptError(f"It asks to run {asked}, which no embedding needs: do not use it.")
+    raise ConceptError("It is damaged: download or export it again.")
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes) -> StoredTensor:
+    """Checked against its storage; only rows that lie one after the other are taken."""
+    numbers = (offset, *shape, *strides)
+    if not isinstance(storage, _Storage) or not all(type(number) is int for number in numbers):
+        raise ConceptError("It is damaged: download or export it again.")
+    count, step = prod(shape), 1
+    if min(numbers) < 0 or len(shape) != len(strides) or offset + count > storage.count:
+        raise ConceptError("It holds a tensor that is larger than its own numbers: do not use it.")
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != step:
+            raise ConceptError("It holds a tensor whose numbers are spread or repeated: do not use it.")
+        step *= size
+    itemsize = storage.dtype.itemsize
+
+    def read_tensor() -> torch.Tensor:
+        try:
+            data = read(storage.key, offset * itemsize, count * itemsize)
+            return torch.frombuffer(bytearray(data), dtype=storage.dtype, count=count).reshape(shape)
+        except DAMAGED as error:
+            raise ConceptError("It is damaged: download or export it again.") from error
+
+    return StoredTensor(tuple(shape), storage.dtype, read_tensor)

@@ -1,0 +1,141 @@
+"""A concept in the layouts of other programs; each is read back by :mod:`ti_core.formats.reading`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from ti_core.card import concept_card
+from ti_core.concept import EMBEDDING_FILES, Concept, save_concept
+from ti_core.errors import ConceptError
+from ti_core.files import write_text_whole, write_whole
+from ti_core.formats.embedding import FACTS_KEY, steps_of, to_facts
+from ti_core.formats.pickles import write_pickle
+from ti_core.formats.png_card import draw_card, write_png
+
+Layout = Literal[
+    "native", "diffusers", "diffusers-bin", "a1111-pt", "a1111-safetensors", "a1111-png", "sdxl", "kohya"
+]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+ONE_ENCODER: tuple[Layout, ...] = ("a1111-pt", "a1111-safetensors", "a1111-png")
+A1111_TOKEN = {"*": 265}  # the id of "*", which every such file has
+
+ARCHITECTURES = {  # of kohya's metadata, https://github.com/Stability-AI/ModelSpec
+    "sd1": "stable-diffusion-v1",
+    "sd2": "stable-diffusion-v2-768-v",
+    "sdxl": "stable-diffusion-xl-v1-base",
+}
+
+
+def layouts_for(concept: Concept) -> tuple[Layout, ...]:
+    """The layouts that can hold a concept."""
+    unfit = ONE_ENCODER if len(concept.vectors) > 1 else ("sdxl",)
+    return tuple(layout for layout in LAYOUTS if layout not in unfit)
+
+
+def write_embedding(
+    concept: Concept, target: Path, layout: Layout, pictures: Sequence[Image.Image] = ()
+) -> list[Path]:
+    """Write a concept to the folder ``target`` in a layout; returns the files.
+
+    The training pictures, if there are any, go where a layout has a place for them. Raises
+    :class:`ConceptError` if the layout cannot hold the concept, or the folder cannot be written.
+    """
+    fitting = layouts_for(concept)
+    if layout not in fitting:
+        count = len(concept.vectors)
+        encoders = "one text encoder" if count == 1 else f"{count} text encoders"
+        raise ConceptError(
+            f"{concept.token} has vectors for {encoders}, which {layout} cannot hold: "
+            f"choose {', '.join(fitting)}."
+        )
+    if layout == "native":
+        save_concept(concept, target, pictures)
+        return sorted(file for file in target.rglob("*") if file.is_file())
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        return _write(concept, target, layout, pictures)
+    except (OSError, SafetensorError, RuntimeError) as error:  # a full disk is each of them
+        raise ConceptError(f"{concept.token} could not be written to {target}: {error}") from error
+
+
+def _write(concept: Concept, folder: Path, layout: Layout, pictures: Sequence[Image.Image]) -> list[Path]:
+    if layout == "diffusers":
+        return _write_diffusers(concept, folder)
+    if layout == "diffusers-bin":
+        return _write_concepts_library(concept, folder)
+    ending = layout.removeprefix("a1111-") if layout in ("a1111-pt", "a1111-png") else "safetensors"
+    file = folder / f"{concept.name}.{ending}"
+    if layout == "a1111-pt":
+        write_whole(file, partial(write_pickle, a1111_values(concept)))
+    elif layout == "a1111-png":
+        steps = steps_of(concept)
+        footer = f"{concept.base.id}  {concept.num_vectors}v" + ("" if steps is None else f"  {steps}s")
+        card = draw_card(concept.token, footer, next(iter(pictures), None))
+        write_png(a1111_values(concept), card, file)
+    else:
+        tensors = dict(concept.vectors)
+        if len(tensors) == 1:
+            tensors = {"emb_params": next(iter(tensors.values()))}
+        metadata = {FACTS_KEY: to_facts(concept)} | (kohya_metadata(concept) if layout == "kohya" else {})
+        write_whole(file, partial(save_file, tensors, metadata=metadata))
+    return [file]
+
+
+def _write_diffusers(concept: Concept, folder: Path) -> list[Path]:
+    files = [folder / name for name in EMBEDDING_FILES[: len(concept.vectors)]]
+    metadata = {"format": "pt", FACTS_KEY: to_facts(concept)}
+    for file, rows in zip(files, _ordered(concept), strict=True):
+        write_whole(file, partial(save_file, {concept.token: rows}, metadata=metadata))
+    return files
+
+
+def _write_concepts_library(concept: Concept, folder: Path) -> list[Path]:
+    """As in sd-concepts-library: only the vectors fit into the file itself, the base model into the card."""
+    files = [(folder / name).with_suffix(".bin") for name in EMBEDDING_FILES[: len(concept.vectors)]]
+    for file, rows in zip(files, _ordered(concept), strict=True):
+        write_whole(file, partial(write_pickle, {concept.token: rows}))
+    token, kind = folder / "token_identifier.txt", folder / "type_of_concept.txt"
+    write_text_whole(token, concept.token)
+    write_text_whole(kind, concept.kind)
+    card = folder / "README.md"
+    if not card.exists():
+        write_text_whole(card, concept_card(concept, 0))
+    return [*files, token, kind, card]
+
+
+def _ordered(concept: Concept) -> list[torch.Tensor]:
+    return [concept.vectors[encoder] for encoder in concept.base.widths]
+
+
+def a1111_values(concept: Concept) -> Mapping[str, Any]:
+    """The dict of A1111's .pt and PNG files, of which it ignores the last entry."""
+    [rows] = concept.vectors.values()
+    return {
+        "string_to_token": A1111_TOKEN,
+        "string_to_param": {"*": rows},
+        "name": concept.name,
+        "step": steps_of(concept),
+        "sd_checkpoint": None,  # the hash of a checkpoint's file, which is not known here
+        "sd_checkpoint_name": concept.base.id,
+        FACTS_KEY: to_facts(concept),
+    }
+
+
+def kohya_metadata(concept: Concept) -> dict[str, str]:
+    family = concept.base.family
+    return {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": f"{ARCHITECTURES[family]}/textual-inversion",
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.title": concept.name,
+        "modelspec.trigger_phrase": concept.name,
+        "modelspec.prediction_type": "v" if family == "sd2" else "epsilon",
+    }
