@@ -343,7 +343,8 @@ def keep_blend(
         if any(use.sha256 == blended.sha256 for use in picture.recipe.concepts)
     ]
     home.library.add(blended, pictures)
-    gr.Info(html.escape(say(language, "compose_kept", token=blended.token)), title="")
+    text = say(language, "compose_kept", token=blended.token)
+    gr.Info(html.escape(text), title=say(language, "frame_info"))
     return words_changed + 1
 
 

@@ -109,7 +109,7 @@ def _told_plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Non
         requests = [value for value in (*args, *kwargs.values()) if isinstance(value, gr.Request)]
         language = language_of(requests[0]) if requests else "en"
         told = html.escape(in_plain_words(language, error))
-        raise gr.Error(told, title="", print_exception=False) from error
+        raise gr.Error(told, title=say(language, "frame_error"), print_exception=False) from error
 
 
 def in_plain_words(language: Language, error: Exception) -> str:

@@ -201,7 +201,8 @@ def check_picture(studio: Studio, request: gr.Request, picture: dict[str, Any]) 
     try:
         open_picture(picture["path"])
     except PictureError as error:
-        gr.Warning(html.escape(explain(language_of(request), error)), title="")
+        language = language_of(request)
+        gr.Warning(html.escape(explain(language, error)), title=say(language, "frame_warning"))
         return None
     return gr.skip()
 

@@ -202,10 +202,10 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     @plainly
     def keep(request: gr.Request, step: float, *known: Any) -> dict[Any, Any]:
         run = current_run(studio, request, known[0])
+        language = language_of(request)
         token = keep_saved_step(studio.home(request), run, step)
-        kept = nearest_step(run, step)
-        text = say(language_of(request), "train_kept_step", step=kept, token=token)
-        gr.Info(html.escape(text), title="")
+        text = say(language, "train_kept_step", step=nearest_step(run, step), token=token)
+        gr.Info(html.escape(text), title=say(language, "frame_info"))
         return answer(request, run, *known)
 
     shown = [*part.components, form.column, frame.words_changed]

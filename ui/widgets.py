@@ -241,7 +241,8 @@ def stop_drawing(studio: Studio, request: gr.Request) -> None:
 
 def refusal(language: Language, key: str, **values: object) -> gr.Error:
     """An error to raise that says, in the text of a key, what to do next."""
-    return gr.Error(html.escape(say(language, key, **values)), title="", print_exception=False)
+    told = html.escape(say(language, key, **values))
+    return gr.Error(told, title=say(language, "frame_error"), print_exception=False)
 
 
 def bind(studio: Studio, handler: Callable[..., Any]) -> Callable[..., Any]:

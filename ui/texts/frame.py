@@ -25,6 +25,9 @@ EN = {
     "frame_tab_generate": "Generate",
     "frame_tab_compose": "Compose",
     "frame_tab_style": "Style",
+    "frame_error": "That did not work",
+    "frame_warning": "Please note",
+    "frame_info": "Done",
     "frame_sorry": "Something unexpected went wrong. It is in the server's log as {id}.",
     "frame_no_cookie": (
         "This page keeps your words apart from other people's by a cookie, and your browser sent none: "
@@ -67,6 +70,9 @@ JA = {
     "frame_tab_generate": "生成",
     "frame_tab_compose": "組み合わせ",
     "frame_tab_style": "スタイル",
+    "frame_error": "できませんでした",
+    "frame_warning": "ご確認ください",
+    "frame_info": "完了しました",
     "frame_sorry": "予期しない問題が起きました。サーバーのログに {id} として記録されています。",
     "frame_no_cookie": (
         "このページは Cookie でほかの人と「ことば」を分けますが、ブラウザーから届きませんでした。"
