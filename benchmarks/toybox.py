@@ -51,7 +51,7 @@ def main() -> None:
     print(f"load                              {time.perf_counter() - start:8.1f} s")
     print(f"reconstruction, held-out pictures {reconstruction_psnr(backbone):8.2f} dB PSNR")
     print(f"four pictures, 25 steps           {four_pictures(backbone):8.1f} s, median of 3")
-    print(f"files                             {size_on_disk(Path(model_source(options.model))):8.1f} MB")
+    print(f"files                             {size_on_disk(Path(str(model_source(options.model)))):8.1f} MB")
     if not options.no_sheet:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         draw_sheet(backbone).save(options.out)

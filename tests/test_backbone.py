@@ -15,7 +15,7 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from tiny_models import save_tiny_model
 
-from ti_core.backbone import SCHEDULERS, Backbone, Conditioning, best_device, fastest_dtype, out_of_memory_as
+from ti_core.backbone import SCHEDULERS, Backbone, best_device, fastest_dtype
 from ti_core.concept import EMBEDDING_FILES, BaseModel, Concept, known_words, save_concept
 from ti_core.errors import (
     ConfigError,
@@ -25,7 +25,9 @@ from ti_core.errors import (
     PromptError,
     UnknownTokenError,
 )
+from ti_core.memory import out_of_memory_as
 from ti_core.models import Family
+from ti_core.text_encoding import Conditioning
 
 FAMILIES: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
 TOKEN = "<our-cat>"
@@ -562,7 +564,7 @@ def another_text_width(folder: Path) -> None:
         (cut("unet/diffusion_pytorch_model.safetensors"), "could not be loaded"),
         (cut("text_encoder/model.safetensors"), "could not be loaded"),
         (no_unet_weights, "no file named"),
-        (broken_config, "not a valid JSON file"),
+        (broken_config, "unet/config.json of .* is damaged"),
         (another_text_width, "could not be loaded"),
     ],
 )

@@ -15,6 +15,8 @@ MODEL_LIBRARIES = {"diffusers", "transformers"}
 # A module of the core may import from its own layer and from those before it.
 LAYERS = (
     {"card", "errors", "files", "config", "concept", "formats", "images", "models", "prompts", "recipe"},
+    {"fetching", "memory", "text_encoding"},
+    {"pipelines"},
     {"backbone"},
     {"composition", "generation", "inspection", "training"},
     {"pace", "runs", "library", "hub"},
@@ -94,8 +96,12 @@ def test_the_core_imports_nothing_above_it() -> None:
 
 
 def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
+    """Behind it stands the module that loads the models for it, and for no one else."""
     files = sources(outside={"demo_model", "benchmarks", "tests"})
-    assert offenders([path for path in files if path != CORE / "backbone.py"], MODEL_LIBRARIES) == []
+    behind_the_door = {CORE / "backbone.py", CORE / "pipelines.py"}
+    assert offenders([path for path in files if path not in behind_the_door], MODEL_LIBRARIES) == []
+    users = {path for path in files if "ti_core.pipelines" in imports_of(path)}
+    assert users == {CORE / "backbone.py"}
 
 
 def test_the_program_does_not_import_how_its_model_was_made() -> None:

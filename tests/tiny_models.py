@@ -63,7 +63,7 @@ def _build_sd(folder: Path, is_sd2: bool) -> StableDiffusionPipeline:
         vae=_vae(scaling_factor=0.18215),
         text_encoder=CLIPTextModel(_text_config(tokenizer, width)),
         tokenizer=tokenizer,
-        unet=_unet(width),
+        unet=_unet(width, use_linear_projection=is_sd2),
         scheduler=_scheduler("v_prediction" if is_sd2 else "epsilon"),
         safety_checker=None,
         feature_extractor=None,

@@ -1,4 +1,4 @@
-"""The frozen text-to-image model: the only module that knows diffusers and transformers.
+"""The frozen text-to-image model: with :mod:`ti_core.pipelines`, the only door to diffusers and transformers.
 
 Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
 the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -25,27 +23,39 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     StableDiffusionImg2ImgPipeline,
-    StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 from safetensors import SafetensorError
 
 from ti_core.concept import BaseModel
-from ti_core.errors import ConfigError, ModelError, OneWordError
-from ti_core.models import DEFAULT_GUIDANCE_SCALE, Family, find_preset, model_source
-from ti_core.prompts import TokenPiece, check_tokens, split_prompt
+from ti_core.errors import ConfigError, ModelError
+from ti_core.fetching import OnFetch, ShouldStop, fetch_model
+from ti_core.memory import DECODING_BUFFERS, Memory, kept_bytes
+from ti_core.models import (
+    DEFAULT_GUIDANCE_SCALE,
+    check_family,
+    find_preset,
+    model_id,
+    model_source,
+)
+from ti_core.pipelines import load_file, load_folder
+from ti_core.prompts import check_tokens
+from ti_core.text_encoding import (
+    Conditioning,
+    KnownWords,
+    TextEncoder,
+    TokenCount,
+    Vectors,
+    chunk_mask,
+    chunks_of,
+)
 
-CHUNK_TOKENS = 75  # between the start and the end token
-SPLICE_ID = 0  # stands in the token ids where a concept's vectors go; must sort below the end token
 LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
+PROBE_SIDE = 16  # of the latents that a pass is measured with
 
-Vectors = Mapping[str, torch.Tensor]
-"""The rows (n, d) of one word for each text encoder."""
-KnownWords = Mapping[str, Vectors]
-"""Token to vectors."""
 Mode = Literal["text", "picture"]
 
 SCHEDULERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
@@ -70,148 +80,121 @@ class LatentPosterior:
         return self.mean + self.std * noise
 
 
-@dataclass(frozen=True)
-class Conditioning:
-    """What the denoiser is told: ``hidden`` (b, 77 * chunks, width) and, for SDXL, ``pooled`` (b, p).
-
-    ``mask`` (b, 77 * chunks) marks the positions of each row's own chunks; None if all are.
-    """
-
-    hidden: torch.Tensor
-    pooled: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
-
-    def __len__(self) -> int:
-        return self.hidden.shape[0]
-
-    def __getitem__(self, rows: slice | torch.Tensor) -> Conditioning:
-        return Conditioning(
-            self.hidden[rows],
-            None if self.pooled is None else self.pooled[rows],
-            None if self.mask is None else self.mask[rows],
-        )
-
-
-@dataclass(frozen=True)
-class TokenCount:
-    """How long a prompt is: ``tokens`` without start and end, in ``chunks`` of 75."""
-
-    tokens: int
-    chunks: int
-
-
-@dataclass(frozen=True)
-class _TextEncoder:
-    """A text encoder with its tokenizer; ``layer`` is the hidden state used, -1 after the final norm."""
-
-    name: str
-    tokenizer: Any
-    model: Any
-    layer: int
-
-    @property
-    def table(self) -> torch.Tensor:
-        return self.model.get_input_embeddings().weight
-
-    @property
-    def width(self) -> int:
-        return self.table.shape[1]
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """One window of at most 75 positions: ids, weights, and which positions hold which concept row."""
-
-    ids: list[int]
-    weights: list[float]
-    splices: list[tuple[int, str, int]]  # position, token, row of its vectors
-
-
 class Backbone:
     """A frozen model on its device. Attributes are read-only facts about it.
 
     ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
     pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
-    ``guidance_scale`` the one it draws best with, if the caller asks for none.
+    ``guidance_scale`` the one it draws best with, if the caller asks for none; ``memory`` keeps its parts
+    on the device.
     """
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
+        """Raises :class:`ModelError` for a pipeline that is no base model."""
         is_xl = hasattr(pipeline, "text_encoder_2")
-        family = _family_of(pipeline)
+        family = check_family(
+            model_id,
+            type(pipeline).__name__,
+            pipeline.unet.config,
+            pipeline.scheduler.config,
+            has_encoder=pipeline.text_encoder is not None,
+        )
         self.device, self.dtype = device, dtype
         self.unet, self.vae = pipeline.unet, pipeline.vae
         self.noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-        self._encoders: tuple[_TextEncoder, ...]
+        self._checker = getattr(pipeline, "safety_checker", None)
+        self._checker_input = getattr(pipeline, "feature_extractor", None)
+        self._encoders: tuple[TextEncoder, ...]
         if is_xl:
             self._encoders = (
-                _TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
-                _TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
+                TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
+                TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
             )
         else:
             name = "clip_l" if family == "sd1" else "clip_h"
-            self._encoders = (_TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
+            self._encoders = (TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
         self.base = BaseModel(
             model_id,
             family,
             {encoder.name: encoder.width for encoder in self._encoders},
             _fingerprint(self._encoders),
         )
-        for module in (self.unet, self.vae, *(encoder.model for encoder in self._encoders)):
-            module.requires_grad_(False).eval().to(device)
-            if module.dtype != dtype:
-                module.to(dtype)
-        if dtype == torch.float16 and self.vae.config.force_upcast:
-            self.vae.to(torch.float32)  # it overflows in float16
-        self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
-        self.unet.to(memory_format=self._memory_format)
-        self.vae.to(memory_format=self._memory_format)
         self.pixels_per_latent: int = pipeline.vae_scale_factor
         self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
         self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
         preset = find_preset(model_id)
         self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
-        self._splice_lock = threading.RLock()
+        self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
+        self.memory = self._place()
         self._parts = dict(pipeline.components)
         option = "force_zeros_for_empty_prompt" if is_xl else "requires_safety_checker"
         self._parts[option] = pipeline.config[option]
+        if not is_xl:  # the checker sees what is decoded, and samplers give latents
+            self._parts |= {"safety_checker": None, "feature_extractor": None, option: False}
+        other = StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline
         self._pipeline_classes = {
-            "text": type(pipeline),
-            "picture": StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline,
+            "text": _at_the_denoiser(type(pipeline)),
+            "picture": _at_the_denoiser(other),
         }
 
     @classmethod
     def load(
-        cls, model: str = "toybox", device: str | None = None, dtype: torch.dtype | None = None
+        cls,
+        model: str = "toybox",
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        safety_checker: bool = True,
+        on_fetch: OnFetch | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> Backbone:
-        """Load a preset, a model folder or a Hub repository onto ``device`` (default: the best there is).
+        """Load a model, named as :func:`~ti_core.models.model_source` reads it, onto ``device``.
 
-        ``dtype`` is found by :func:`fastest_dtype` if not given. Raises :class:`ModelError`.
+        The device is the best there is, and ``dtype`` is found by :func:`fastest_dtype`, if not given.
+        What is missing is downloaded first, as by :func:`~ti_core.fetching.fetch_model`. Raises
+        :class:`ModelError`, and :class:`Cancelled` for a download that was stopped.
         """
         source = model_source(model)
+        path = fetch_model(source, on_fetch, should_stop)
         target = torch.device(device) if device else best_device()
+        chosen = dtype or fastest_dtype(target)
         try:
-            index = StableDiffusionPipeline.load_config(source)
-            is_xl = "XL" in index.get("_class_name", "")
-            pipeline_class = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
-            extra = {} if is_xl else {"safety_checker": None, "requires_safety_checker": False}
-            chosen = dtype or fastest_dtype(target)
-            # The text encoders are cast only after their fingerprint is taken.
-            exact = {name: torch.float32 for name in index if name.startswith("text_encoder")}
-            pipeline = pipeline_class.from_pretrained(source, dtype={"default": chosen, **exact}, **extra)
+            if path.is_dir():
+                pipeline = load_folder(path, model, chosen, source.variant, safety_checker)
+            else:
+                pipeline = load_file(path, chosen, target)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(
                 f"The model {model} could not be loaded from {source}. Fetch its files again, or choose "
                 f"another model. The reason: {error}"
             ) from error
-        return cls(pipeline, Path(model).name if Path(model).is_dir() else model, target, chosen)
+        return cls(pipeline, model_id(model), target, chosen)
+
+    def _place(self) -> Memory:
+        """Freeze the parts, in their precision and layout, and put them on the device."""
+        encoders = {encoder.name: encoder.model for encoder in self._encoders}
+        parts = {"unet": self.unet, "vae": self.vae, **encoders}
+        if self._checker is not None:
+            parts["safety_checker"] = self._checker
+        for module in parts.values():
+            module.requires_grad_(False).eval()
+            if module.dtype != self.dtype:
+                module.to(self.dtype)
+        if self.dtype == torch.float16 and self.vae.config.force_upcast:
+            self.vae.to(torch.float32)  # it overflows in float16
+        self.unet.to(memory_format=self._memory_format)
+        self.vae.to(memory_format=self._memory_format)
+        numbers = self.resolution**2 * self.vae.config.block_out_channels[0] * DECODING_BUFFERS
+        return Memory(self.device, parts, decoding=numbers * self.vae.dtype.itemsize)
 
     # --- pictures ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode_pictures(self, pixels: torch.Tensor) -> LatentPosterior:
         """Pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
-        posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+        with self.memory.at_work("vae"):
+            posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
         return LatentPosterior((posterior.mean.float() - shift) * scale, posterior.std.float() * scale)
 
@@ -219,14 +202,27 @@ class Backbone:
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
-        return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
+        with self.memory.at_work("vae"):
+            return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
+
+    @torch.no_grad()
+    def is_unsafe(self, picture: Image.Image) -> bool:
+        """Whether the model's own safety checker would hide a picture; False if it ships none."""
+        if self._checker is None or self._checker_input is None:
+            return False
+        with self.memory.at_work("safety_checker"):
+            pixels = self._checker_input(picture, return_tensors="pt").pixel_values
+            _, [found] = self._checker(
+                images=[torch.zeros(1)], clip_input=pixels.to(self.device, self._checker.dtype)
+            )
+        return bool(found)
 
     # --- prompts ----------------------------------------------------------------------------------------
 
     def count_tokens(self, prompt: str, words: KnownWords) -> TokenCount:
         """How many tokens and chunks a prompt takes; raises as :meth:`encode_prompts`."""
         check_tokens(prompt, words)
-        chunks = [_chunks(encoder, prompt, words) for encoder in self._encoders]
+        chunks = [chunks_of(encoder, prompt, words) for encoder in self._encoders]
         return max(
             (TokenCount(sum(len(chunk.ids) for chunk in parts), len(parts)) for parts in chunks),
             key=lambda count: count.tokens,
@@ -249,70 +245,19 @@ class Backbone:
             check_tokens(prompt, row)
         hidden, pooled, mask = [], None, None
         for encoder in self._encoders:
-            chunked = [_chunks(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
-            states, projected = self._encode(encoder, chunked, known)
+            chunked = [chunks_of(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
+            with self.memory.at_work(encoder.name):
+                states, projected = encoder.encode(chunked, known)
             hidden.append(states)
             pooled = projected if projected is not None else pooled
-            mask = _chunk_mask(chunked, self.device)
+            mask = chunk_mask(chunked, self.device)
         return Conditioning(torch.cat(hidden, dim=-1), pooled, mask)
-
-    def _encode(
-        self, encoder: _TextEncoder, chunked: list[list[_Chunk]], known: list[KnownWords]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        most = max(len(parts) for parts in chunked)
-        padded = [parts + [_Chunk([], [], [])] * (most - len(parts)) for parts in chunked]
-        tokenizer, length = encoder.tokenizer, CHUNK_TOKENS + 2
-        ids = torch.full((len(padded) * most, length), tokenizer.pad_token_id)
-        weights = torch.ones(len(padded), most * length)
-        rows, positions, values = [], [], []
-        for prompt, (parts, words) in enumerate(zip(padded, known, strict=True)):
-            for part, chunk in enumerate(parts):
-                row = prompt * most + part
-                sequence = [tokenizer.bos_token_id, *chunk.ids, tokenizer.eos_token_id]
-                ids[row, : len(sequence)] = torch.tensor(sequence)
-                start = part * length + 1
-                weights[prompt, start : start + len(chunk.ids)] = torch.tensor(chunk.weights)
-                for position, token, index in chunk.splices:
-                    rows.append(row)
-                    positions.append(position + 1)
-                    values.append(words[token][encoder.name][index])
-        with self._splice(encoder, rows, positions, values):
-            output = encoder.model(ids.to(self.device), output_hidden_states=encoder.layer != -1)
-        states = output.last_hidden_state if encoder.layer == -1 else output.hidden_states[encoder.layer]
-        states = states.reshape(len(padded), most * length, -1)
-        if bool((weights != 1).any()):
-            [empty], _ = self._encode(encoder, [[_Chunk([], [], [])]], [{}])
-            neutral = empty.repeat(most, 1)
-            states = neutral + (states - neutral) * weights.to(self.device, states.dtype)[..., None]
-        projected = getattr(output, "text_embeds", None)
-        if projected is not None:
-            projected = projected.reshape(len(padded), most, -1)[:, 0]
-        return states, projected
-
-    @contextmanager
-    def _splice(
-        self, encoder: _TextEncoder, rows: list[int], positions: list[int], values: list[torch.Tensor]
-    ) -> Iterator[None]:
-        """Put ``values`` at (rows, positions) of the looked-up embeddings while the context is open."""
-
-        def place(_module, _inputs, embeddings: torch.Tensor) -> torch.Tensor:
-            if not values:
-                return embeddings
-            where = (torch.tensor(rows, device=self.device), torch.tensor(positions, device=self.device))
-            return embeddings.index_put(where, torch.stack(values).to(self.device, embeddings.dtype))
-
-        with self._splice_lock:
-            handle = encoder.model.get_input_embeddings().register_forward_hook(place)
-            try:
-                yield
-            finally:
-                handle.remove()
 
     # --- the vocabulary ---------------------------------------------------------------------------------
 
     def tables(self) -> dict[str, torch.Tensor]:
         """The frozen embedding table (vocabulary, d) of each text encoder."""
-        return {encoder.name: encoder.table for encoder in self._encoders}
+        return {encoder.name: encoder.table.to(self.device) for encoder in self._encoders}
 
     @cached_property
     def whole_words(self) -> dict[str, int]:
@@ -337,7 +282,8 @@ class Backbone:
             ids = encoder.tokenizer(phrase, add_special_tokens=False).input_ids
             if not ids:
                 raise ConfigError(f"The initial word {phrase!r} has nothing in it that the model can read.")
-            rows[encoder.name] = encoder.table[torch.tensor(ids, device=self.device)].float()
+            table = encoder.table
+            rows[encoder.name] = table[torch.tensor(ids, device=table.device)].to(self.device, torch.float32)
         return rows
 
     def initial_vectors(self, phrase: str, count: int) -> dict[str, torch.Tensor]:
@@ -400,13 +346,14 @@ class Backbone:
             side = [self.resolution, self.resolution]
             time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
             added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
-        return self.unet(
-            noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
-            timesteps,
-            encoder_hidden_states=conditioning.hidden,
-            encoder_attention_mask=conditioning.mask,
-            added_cond_kwargs=added,
-        ).sample.float()
+        with self.memory.at_work("unet"):
+            return self.unet(
+                noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
+                timesteps,
+                encoder_hidden_states=conditioning.hidden,
+                encoder_attention_mask=conditioning.mask,
+                added_cond_kwargs=added,
+            ).sample.float()
 
     @contextmanager
     def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
@@ -419,6 +366,19 @@ class Backbone:
         finally:
             if enabled and not before:
                 self.unet.disable_gradient_checkpointing()
+
+    @cached_property
+    def kept_bytes_per_row(self) -> float:
+        """What training keeps of one row's way through the denoiser, measured on small latents."""
+        side = min(PROBE_SIDE, self.unet.config.sample_size)
+        latents = torch.zeros(1, self.unet.config.in_channels, side, side, device=self.device)
+        with torch.no_grad():
+            conditioning = self.encode_prompts([""])
+        hidden = conditioning.hidden.clone().requires_grad_()
+        timesteps = torch.zeros(1, dtype=torch.long, device=self.device)
+        same = Conditioning(hidden, conditioning.pooled)
+        kept = kept_bytes(lambda: self.predict(latents, timesteps, same), self.unet)
+        return kept * (self.unet.config.sample_size / side) ** 2
 
     # --- sampling ---------------------------------------------------------------------------------------
 
@@ -448,15 +408,6 @@ class Backbone:
             arguments["pooled_prompt_embeds"] = positive.pooled
             arguments["negative_pooled_prompt_embeds"] = negative.pooled
         return arguments
-
-
-@contextmanager
-def out_of_memory_as(error_type: type[OneWordError], advice: str) -> Iterator[None]:
-    """Raise ``error_type`` with the advice where the device's memory does not suffice."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise error_type(f"The memory of the device is full: {advice}.") from error
 
 
 def best_device() -> torch.device:
@@ -517,14 +468,13 @@ def _noisy_latents(
     return scheduler.add_noise(latents, noise, timestep)
 
 
-def _family_of(pipeline: Any) -> Family:
-    if hasattr(pipeline, "text_encoder_2"):
-        return "sdxl"
-    is_velocity = pipeline.scheduler.config.prediction_type == "v_prediction"
-    return "sd2" if is_velocity or pipeline.text_encoder.config.hidden_size == 1024 else "sd1"
+def _at_the_denoiser(pipeline_class: Any) -> Any:
+    """The pipeline's class, but computing where the denoiser is: other parts may rest elsewhere."""
+    here = property(lambda pipeline: pipeline.unet.device)
+    return type(pipeline_class.__name__, (pipeline_class,), {"_execution_device": here})
 
 
-def _fingerprint(encoders: Sequence[_TextEncoder]) -> str:
+def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
     """Twelve hexadecimal digits over a sample of the embedding tables, the same in every precision."""
     digest = hashlib.sha256()
     for encoder in encoders:
@@ -536,39 +486,3 @@ def _fingerprint(encoders: Sequence[_TextEncoder]) -> str:
 def _sample_rows(table: torch.Tensor) -> torch.Tensor:
     """Some 4096 rows of a table, float32."""
     return table[:: max(1, len(table) // 4096)].float()
-
-
-def _chunks(encoder: _TextEncoder, prompt: str, words: KnownWords) -> list[_Chunk]:
-    """A prompt's tokens in chunks of at most 75; words and concepts are not torn apart if they fit in one."""
-    groups: list[_Chunk] = []
-    for piece in split_prompt(prompt):
-        if isinstance(piece, TokenPiece):
-            count = words[piece.token][encoder.name].shape[0]
-            splices = [(index, piece.token, index) for index in range(count)]
-            groups.append(_Chunk([SPLICE_ID] * count, [piece.weight] * count, splices))
-            continue
-        word: list[int] = []
-        ids = encoder.tokenizer(piece.text, add_special_tokens=False, verbose=False).input_ids
-        for index, entry in zip(ids, encoder.tokenizer.convert_ids_to_tokens(ids), strict=True):
-            word.append(index)
-            if entry.endswith("</w>") or len(word) == CHUNK_TOKENS:
-                groups.append(_Chunk(word, [piece.weight] * len(word), []))
-                word = []
-        if word:
-            groups.append(_Chunk(word, [piece.weight] * len(word), []))
-    chunks = [_Chunk([], [], [])]
-    for group in groups:
-        if len(chunks[-1].ids) + len(group.ids) > CHUNK_TOKENS:
-            chunks.append(_Chunk([], [], []))
-        last = chunks[-1]
-        last.splices.extend((len(last.ids) + position, token, row) for position, token, row in group.splices)
-        last.ids.extend(group.ids)
-        last.weights.extend(group.weights)
-    return chunks
-
-
-def _chunk_mask(chunked: list[list[_Chunk]], device: torch.device) -> torch.Tensor | None:
-    lengths = torch.tensor([len(parts) * (CHUNK_TOKENS + 2) for parts in chunked], device=device)
-    if bool((lengths == lengths[0]).all()):
-        return None
-    return torch.arange(int(lengths.max()), device=device)[None] < lengths[:, None]

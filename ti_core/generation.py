@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ti_core.backbone import SCHEDULERS, Backbone, out_of_memory_as
+from ti_core.backbone import SCHEDULERS, Backbone
 from ti_core.concept import Concept, known_words
 from ti_core.config import check_whole
 from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
+from ti_core.memory import out_of_memory_as
 from ti_core.prompts import concept_tokens
 from ti_core.recipe import ConceptUse, Recipe
 
@@ -80,8 +81,11 @@ class GenerationSettings:
 
 @dataclass(frozen=True)
 class GeneratedPicture:
+    """A drawn picture; one that the model's safety checker has ``hidden`` is a sign that says so."""
+
     image: Image.Image
     recipe: Recipe
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,38 +238,60 @@ def _draw(
     on_progress: OnProgress | None,
     should_stop: ShouldStop | None,
 ) -> Iterator[GeneratedPicture]:
-    steps = settings.denoising_steps
-    for start in range(0, settings.count, batch_size):
-        seeds = range(settings.seed + start, settings.seed + min(start + batch_size, settings.count))
+    steps, start = settings.denoising_steps, 0
 
-        def after_step(_pipeline, step: int, _timestep, tensors: dict, start=start, seeds=seeds) -> dict:
+    def draw_batch() -> torch.Tensor:
+        """The latents (b, c, h / f, w / f) of the pictures from ``start`` on, as many as go together."""
+        count = min(1 if backbone.memory.level == "least" else batch_size, settings.count - start)
+
+        def after_step(_pipeline, step: int, _timestep, tensors: dict) -> dict:
             if on_progress is not None:
-                on_progress(Progress(start * steps + (step + 1) * len(seeds), settings.count * steps))
+                on_progress(Progress(start * steps + (step + 1) * count, settings.count * steps))
             if should_stop is not None and should_stop():
                 raise Cancelled("Drawing was stopped.")
             return tensors
 
         if "image" in arguments:
-            arguments["image"] = arguments["image"][:1].expand(len(seeds), -1, -1, -1)
-        with out_of_memory_as(GenerationError, MEMORY_ADVICE):
-            latents = sampler(
+            arguments["image"] = arguments["image"][:1].expand(count, -1, -1, -1)
+        first = settings.seed + start
+        with torch.no_grad(), backbone.memory.at_work("unet"):
+            return sampler(
                 **arguments,
                 num_inference_steps=settings.steps,
                 guidance_scale=recipe.guidance_scale,
-                num_images_per_prompt=len(seeds),
-                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                num_images_per_prompt=count,
+                generator=[torch.Generator("cpu").manual_seed(first + index) for index in range(count)],
                 callback_on_step_end=after_step,
                 output_type="latent",
-            ).images  # (b, c, h / f, w / f)
-        for seed, latent in zip(seeds, latents, strict=True):
-            yield GeneratedPicture(decode_picture(backbone, latent), dataclasses.replace(recipe, seed=seed))
+            ).images
+
+    while start < settings.count:
+        with out_of_memory_as(GenerationError, MEMORY_ADVICE):
+            latents = backbone.memory.once_more(draw_batch)
+        for latent in latents:
+            image = decode_picture(backbone, latent)
+            own = dataclasses.replace(recipe, seed=settings.seed + start)
+            hidden = backbone.is_unsafe(image)
+            yield GeneratedPicture(_hidden_sign(image.size, own.seed) if hidden else image, own, hidden)
+            start += 1
+
+
+def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
+    """What stands in place of a hidden picture: a sign that nobody takes for a drawn one."""
+    sign = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sign)
+    text = f"hidden by the\nsafety checker\nseed {seed}"
+    font = ImageFont.load_default(max(size[0] // 12, 8))
+    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline="black", width=max(size[0] // 64, 1))
+    draw.multiline_text((size[0] / 2, size[1] / 2), text, "black", font, anchor="mm", align="center")
+    return sign
 
 
 @out_of_memory_as(GenerationError, MEMORY_ADVICE)
 def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
     """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
-    return backbone.encode_pictures(pixels).mean
+    return backbone.memory.once_more(lambda: backbone.encode_pictures(pixels)).mean
 
 
 @out_of_memory_as(GenerationError, MEMORY_ADVICE)
@@ -274,7 +300,9 @@ def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
 
     Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
     """
-    pixels = backbone.decode_latents(latent[None])[0]  # (3, h * f, w * f) in [-1, 1]
+    pixels = backbone.memory.once_more(lambda: backbone.decode_latents(latent[None]))[
+        0
+    ]  # (3, h * f, w * f) in [-1, 1]
     if not bool(torch.isfinite(pixels).all()):
         raise GenerationError(
             f"The picture cannot be computed in {str(backbone.dtype).removeprefix('torch.')}, "

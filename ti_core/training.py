@@ -10,27 +10,23 @@ batch may belong to several runs, because rows do not mix in a frozen model.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 
-from ti_core.backbone import (
-    Backbone,
-    Conditioning,
-    KnownWords,
-    LatentPosterior,
-    out_of_memory_as,
-)
+from ti_core.backbone import Backbone, LatentPosterior
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import PictureError, TrainingError
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
 from ti_core.inspection import nearest_words
+from ti_core.memory import out_of_memory_as
 from ti_core.prompts import (
     OBJECT_WORDS,
     STYLE_WORDS,
@@ -39,6 +35,7 @@ from ti_core.prompts import (
     fill_template,
     templates_for,
 )
+from ti_core.text_encoding import Conditioning, KnownWords
 
 EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
 CANDIDATE_ROWS = (4, 8, 16)  # noisy rows each candidate word is judged by, round after round
@@ -204,37 +201,12 @@ def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapsho
 
 @out_of_memory_as(TrainingError, MEMORY_ADVICE)
 def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
-    """One optimisation step of every run through shared forward and backward passes; each one's loss."""
-    sums = [torch.zeros((), device=backbone.device) for _ in states]
+    """One optimisation step of every run through shared forward and backward passes; each one's loss.
+
+    Where memory runs out, the same step is done once more in a way that needs less.
+    """
     scale = _gradient_scale(backbone, states[0].data)
-    for state in states:
-        state.optimizer.zero_grad()
-    passes = max(state.config.gradient_accumulation for state in states)
-    checkpointing = any(state.config.gradient_checkpointing for state in states)
-    with backbone.gradient_checkpointing(checkpointing):
-        for number in range(passes):
-            taking_part = [
-                (index, state)
-                for index, state in enumerate(states)
-                if number < state.config.gradient_accumulation
-            ]
-            batches = [_draw_rows(backbone, state, number) for _, state in taking_part]
-            latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)
-            noise = torch.cat([rows.noise for rows in batches])  # (b, c, h, w)
-            timesteps = torch.cat([rows.timesteps for rows in batches])  # (b,)
-            conditioning = _encode_rows(backbone, [state for _, state in taking_part], batches)  # (b, l, d)
-            noisy = backbone.add_noise(latents, noise, timesteps)
-            prediction = backbone.predict(noisy, timesteps, conditioning)
-            errors = (prediction - backbone.target(latents, noise, timesteps)).square()
-            total, first = torch.zeros((), device=backbone.device), 0
-            for (index, state), rows in zip(taking_part, batches, strict=True):
-                own = errors[first : first + len(rows)]
-                first += len(rows)
-                loss = _loss(backbone, state, rows, own) / state.config.gradient_accumulation
-                total = total + loss
-                sums[index] += loss.detach()
-            (total * scale).backward()
-    losses = torch.stack(sums).tolist()
+    losses = backbone.memory.once_more(lambda: _gradients(backbone, states, scale))
     _check_finite(states, losses)
     for state in states:
         _update(backbone, state, scale)
@@ -254,9 +226,8 @@ def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
     encoded = backbone.encode_prompts(prompts, [state.words for state in states])
     losses = []
     for index, state in enumerate(states):
-        most = max(state.config.batch_size, MIN_PASS_ROWS)
         rows = _evaluation_rows(backbone, state)
-        losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], most))
+        losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], state.config))
     _check_finite(states, losses)
     for state, loss in zip(states, losses, strict=True):
         if not state.evaluations or loss < state.best_evaluation.loss:
@@ -289,12 +260,11 @@ def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingC
     """
     candidates = candidate_words(backbone, config.kind)
     template = templates_for(config.kind)[0]
-    most = max(config.batch_size, MIN_PASS_ROWS)
     for count in CANDIDATE_ROWS:
         rows = _fixed_rows(backbone, data, count, _generator(config.seed, INITIALIZATION, count))
         encoded = backbone.encode_prompts([fill_template(template, word) for word in candidates])
         scores = [
-            _fixed_loss(backbone, data, rows, encoded[index : index + 1], most)
+            _fixed_loss(backbone, data, rows, encoded[index : index + 1], config)
             for index in range(len(candidates))
         ]
         best_first = np.argsort(scores, kind="stable")
@@ -334,13 +304,65 @@ def current_concept(backbone: Backbone, state: TrainingState) -> Concept:
 # --- inside a step ----------------------------------------------------------------------------------------
 
 
+def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float) -> list[float]:
+    """Place the gradient of each run's loss, ``scale`` times as large, at its vectors; each one's loss."""
+    sums = [torch.zeros((), device=backbone.device) for _ in states]
+    for state in states:
+        state.optimizer.zero_grad()
+    rows_together = sum(state.config.batch_size for state in states)
+    checkpointing = any(
+        state.config.gradient_checkpointing for state in states
+    ) or backbone.memory.asks_for_checkpointing(rows_together, lambda: backbone.kept_bytes_per_row)
+    with backbone.gradient_checkpointing(checkpointing):
+        for taking_part, batches in _passes(backbone, states):
+            latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)
+            noise = torch.cat([rows.noise for rows in batches])  # (b, c, h, w)
+            timesteps = torch.cat([rows.timesteps for rows in batches])  # (b,)
+            conditioning = _encode_rows(
+                backbone, [states[index] for index in taking_part], batches
+            )  # (b, l, d)
+            noisy = backbone.add_noise(latents, noise, timesteps)
+            prediction = backbone.predict(noisy, timesteps, conditioning)
+            errors = (prediction - backbone.target(latents, noise, timesteps)).square()
+            total, first = torch.zeros((), device=backbone.device), 0
+            for index, rows in zip(taking_part, batches, strict=True):
+                own = errors[first : first + len(rows)]
+                first += len(rows)
+                share = len(rows) / (
+                    states[index].config.batch_size * states[index].config.gradient_accumulation
+                )
+                loss = _loss(backbone, states[index], rows, own) * share
+                total = total + loss
+                sums[index] += loss.detach()
+            (total * scale).backward()
+    return torch.stack(sums).tolist()
+
+
+def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[_Rows]]]:
+    """Which runs take part in each pass of a step, with which rows: all together, or a row at a time."""
+    for number in range(max(state.config.gradient_accumulation for state in states)):
+        taking_part = [
+            index for index, state in enumerate(states) if number < state.config.gradient_accumulation
+        ]
+        batches = [_draw_rows(backbone, states[index], number) for index in taking_part]
+        if backbone.memory.level != "least":
+            yield taking_part, batches
+            continue
+        for index, rows in zip(taking_part, batches, strict=True):
+            for row in range(len(rows)):
+                yield [index], [rows[row : row + 1]]
+
+
 def _encode(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> TrainingData:
     pixels = to_pixels(pictures)
     mask = loss_mask(pictures) if config.use_mask else None
     if config.flip:
         pixels = np.concatenate([pixels, pixels[..., ::-1]])
         mask = None if mask is None else np.concatenate([mask, mask[..., ::-1]])
-    batches = [backbone.encode_pictures(torch.from_numpy(picture.copy())[None]) for picture in pixels]
+    batches = [
+        backbone.memory.once_more(partial(backbone.encode_pictures, torch.from_numpy(picture.copy())[None]))
+        for picture in pixels
+    ]
     posterior = LatentPosterior(
         torch.cat([batch.mean for batch in batches]), torch.cat([batch.std for batch in batches])
     )
@@ -415,9 +437,16 @@ def _encode_rows(
 
 
 def _fixed_loss(
-    backbone: Backbone, data: TrainingData, rows: _Rows, conditioning: Conditioning, most: int
+    backbone: Backbone, data: TrainingData, rows: _Rows, conditioning: Conditioning, config: TrainingConfig
 ) -> float:
-    """The mean loss of the rows, all under one conditioning (1, ...), at most ``most`` rows a pass."""
+    """The mean loss of the rows, all under one conditioning (1, ...); sparingly where memory runs out."""
+    return backbone.memory.once_more(lambda: _loss_in_passes(backbone, data, rows, conditioning, config))
+
+
+def _loss_in_passes(
+    backbone: Backbone, data: TrainingData, rows: _Rows, conditioning: Conditioning, config: TrainingConfig
+) -> float:
+    most = 1 if backbone.memory.level == "least" else max(config.batch_size, MIN_PASS_ROWS)
     losses = []
     for first in range(0, len(rows), most):
         part = rows[first : first + most]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.backbone import CHUNK_TOKENS, TokenCount
 from ti_core.concept import Concept
 from ti_core.errors import IncompatibleConceptError, PromptError, UnknownTokenError
 from ti_core.library import Library
 from ti_core.prompts import check_tokens, concept_tokens
+from ti_core.text_encoding import CHUNK_TOKENS, TokenCount
 from ui.frame import Frame
 from ui.studio import Studio
 from ui.texts import Language, explain, label, language_of, say

@@ -1,0 +1,160 @@
+"""Loads the parts of a base model, from a diffusers folder or from one checkpoint file.
+
+With :mod:`ti_core.backbone`, for which it works, the only module that knows diffusers. Nothing that is loaded
+here can run code: weights are safetensors, or pickles that are read as tensors only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from safetensors import SafetensorError, safe_open
+from transformers import CLIPImageProcessor
+
+from ti_core.errors import ModelError
+from ti_core.fetching import fetch_configuration
+from ti_core.models import Family, check_input, find_preset, read_family
+
+CONFIGURATION_OF: Mapping[Family, str] = {"sd1": "sd15", "sd2": "sd21", "sdxl": "sdxl"}
+"""The preset whose configuration and tokenizers a checkpoint file of each family is read with."""
+INPUT, OUTPUT = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
+ENCODER_OF: Mapping[str, Family] = {  # a tensor that only this family's first text encoder has
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": "sd1",
+    "cond_stage_model.transformer.embeddings.token_embedding.weight": "sd1",
+    "cond_stage_model.model.token_embedding.weight": "sd2",
+    "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": "sdxl",
+}
+REFINER = "conditioner.embedders.0.model.token_embedding.weight"
+SD2_BASE_LATENTS = 64  # the side that Stable Diffusion 2's base model was trained for, 512 px
+PROBE_SIDE = 32
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def load_folder(
+    folder: Path, name: str, dtype: torch.dtype, variant: str | None, safety_checker: bool
+) -> Any:
+    """A pipeline on the CPU, its text encoders in float32. Raises :class:`ModelError` or others."""
+    is_xl = read_family(folder, name) == "sdxl"
+    pipeline_class = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
+    index = pipeline_class.load_config(folder)
+    extra: dict[str, Any] = {"image_encoder": None}
+    if not is_xl:
+        if not safety_checker or index.get("safety_checker", [None])[-1] is None:
+            extra |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        else:  # named here, for old models name a class that is no more
+            extra["feature_extractor"] = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
+    # The text encoders are cast only after their fingerprint is taken.
+    exact = {part: torch.float32 for part in index if part.startswith("text_encoder")}
+    return pipeline_class.from_pretrained(
+        folder, dtype={"default": dtype, **exact}, variant=variant, local_files_only=True, **extra
+    )
+
+
+def load_file(file: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """A diffusers pipeline from one checkpoint file. Raises :class:`ModelError` and others.
+
+    The file says nothing of its configuration: that is read from a diffusers folder of the same name beside
+    it if there is one, else from the family's own repository, where it is downloaded once.
+    """
+    shapes = read_shapes(file)
+    family = family_of_shapes(file.name, shapes)
+    beside = file.with_suffix("")
+    if (beside / "model_index.json").is_file():
+        configuration = beside
+    else:
+        preset = find_preset(CONFIGURATION_OF[family])
+        assert preset is not None
+        try:
+            configuration = fetch_configuration(preset.source)
+        except ModelError as error:
+            raise ModelError(
+                f"{file.name} needs the configuration of {preset.source}, which is downloaded once. {error}"
+            ) from error
+    pipeline_class = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
+    extra = {} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
+    pipeline = pipeline_class.from_single_file(
+        str(file), config=str(configuration), dtype=torch.float32, local_files_only=True, **extra
+    )
+    for part in (pipeline.unet, pipeline.vae):
+        part.to(dtype)
+    if configuration != beside:
+        _settle_prediction(pipeline, family, device)
+    return pipeline
+
+
+def read_shapes(file: Path) -> Shapes:
+    """The shape of every tensor in a checkpoint.
+
+    Raises :class:`ModelError` for what cannot be read, or not safely.
+    """
+    try:
+        if file.suffix.lower() == ".safetensors":
+            with safe_open(file, framework="pt") as tensors:
+                return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file.name} holds more than weights, and loading it could run foreign code: choose the model "
+            "as .safetensors, or as a diffusers folder."
+        ) from error
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
+        raise ModelError(f"{file.name} cannot be read as a checkpoint: fetch it again.") from error
+    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict):
+        raise ModelError(f"{file.name} holds no checkpoint of a model: choose another file.")
+    return {key: tuple(value.shape) for key, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def family_of_shapes(name: str, shapes: Shapes) -> Family:
+    """The family of a checkpoint by the tensors it has.
+
+    Raises :class:`ModelError` for what is no base model.
+    """
+    if INPUT not in shapes:
+        raise ModelError(
+            f"{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind of "
+            "model): choose a checkpoint of Stable Diffusion 1, 2 or XL."
+        )
+    check_input(name, shapes[INPUT][1], shapes[OUTPUT][0] if OUTPUT in shapes else 4)
+    family = next((family for key, family in ENCODER_OF.items() if key in shapes), None)
+    if family is None:
+        kind = "is a refiner" if REFINER in shapes else "has no text encoder that is known"
+        raise ModelError(f"{name} {kind}: choose a checkpoint of Stable Diffusion 1, 2 or XL.")
+    return family
+
+
+def _settle_prediction(pipeline: Any, family: Family, device: torch.device) -> None:
+    """Find out what the denoiser predicts, which no checkpoint says, and with it what size it is for."""
+    is_noise = predicts_noise(pipeline.unet, device)
+    pipeline.scheduler.register_to_config(prediction_type="epsilon" if is_noise else "v_prediction")
+    if family == "sd2" and is_noise:
+        pipeline.unet.register_to_config(sample_size=SD2_BASE_LATENTS)
+
+
+@torch.no_grad()
+def predicts_noise(unet: Any, device: torch.device) -> bool:
+    """Whether a trained denoiser predicts noise, else velocity.
+
+    At the last timestep its input is almost only noise: a model of noise gives that back, and velocity there
+    is almost only the picture.
+    """
+    unet.to(device)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, unet.config.in_channels, PROBE_SIDE, PROBE_SIDE, generator=generator)
+    noise = noise.to(device, unet.dtype)
+    added = None
+    if unet.config.addition_embed_type == "text_time":
+        width = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
+        added = {"text_embeds": noise.new_zeros(1, width), "time_ids": noise.new_zeros(1, 6)}
+    hidden = noise.new_zeros(1, 77, unet.config.cross_attention_dim)
+    prediction = unet(noise, 999, hidden, added_cond_kwargs=added).sample
+    likeness = torch.nn.functional.cosine_similarity(prediction.flatten().float(), noise.flatten().float(), 0)
+    return bool(likeness > 0.5)
