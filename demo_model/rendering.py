@@ -1,11 +1,12 @@
-"""Pictures rendered ahead of the trainer by other processes; chunk n is always the same pictures."""
+"""Pictures rendered ahead of a trainer by other processes; chunk n is always the same pictures."""
 
 from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,13 @@ def render_chunk(seed: int, index: int, mix: Mix = FULL_MIX) -> Chunk:
 class Renderer:
     """A pool of processes that keeps a few chunks ready; use as a context manager.
 
-    ``take`` waits for the next chunk, ``ready`` tells whether it would not have to.
+    ``render`` draws the chunk of an index, and can be pickled. ``take`` waits for the next chunk, ``ready``
+    tells whether it would not have to.
     """
 
-    def __init__(self, seed: int, workers: int, mix: Mix = FULL_MIX):
+    def __init__(self, render: Callable[[int], Any], workers: int):
         self.next_chunk = 0
-        self._mix = mix
-        self._seed = seed
+        self._render = render
         self._ahead = 3 * workers
         self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         self._waiting: deque = deque()
@@ -48,7 +49,7 @@ class Renderer:
     def _fill(self) -> None:
         while len(self._waiting) < self._ahead:
             index = self.next_chunk + len(self._waiting)
-            self._waiting.append(self._executor.submit(render_chunk, self._seed, index, self._mix))
+            self._waiting.append(self._executor.submit(self._render, index))
 
     def seek(self, chunk: int) -> None:
         """Go on with this chunk."""
@@ -62,12 +63,8 @@ class Renderer:
     def ready(self) -> bool:
         return self._waiting[0].done()
 
-    def take(self) -> Chunk:
+    def take(self) -> Any:
         chunk = self._waiting.popleft().result()
         self.next_chunk += 1
         self._fill()
         return chunk
-
-    def __iter__(self) -> Iterator[Chunk]:
-        while True:
-            yield self.take()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,8 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options.out.mkdir(parents=True, exist_ok=True)
     parts = load_parts(options, device)
-    with Renderer(options.seed, options.workers, MIXES[options.mix]) as renderer:
+    render = partial(render_chunk, options.seed, mix=MIXES[options.mix])
+    with Renderer(render, options.workers) as renderer:
         if options.autoencoder_minutes and not (options.out / DENOISER_CHECKPOINT).is_file():
             train_autoencoder(parts.vae, renderer, options, device)
         train_denoiser(parts, renderer, options, device)

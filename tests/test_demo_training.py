@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
+from transformers import CLIPImageProcessor, CLIPModel
 
-from demo_model import train
-from demo_model.architecture import make_autoencoder
+from demo_model import judge, train
+from demo_model.architecture import PICTURE_SIZE, make_autoencoder
 from demo_model.rendering import Renderer, render_chunk
 
 pytestmark = pytest.mark.slow
@@ -75,7 +78,7 @@ def test_an_untrained_autoencoder_already_keeps_the_colours() -> None:
 
 
 def test_the_renderer_goes_on_where_it_is_told() -> None:
-    with Renderer(seed=3, workers=1) as renderer:
+    with Renderer(partial(render_chunk, 3), workers=1) as renderer:
         renderer.seek(5)
         pixels, captions = renderer.take()
     expected_pixels, expected_captions = render_chunk(3, 5)
@@ -90,3 +93,36 @@ def test_loss_weights_are_bounded_on_both_sides() -> None:
     assert torch.all(weights * snr <= train.SNR_GAMMA + 1e-4)
     middle = int((snr - 1).abs().argmin())
     assert float(weights[middle]) == pytest.approx((float(snr[middle]) + 1) / float(snr[middle]))
+
+
+def test_a_judge_is_trained_exported_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(minutes: float) -> int:
+        words = [f"--minutes={minutes}", f"--out={tmp_path}", "--pairs=8"]
+        monkeypatch.setattr(sys, "argv", ["demo_model.judge", *words])
+        judge.main()
+        return torch.load(tmp_path / judge.CHECKPOINT, weights_only=True)["step"]
+
+    steps = run(0.05)
+    assert steps > 0
+    assert run(0.1) > steps
+    model = CLIPModel.from_pretrained(tmp_path)
+    assert model.config.likeness == {kind: list(ends) for kind, ends in judge.LIKENESS.items()}
+    pixels = CLIPImageProcessor.from_pretrained(tmp_path)(Image.new("RGB", (40, 30)), return_tensors="pt")
+    assert pixels["pixel_values"].shape == (1, 3, PICTURE_SIZE, PICTURE_SIZE)
+
+
+def test_the_pairs_of_the_judge_show_one_thing_or_one_style() -> None:
+    rng = np.random.default_rng(0)
+    first, second = judge.sample_thing_pair(rng, "cat")
+    assert first.plan.things == second.plan.things
+    assert not np.array_equal(first.pixels, second.pixels)
+    first, second = judge.sample_style_pair(rng)
+    assert first.plan.style is not None
+    assert first.plan.style == second.plan.style
+    assert first.plan.things != second.plan.things
+
+
+def test_pictures_with_one_caption_are_all_right_answers() -> None:
+    similarities = torch.tensor([[0.0, 5.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
+    same = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert judge.same_loss(similarities, same) < judge.same_loss(similarities, torch.eye(3))

@@ -1,0 +1,319 @@
+"""Train the judge of the embedded model: ``python -m demo_model.judge --minutes M --out DIR``.
+
+A small CLIP over the same picture world, trained apart from the diffusion model and on seeds of its own.
+It learns two things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), and which two
+pictures show the same thing or are in the same style, whatever else differs (the contrastive loss of
+SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives). The folder can be resumed
+by the same command and holds an ordinary CLIPModel. Runs on CUDA where there is one, else on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+from demo_model.architecture import PICTURE_SIZE
+from demo_model.rendering import Renderer
+from demo_model.train import (
+    Clock,
+    learning_rate_at,
+    mean_and_clear,
+    mixed_precision,
+    report,
+    save_checkpoint,
+    update_average,
+)
+from demo_model.world import FAMILIES, FamilyThing, Mix, ParametricStyle, Picture, Style, Thing, draw_plan
+from demo_model.world.picture import plan_picture, sample_scene, sample_style
+from demo_model.world.styles import sample_named_style
+from demo_model.world.things import sample_family_thing, sample_noun_thing
+
+FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
+MIX = Mix(unstyled=0.7, named_style=0.18, posed=0.15)
+PAIRS_IN_CHUNK = 32
+STYLE_SHARE = 0.25  # of the pairs; the others are two pictures of one thing
+FAMILY_SHARE = 0.6  # of those things are of one family, the others of any, or nouns
+NOUN_SHARE = 0.3  # of the others
+DETAILED_SHARE = 0.75  # of the captions that are compared; the others fit many pictures
+BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
+POOL_PAIRS = 8_192
+TEMPERATURE = 0.1
+CAPTION_TOKENS = 40
+AVERAGE_DECAY = 0.998
+CHECKPOINT = "judge.pt"
+
+KINDS = ("object", "style")
+LIKENESS = {"object": (0, 96), "style": (96, 160)}
+"""The entries of a picture's pooled state that are compared for a concept of each kind."""
+
+Chunk = tuple[np.ndarray, np.ndarray, list[tuple[tuple[str, ...], tuple[str, ...]]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="training time in all, over every resume"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
+    parser.add_argument(
+        "--tokenizer", type=Path, default=Path("assets/toybox/tokenizer"), help="the diffusion model's"
+    )
+    has_gpu = torch.cuda.is_available()
+    parser.add_argument(
+        "--pairs", type=int, default=512 if has_gpu else 64, help="pairs of pictures in a batch"
+    )
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--reuse", type=float, default=6.0, help="how often a rendered pair is trained on")
+    cores = os.cpu_count() or 2
+    parser.add_argument("--workers", type=int, default=cores if has_gpu else max(1, cores // 2))
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    options = parser.parse_args()
+    torch.manual_seed(FIRST_SEED)
+    device = torch.device("cuda" if has_gpu else "cpu")
+    options.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = CLIPTokenizer.from_pretrained(options.tokenizer)
+    with Renderer(partial(render_pairs, FIRST_SEED), options.workers) as renderer:
+        train_judge(make_judge(tokenizer).to(device), tokenizer, renderer, options, device)
+
+
+def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """A CLIP of 3 M parameters over 128-pixel pictures in patches of 16."""
+    config = CLIPConfig(
+        vision_config={
+            "image_size": PICTURE_SIZE,
+            "patch_size": 16,
+            "hidden_size": 160,
+            "intermediate_size": 640,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 4,
+            "hidden_act": "gelu",
+        },
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 128,
+            "intermediate_size": 512,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 77,
+            "hidden_act": "gelu",
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        projection_dim=128,
+        likeness=LIKENESS,
+    )
+    return CLIPModel(config)
+
+
+# --- what it is shown -------------------------------------------------------------------------------------
+
+
+def render_pairs(seed: int, index: int) -> Chunk:
+    """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS``, and each
+    picture's captions."""
+    rng = np.random.default_rng([seed, index])
+    family = list(FAMILIES.values())[rng.integers(len(FAMILIES))].name
+    kinds = (rng.random(PAIRS_IN_CHUNK) < STYLE_SHARE).astype(np.int64)
+    pairs = [sample_style_pair(rng) if kind else sample_thing_pair(rng, family) for kind in kinds]
+    pixels = np.stack([[picture.pixels for picture in pair] for pair in pairs]).transpose(0, 1, 4, 2, 3)
+    return np.ascontiguousarray(pixels), kinds, [(a.captions, b.captions) for a, b in pairs]
+
+
+def sample_thing_pair(rng: np.random.Generator, family: str) -> tuple[Picture, Picture]:
+    """Two pictures of one thing, each in a scene, at a place and in a style of its own."""
+    thing = sample_thing(rng, family)
+    return sample_view(rng, thing, sample_style(rng, MIX)), sample_view(rng, thing, sample_style(rng, MIX))
+
+
+def sample_style_pair(rng: np.random.Generator) -> tuple[Picture, Picture]:
+    """Pictures of two things in one style."""
+    style = sample_named_style(rng) if rng.random() < 0.3 else ParametricStyle.sample(rng)
+    first, second = (sample_family_thing(rng, MIX.unpatterned) for _ in range(2))
+    return sample_view(rng, first, style), sample_view(rng, second, style)
+
+
+def sample_thing(rng: np.random.Generator, family: str) -> Thing:
+    """A training setting, most often of the given family."""
+    if rng.random() >= FAMILY_SHARE:
+        return (
+            sample_noun_thing(rng) if rng.random() < NOUN_SHARE else sample_family_thing(rng, MIX.unpatterned)
+        )
+    while True:
+        thing = sample_family_thing(rng, MIX.unpatterned)
+        if isinstance(thing, FamilyThing) and thing.name == family:
+            return thing
+
+
+def sample_view(rng: np.random.Generator, thing: Thing, style: Style | None) -> Picture:
+    return draw_plan(plan_picture((thing,), sample_scene(rng, MIX), style, rng, MIX.posed), PICTURE_SIZE)
+
+
+class PairPool:
+    """The newest rendered pairs, on the device: pictures uint8 (n, 2, 3, s, s), kinds (n,), and captions as
+    tokens (n, 2, variants, length)."""
+
+    def __init__(self, tokenizer: CLIPTokenizer, device: torch.device):
+        self._tokenizer, self._device = tokenizer, device
+        self._pictures = self._kinds = self._captions = torch.empty(0)
+        self.added = 0
+
+    def add(self, pixels: np.ndarray, kinds: np.ndarray, captions: list) -> None:
+        tokens = self._tokenizer(
+            [caption for pair in captions for variants in pair for caption in variants],
+            padding="max_length",
+            max_length=CAPTION_TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        entries = (
+            torch.from_numpy(pixels),
+            torch.from_numpy(kinds),
+            tokens.to(torch.int16).unflatten(0, (len(captions), 2, -1)),
+        )
+        if self.added == 0:
+            self._pictures, self._kinds, self._captions = (
+                entry.new_empty((POOL_PAIRS, *entry.shape[1:]), device=self._device) for entry in entries
+            )
+        place = self.added % POOL_PAIRS
+        for kept, entry in zip((self._pictures, self._kinds, self._captions), entries, strict=True):
+            kept[place : place + len(entry)] = entry.to(self._device)
+        self.added += len(kinds)
+
+    def sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; kinds (n,); tokens (2, n, length)."""
+        places = torch.randint(min(self.added, POOL_PAIRS), (count,), device=self._device)
+        pictures = self._pictures[places].transpose(0, 1).float().div(127.5).sub(1)
+        chances = torch.tensor([DETAILED_SHARE, 1 - DETAILED_SHARE], device=self._device)  # detailed, short
+        variants = torch.multinomial(chances, 2 * count, replacement=True).view(2, count)
+        tokens = self._captions[places].transpose(0, 1)
+        tokens = tokens[
+            torch.arange(2, device=self._device)[:, None], torch.arange(count, device=self._device), variants
+        ]
+        tokens = tokens.long()
+        tokens[..., -1] = self._tokenizer.eos_token_id  # where a caption was cut
+        return spoil(pictures), self._kinds[places], tokens
+
+
+def spoil(pictures: torch.Tensor) -> torch.Tensor:
+    """Blur some of the pictures (..., 3, s, s), and add a little noise to all."""
+    flat = pictures.flatten(0, -4)
+    blurred = F.interpolate(F.avg_pool2d(flat, 2), scale_factor=2, mode="bilinear")
+    chosen = torch.rand(len(flat), device=flat.device) < BLURRED_SHARE
+    flat = torch.where(chosen[:, None, None, None], blurred, flat)
+    noise = MOST_NOISE * torch.rand(len(flat), 1, 1, 1, device=flat.device) * torch.randn_like(flat)
+    return (flat + noise).view_as(pictures)
+
+
+# --- how it learns ----------------------------------------------------------------------------------------
+
+
+def judge_loss(
+    model: CLIPModel, pictures: torch.Tensor, kinds: torch.Tensor, tokens: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The losses by captions and by pairs; pictures (2, n, 3, s, s), kinds (n,), tokens (2, n, length)."""
+    output = model(input_ids=tokens.flatten(0, 1), pixel_values=pictures.flatten(0, 1))
+    pooled = output.vision_model_output.pooler_output.float().unflatten(0, (2, -1))  # (2, n, width)
+    by_pair = []
+    for kind, name in enumerate(KINDS):
+        first, second = F.normalize(pooled[:, kinds == kind][..., slice(*LIKENESS[name])], dim=-1)
+        if len(first) > 1:
+            by_pair.append(
+                same_loss(first @ second.T / TEMPERATURE, torch.eye(len(first), device=first.device))
+            )
+    rows = tokens.flatten(0, 1)
+    same_caption = (rows[:, None] == rows[None]).all(-1).float()
+    return same_loss(output.logits_per_image.float(), same_caption), torch.stack(by_pair).mean()
+
+
+def same_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy both ways (InfoNCE) of similarities (n, n); ``same`` (n, n) marks all right answers."""
+    target = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(similarities, target) + F.cross_entropy(similarities.T, target.T)) / 2
+
+
+def train_judge(
+    model: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    renderer: Renderer,
+    options: argparse.Namespace,
+    device: torch.device,
+) -> None:
+    checkpoint = options.out / CHECKPOINT
+    averaged = copy.deepcopy(model).requires_grad_(False)
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05, fused=True)
+    elapsed, step = 0.0, 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        averaged.load_state_dict(saved["averaged"])
+        optimizer.load_state_dict(saved["optimizer"])
+        elapsed, step = saved["elapsed"], saved["step"]
+        renderer.seek(saved["chunk"])
+    torch.manual_seed(FIRST_SEED + step)
+    pool, losses, likeness_losses = PairPool(tokenizer, device), [], []
+    while pool.added < 16 * PAIRS_IN_CHUNK:
+        pool.add(*renderer.take())
+    wanted = float(pool.added)
+    clock = Clock(options.minutes, options.checkpoint_minutes, elapsed)
+
+    def save() -> None:
+        save_checkpoint(
+            checkpoint,
+            model=model.state_dict(),
+            averaged=averaged.state_dict(),
+            optimizer=optimizer.state_dict(),
+            elapsed=clock.elapsed,
+            step=step,
+            chunk=renderer.next_chunk,
+        )
+        export(averaged, tokenizer, options.out)
+
+    while (share := clock.tick()) < 1:
+        wanted += options.pairs / options.reuse
+        while pool.added < wanted and renderer.ready:
+            pool.add(*renderer.take())
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(share, options.learning_rate, step)
+        with mixed_precision(device):
+            by_caption, by_pair = judge_loss(model, *pool.sample(options.pairs))
+        optimizer.zero_grad()
+        (by_caption + by_pair).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        update_average(averaged, model, min(AVERAGE_DECAY, 1 - 9 / (10 + step)))
+        losses.append(by_caption.detach())
+        likeness_losses.append(by_pair.detach())
+        if clock.should_report():
+            detail = f"captions {mean_and_clear(losses):.3f}, pairs {mean_and_clear(likeness_losses):.3f}"
+            report("judge", clock, step * options.pairs, "pairs", f"{detail}, {pool.added} rendered")
+        if clock.should_save():
+            save()
+    save()
+
+
+def export(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Write an ordinary CLIPModel in fp16 with its processor and tokenizer."""
+    copy.deepcopy(model).half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessor(
+        size={"shortest_edge": PICTURE_SIZE},
+        crop_size={"height": PICTURE_SIZE, "width": PICTURE_SIZE},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    ).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
