@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from hub_server import HubServer
+
     from ti_core.backbone import Backbone
     from ti_core.models import Family
 
@@ -54,3 +57,30 @@ def backbones(tiny_sd1: Path, tiny_sd2: Path, tiny_sdxl: Path) -> dict[Family, B
         family: Backbone.load(str(folder), device="cpu", dtype=torch.float32)
         for family, folder in folders.items()
     }
+
+
+class NoWaiting:
+    """What the Hub's client uses of the module ``time``."""
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Try again at once."""
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on this machine that the client in this process talks to."""
+    from hub_server import serve_hub
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    with serve_hub() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(
+            constants._HF_DEFAULT_ENDPOINT, server.address
+        )
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(_http, "time", NoWaiting)
+        yield server

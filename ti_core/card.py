@@ -130,14 +130,18 @@ def _how_trained(concept: _Concept) -> str:
 def _how_to_use(concept: _Concept, repo_id: str | None) -> str:
     parts = [f"## How to use it\n\nWith diffusers:\n\n```python\n{_loading(concept, repo_id)}```"]
     if repo_id is not None:
-        prompt = f"{SCENES[concept.kind]} {concept.token}"
+        prompt, file = f"{SCENES[concept.kind]} {concept.token}", _a1111_file(concept)
         parts += [
-            f"In stable-diffusion-webui (A1111) and its relatives: put `{concept.name}.pt` into the folder "
-            f"`embeddings`, and write `{concept.name}` in the prompt.",
+            f"In stable-diffusion-webui (A1111) and its relatives: put `{file}` into the folder `embeddings`, "
+            f"and write `{concept.name}` in the prompt.",
             f"In One Word:\n\n```sh\npython -m ti_core pull {repo_id} --out {concept.name}\n"
             f'python -m ti_core generate "{prompt}" --concept {concept.name}\n```',
         ]
     return "\n\n".join(parts)
+
+
+def _a1111_file(concept: _Concept) -> str:
+    return f"{concept.name}.{'safetensors' if len(concept.files) > 1 else 'pt'}"
 
 
 def _loading(concept: _Concept, repo_id: str | None) -> str:

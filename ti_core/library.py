@@ -182,7 +182,7 @@ class Library:
         with self._reading():
             folder = _read(self._existing(token)).folder
             files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
-            files |= {f"concept_images/{picture.name}": picture for picture in _pictures(folder)}
+            files |= {f"concept_images/{picture.name}": picture for picture in picture_files(folder)}
             _check_files({name: file.stat().st_size for name, file in files.items()}, token)
 
             def write(partial: Path) -> None:
@@ -316,7 +316,7 @@ def _read(folder: Path) -> Entry:
             raise ConceptError(f"It is {concept.token}, so the folder must be called as it is.")
         try:
             added = (folder / "concept.json").stat().st_mtime
-            return Entry(folder, concept, added, next(iter(_pictures(folder)), None))
+            return Entry(folder, concept, added, next(iter(picture_files(folder)), None))
         except OSError as error:
             raise ConceptError(f"It cannot be read: {error}") from error
 
@@ -336,7 +336,7 @@ def _folder_name(token: str) -> str:
     return f"{name}_" if name in RESERVED_NAMES else name
 
 
-def _pictures(folder: Path) -> list[Path]:
+def picture_files(folder: Path) -> list[Path]:
     """The pictures of a concept folder in the order of their numbers."""
     images = folder / "concept_images"
     names = os.listdir(images) if images.is_dir() else []
@@ -348,7 +348,7 @@ def _write_over(concept: Concept, folder: Path) -> None:
     """Save a concept over the one in ``folder``, whose pictures stay."""
     try:
         save_concept(concept, folder)
-        write_text_whole(folder / "README.md", concept_card(concept, len(_pictures(folder))))
+        write_text_whole(folder / "README.md", concept_card(concept, len(picture_files(folder))))
     except (ValueError, TypeError) as error:  # facts that were read as JSON, but are not sound text
         raise ConceptError(f"The facts about {concept.token} are damaged: {error}") from error
 
@@ -449,7 +449,7 @@ def _check_foreign(concept: Concept, folder: Path) -> None:
         raise ConceptError(
             f"{folder}/concept.json has no text where a name stands: export the concept again."
         )
-    for file in _pictures(folder):
+    for file in picture_files(folder):
         try:
             with Image.open(file, formats=["PNG"]) as picture:
                 width, height = picture.size

@@ -330,9 +330,210 @@ MESSAGES: Pairs = (
         "フォルダー {folder} に diffusers のモデルがありません（model_index.json がありません）。",
     ),
     (
-        "There is no model called {name}: choose {names}, a model folder, or owner/repository.",
-        "{name} というベースモデルはありません。{names}、モデルのフォルダー、owner/repository の"
-        "どれかを選んでください。",
+        "There is no model called {name}: choose {names}, a model folder, a checkpoint file, or "
+        "owner/repository.",
+        "{name} というベースモデルはありません。{names}、モデルのフォルダー、チェックポイントのファイル、"
+        "owner/repository のどれかを選んでください。",
+    ),
+    (
+        "{name} is an address: give the repository as owner/name, or download the file.",
+        "{name} はアドレスです。リポジトリを owner/name の形で指定するか、ファイルをダ"
+        "ウンロードしてください。",
+    ),
+    (
+        "{name} is no checkpoint that can be loaded: choose a .safetensors or .ckpt file.",
+        "{name} は読み込めるチェックポイントではありません。.safetensors か .ckp"
+        "t のファイルを選んでください。",
+    ),
+    (
+        "There is no file {name}: check the path.",
+        "{name} というファイルはありません。場所を確かめてください。",
+    ),
+    (
+        "{file} of {name} is damaged: fetch the model again.",
+        "{name} の {file} が壊れています。モデルを取得し直してください。",
+    ),
+    (
+        "{name} is a model for depth maps: choose a base model for text to picture, Stable Diffusion "
+        "1, 2 or XL.",
+        "{name} は深度マップ用のモデルです。Stable Diffusion 1、2、XL の、文"
+        "から画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} is an upscaling model: choose a base model for text to picture, Stable Diffusion 1, 2 or XL.",
+        "{name} は拡大用のモデルです。Stable Diffusion 1、2、XL の、文から画"
+        "像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} is a model that edits pictures by instructions: choose a base model for text to "
+        "picture, Stable Diffusion 1, 2 or XL.",
+        "{name} は指示で画像を編集するモデルです。Stable Diffusion 1、2、XL "
+        "の、文から画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} is an inpainting model: choose a base model for text to picture, Stable Diffusion 1, "
+        "2 or XL.",
+        "{name} は画像の一部を描き直すモデル（inpainting）です。Stable Diffu"
+        "sion 1、2、XL の、文から画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} is a model with another input: choose a base model for text to picture, Stable "
+        "Diffusion 1, 2 or XL.",
+        "{name} は入力の異なるモデルです。Stable Diffusion 1、2、XL の、文か"
+        "ら画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} is a model of another kind ({kind}): choose a base model for text to picture, "
+        "Stable Diffusion 1, 2 or XL.",
+        "{name} は別の種類のモデルです（{kind}）。Stable Diffusion 1、2、XL の、文から画像を作る"
+        "ベースモデルを選んでください。",
+    ),
+    (
+        "{name} is a refiner, which only finishes pictures: choose a base model for text to picture, "
+        "Stable Diffusion 1, 2 or XL.",
+        "{name} は画像の仕上げだけをする refiner です。Stable Diffusion "
+        "1、2、XL の、文から画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} was trained with another kind of noise and cannot be used here: choose a base model "
+        "for text to picture, Stable Diffusion 1, 2 or XL.",
+        "{name} はノイズの種類が異なるため、ここでは使えません。Stable Diffusion "
+        "1、2、XL の、文から画像を作るベースモデルを選んでください。",
+    ),
+    (
+        "{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind "
+        "of model): choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+        "{name} に Stable Diffusion のモデル全体は入っていません（LoRA、埋め"
+        "込み、別の種類のモデルかもしれません）。Stable Diffusion 1、2、XL のチェッ"
+        "クポイントを選んでください。",
+    ),
+    (
+        "{name} is a refiner: choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+        "{name} は refiner です。Stable Diffusion 1、2、XL のチェックポイントを選んでください。",
+    ),
+    (
+        "{name} has no text encoder that is known: choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+        "{name} に既知のテキストエンコーダーがありません。Stable Diffusion 1、2"
+        "、XL のチェックポイントを選んでください。",
+    ),
+    (
+        "{file} holds more than weights, and loading it could run foreign code: choose the model as "
+        ".safetensors, or as a diffusers folder.",
+        "{file} には重み以外のものが入っていて、読み込むと他人のプログラムが動くおそれがあります。"
+        ".safetensors か、diffusers のフォルダーを選んでください。",
+    ),
+    (
+        "{file} cannot be read as a checkpoint: fetch it again.",
+        "{file} をチェックポイントとして読めません。取得し直してください。",
+    ),
+    (
+        "{file} holds no checkpoint of a model: choose another file.",
+        "{file} にモデルのチェックポイントが入っていません。別のファイルを選んでください。",
+    ),
+    (
+        "{file} needs the configuration of {repository}, which is downloaded once. {error:message}",
+        "{file} には {repository} の設定が必要です（一度だけダウンロードします）。{error}",
+    ),
+    (
+        "The download was stopped; it goes on from there when the model is loaded again.",
+        "ダウンロードを中止しました。もう一度読み込むと、続きから始まります。",
+    ),
+    (
+        "{repository} has no variant {variant}: leave it out, or choose another ({known}).",
+        "{repository} に {variant} という variant はありません。外すか、"
+        "別のもの（{known}）を選んでください。",
+    ),
+    (
+        "{name} of {repository} was damaged on its way: load the model again.",
+        "{repository} の {name} が転送中に壊れました。もう一度読み込んでください。",
+    ),
+    (
+        "{source} has a damaged model_index.json: choose another model.",
+        "{source} の model_index.json が壊れています。別のベースモデルを選んでください。",
+    ),
+    (
+        "{repository} holds no diffusers model, but checkpoint files: download {file} from "
+        "https://huggingface.co/{address} and choose that file.",
+        "{repository} は diffusers のモデルではなく、チェックポイントのファイルで"
+        "す。https://huggingface.co/{address} から {file} をダウ"
+        "ンロードして、そのファイルを選んでください。",
+    ),
+    (
+        "{repository} holds no diffusers model: it has no model_index.json. Choose another repository.",
+        "{repository} に diffusers のモデルがありません（model_index."
+        "json がありません）。別のリポジトリを選んでください。",
+    ),
+    (
+        "{repository} is not on this computer, and the Hugging Face Hub cannot be reached ({reason}):"
+        " connect to the internet and try again, or choose a model folder.",
+        "{repository} はこのコンピューターになく、Hugging Face Hub にもつな"
+        "がりません（{reason}）。インターネットに接続してもう一度試すか、モデルのフォルダーを選ん"
+        "でください。",
+    ),
+    (
+        "{repository} is given only to those who accepted its licence: log in with `hf auth login`, "
+        "accept the licence at https://huggingface.co/{address} and try again.",
+        "{repository} はライセンスに同意した人だけが使えます。`hf auth login`"
+        " でログインし、https://huggingface.co/{address} で同意してから"
+        "、もう一度お試しください。",
+    ),
+    (
+        "{repository} has no revision {revision}: leave it out, or choose one that is listed at "
+        "https://huggingface.co/{address}.",
+        "{repository} に {revision} という revision はありません。外す"
+        "か、https://huggingface.co/{address} にあるものを選んでください"
+        "。",
+    ),
+    (
+        "There is no model {repository} on the Hugging Face Hub, or it is private: check the name, or"
+        " log in with `hf auth login`.",
+        "{repository} というモデルは Hugging Face Hub にないか、非公開です"
+        "。名前を確かめるか、`hf auth login` でログインしてください。",
+    ),
+    (
+        "A file of {repository} is missing on the Hugging Face Hub: choose another model.",
+        "{repository} のファイルが Hugging Face Hub にありません。別のベースモデルを選んでください。",
+    ),
+    (
+        "The Hugging Face Hub does not give you {repository}: log in with `hf auth login`, and look "
+        "at https://huggingface.co/{address}.",
+        "{repository} を Hugging Face Hub から受け取れません。`hf au"
+        "th login` でログインし、https://huggingface.co/{address}"
+        " を確かめてください。",
+    ),
+    (
+        "The Hugging Face Hub cannot give {repository} now (status {status}): try again later; what "
+        "was downloaded is kept.",
+        "Hugging Face Hub から今は {repository} を受け取れません（状態 {status}"
+        "）。後でもう一度お試しください。ダウンロード済みの分は残っています。",
+    ),
+    (
+        "{repository} cannot be the name of a model: give owner/name.",
+        "{repository} はモデルの名前になりません。owner/name の形で指定してください。",
+    ),
+    (
+        "The download of {repository} did not finish ({reason}): see that there is room on the disk, "
+        "and try again; what was downloaded is kept.",
+        "{repository} のダウンロードが終わりませんでした（{reason}）。ディスクの空き"
+        "を確かめて、もう一度お試しください。ダウンロード済みの分は残っています。",
+    ),
+    (
+        "The connection to the Hugging Face Hub broke off ({reason}): try again; what was downloaded "
+        "of {repository} is kept.",
+        "Hugging Face Hub との接続が切れました（{reason}）。もう一度お試しくださ"
+        "い。{repository} のダウンロード済みの分は残っています。",
+    ),
+    (
+        "The memory of the device was full: the autoencoder now rests beside it, and training keeps "
+        "less and computes more.",
+        "デバイスのメモリが足りなくなったため、オートエンコーダーを使うときだけデバイスに載せ、学習ではメ"
+        "モリを節約する計算に切り替えました。",
+    ),
+    (
+        "The memory of the device was full: every part of the model now rests beside it, and pictures"
+        " are computed one at a time.",
+        "デバイスのメモリが足りなくなったため、モデルの各部分を使うときだけデバイスに載せ、画像を 1 枚"
+        "ずつ計算するようにしました。",
     ),
     (
         "The model {model} could not be loaded from {source}. Fetch its files again, or choose another "
@@ -562,6 +763,356 @@ MESSAGES: Pairs = (
     (
         "{file} has {width} × {height} pixels, which is too large: leave it out.",
         "{file} は {width} × {height} ピクセルで、大きすぎます。除いてください。",
+    ),
+    # The Hub
+    (
+        "“{name}” cannot be a repository: write it as owner/name, with letters, digits, hyphens and dots.",
+        "「{name}」はリポジトリーの名前にできません。英数字、ハイフン、ピリオドで owner/name のように"
+        "入力してください。",
+    ),
+    (
+        "Nobody is logged in to Hugging Face: run `hf auth login` in a terminal first.",
+        "Hugging Face にログインしていません。先に端末で `hf auth login` を実行してください。",
+    ),
+    (
+        "The login cannot be read: run `hf auth login` in a terminal again.",
+        "ログインの情報を読めません。端末でもう一度 `hf auth login` を実行してください。",
+    ),
+    (
+        "The Hub does not accept the login, it may have expired: log in again.",
+        "Hub がログインを受け付けません。期限が切れた可能性があります。ログインし直してください。",
+    ),
+    (
+        "The login may only read: make a token that may write at {address}, and log in with it.",
+        "このログインでは読むことしかできません。{address} で書き込み用のトークンを作り、"
+        "それでログインしてください。",
+    ),
+    (
+        "{name} may not publish under {owner}: choose {own}.",
+        "{name} は {owner} の名前では公開できません。{own} にしてください。",
+    ),
+    (
+        "The token may not write to {name}: allow it to write to the repositories of {owner} at {address}.",
+        "このトークンでは {name} に書き込めません。{address} で {owner} のリポジトリーへの書き込みを"
+        "許可してください。",
+    ),
+    (
+        "The Hub does not let this login do that with {name}: use another token.",
+        "このログインでは {name} に対する操作が許可されていません。別のトークンを使ってください。",
+    ),
+    (
+        "{name} asks for its conditions to be accepted: do so at {address}, then log in.",
+        "{name} を使うには条件への同意が必要です。{address} で同意してから、ログインしてください。",
+    ),
+    (
+        "There is no repository {name} to propose this to: check the name.",
+        "提案先のリポジトリー {name} がありません。名前を確かめてください。",
+    ),
+    (
+        "There is no repository {name} on the Hub that you may see: check the name, or log in.",
+        "リポジトリー {name} は Hub にないか、非公開です。名前を確かめるか、ログインしてください。",
+    ),
+    (
+        "There is no such revision of {name}: check it, or leave it out.",
+        "{name} にそのリビジョンはありません。確かめるか、指定を外してください。",
+    ),
+    (
+        "{name} holds no word of textual inversion: try another.",
+        "{name} にことばがありません。別のリポジトリーを選んでください。",
+    ),
+    (
+        "{name} holds several words: download the file of one there, and import it.",
+        "{name} にはことばがいくつもあります。そこから 1 つのファイルをダウンロードして取り込んでください。",
+    ),
+    (
+        "{name} is public already: choose another name for a private repository.",
+        "{name} はすでに公開されています。非公開にするには、別の名前にしてください。",
+    ),
+    (
+        "{name} holds something else already ({file}), which stays as it is: choose another name.",
+        "{name} にはすでに別のもの（{file}）があるため、変更しません。別の名前にしてください。",
+    ),
+    (
+        "{name} holds another word already, {token}, which stays as it is: choose another name.",
+        "{name} にはすでに別のことば {token} があるため、変更しません。別の名前にしてください。",
+    ),
+    (
+        "{name} was changed by someone meanwhile: look at it, then try again.",
+        "{name} はその間に誰かが変更しました。内容を見てから、もう一度お試しください。",
+    ),
+    (
+        "The Hub was asked too often: wait {seconds} seconds, then try again.",
+        "Hub へのアクセスが多すぎます。{seconds} 秒待ってから、もう一度お試しください。",
+    ),
+    (
+        "The Hub was asked too often: wait a few minutes, then try again.",
+        "Hub へのアクセスが多すぎます。数分待ってから、もう一度お試しください。",
+    ),
+    (
+        "The Hub did not answer: check the connection, then try again.",
+        "Hub から応答がありません。接続を確かめて、もう一度お試しください。",
+    ),
+    (
+        "The Hub has a problem of its own ({status}): try again later.",
+        "Hub 側で問題が起きています（{status}）。しばらくしてから、もう一度お試しください。",
+    ),
+    (
+        "The Hub refused what it was asked about {name} ({status}): check the name.",
+        "{name} への操作を Hub が受け付けませんでした（{status}）。名前を確かめてください。",
+    ),
+    (
+        "The Hub is not asked, for HF_HUB_OFFLINE is set: unset it to go online.",
+        "HF_HUB_OFFLINE が設定されているため、Hub に接続しません。接続するには設定を外してください。",
+    ),
+    (
+        "The Hub made {name} but does not show it yet: try again in a moment.",
+        "Hub は {name} を作りましたが、まだ表示されません。少し待って、もう一度お試しください。",
+    ),
+    (
+        "The Hub did not answer, so whether the pull request was opened is not known: look at {address} "
+        "before you try again.",
+        "Hub から応答がなく、プルリクエストが作られたかどうかわかりません。もう一度試す前に {address} を"
+        "確かめてください。",
+    ),
+    (
+        "The Hub did not answer, so whether {name} was published is not known: look at {address}; "
+        "publishing again does no harm.",
+        "Hub から応答がなく、{name} が公開されたかどうかわかりません。{address} を確かめてください。"
+        "もう一度公開しても問題はありません。",
+    ),
+    (
+        "{file} in {name} is too large for a word: do not use it.",
+        "{name} の {file} は、ことばにしては大きすぎます。使わないでください。",
+    ),
+    (
+        "{file} in {name} is larger than it says: do not use it.",
+        "{name} の {file} は、表示より大きなファイルです。使わないでください。",
+    ),
+    # Embedding files
+    (
+        "{name} holds no usable embedding. {reason:message}",
+        "{name} に使えるエンベディングがありません。{reason}",
+    ),
+    (
+        "{name} cannot be read: {error}",
+        "{name} を読めません：{error}",
+    ),
+    (
+        "{name} holds {count} words ({words}): choose a file with one.",
+        "{name} にはことばが {count} 個あります（{words}）。1 個だけのファイルを選んでください。",
+    ),
+    (
+        "{folder}/concept.json is larger than 1 MiB: it is no concept's.",
+        "{folder}/concept.json が 1 MiB を超えています。ことばのファイルではありません。",
+    ),
+    (
+        "{name} holds no embedding file: choose another folder.",
+        "{name} にエンベディングのファイルがありません。別のフォルダーを選んでください。",
+    ),
+    (
+        "{first} and {second} hold different words: put each into a folder of its own.",
+        "{first} と {second} は別々のことばです。それぞれ別のフォルダーに入れてください。",
+    ),
+    (
+        "It is empty: download or export it again.",
+        "空のファイルです。もう一度ダウンロードするか、書き出してください。",
+    ),
+    (
+        "It is damaged: download or export it again.",
+        "ファイルが壊れています。もう一度ダウンロードするか、書き出してください。",
+    ),
+    (
+        "It is larger than {limit} MiB, and no embedding is.",
+        "{limit} MiB を超えています。エンベディングにそのような大きさのものはありません。",
+    ),
+    (
+        "It is a Git LFS pointer in place of the file: download the file itself from its page.",
+        "中身が Git LFS のポインターになっています。配布ページからファイル本体をダウンロードしてください。",
+    ),
+    (
+        "It is a web page in place of the file: download the file itself from its page.",
+        "中身がウェブページになっています。配布ページからファイル本体をダウンロードしてください。",
+    ),
+    (
+        "It is no embedding file: choose one of .safetensors, .pt, .bin or .png.",
+        "エンベディングのファイルではありません。.safetensors、.pt、.bin、.png のどれかを選んでください。",
+    ),
+    (
+        "It holds too many parts to be an embedding: choose another file.",
+        "エンベディングにしては部品が多すぎます。別のファイルを選んでください。",
+    ),
+    (
+        "It is an archive, but neither one of torch nor a word that was exported here.",
+        "アーカイブですが、torch のものでも、ここで書き出したことばでもありません。",
+    ),
+    (
+        "It is packed, as torch never does: do not use it.",
+        "torch では行われない圧縮がされています。このファイルは使わないでください。",
+    ),
+    (
+        "It is a pickle, but not one of torch: choose another file.",
+        "pickle ですが、torch のものではありません。別のファイルを選んでください。",
+    ),
+    (
+        "It holds the instruction {name}, which no embedding needs: do not use it.",
+        "エンベディングに必要のない命令 {name} が入っています。このファイルは使わないでください。",
+    ),
+    (
+        "It asks to run {name}, which no embedding needs: do not use it.",
+        "エンベディングに必要のない {name} を実行しようとします。このファイルは使わないでください。",
+    ),
+    (
+        "It holds a tensor that is larger than its own numbers: do not use it.",
+        "テンソルの大きさが実際の数値の個数を超えています。このファイルは使わないでください。",
+    ),
+    (
+        "It holds a tensor whose numbers are spread or repeated: do not use it.",
+        "数値が飛び飛びか、くり返しになっているテンソルがあります。このファイルは使わないでください。",
+    ),
+    (
+        "It is a picture of more than {limit} MiB: save it smaller.",
+        "画像が {limit} MiB を超えています。小さくして保存してください。",
+    ),
+    (
+        "It is a picture of {width} × {height} pixels, too large for a word.",
+        "{width} × {height} ピクセルの画像です。ことばの画像としては大きすぎます。",
+    ),
+    (
+        "It is a damaged picture: save it again as it was first published.",
+        "画像が壊れています。公開されたままの形でもう一度保存してください。",
+    ),
+    (
+        "It is a picture without a word in it: choose the file as A1111 saved it.",
+        "ことばの入っていない画像です。A1111 が保存したままのファイルを選んでください。",
+    ),
+    (
+        "The data in the picture is too long for a word: choose another file.",
+        "画像の中のデータが、ことばにしては長すぎます。別のファイルを選んでください。",
+    ),
+    (
+        "The data in the picture is damaged: save it again as it was first published.",
+        "画像の中のデータが壊れています。公開されたままの形でもう一度保存してください。",
+    ),
+    (
+        "It holds {dtype} numbers; an embedding has floating-point ones.",
+        "数値の型が {dtype} です。エンベディングは浮動小数点数でなければなりません。",
+    ),
+    (
+        "It holds a tensor of {dimensions} dimensions; an embedding is a list of vectors.",
+        "{dimensions} 次元のテンソルです。エンベディングはベクトルの並びでなければなりません。",
+    ),
+    (
+        "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): no model here has "
+        "one, so choose another file.",
+        "テキストエンコーダー T5（Stable Diffusion 3 と Flux）のベクトルです。ここのベースモデルには "
+        "T5 がないため、別のファイルを選んでください。",
+    ),
+    (
+        "Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding.",
+        "ベクトルの長さが {width} で、どのテキストエンコーダーにも合いません。エンベディングではありません。",
+    ),
+    (
+        "It holds {count} vectors; a word has 1 to {most}.",
+        "ベクトルが {count} 個あります。1 つのことばには 1〜{most} 個です。",
+    ),
+    (
+        "It holds numbers that are not finite: the training that wrote it had failed.",
+        "有限でない数値が入っています。学習に失敗したファイルです。",
+    ),
+    (
+        "Its vectors are {low} to {high} long, unlike those of other words: it may draw noise.",
+        "ベクトルの長さが {low}〜{high} で、ほかのことばと大きく違います。ノイズになるかもしれません。",
+    ),
+    (
+        "It holds only OneTrainer's output vectors (_out), which live behind the text encoder: no "
+        "other program can use them, so train it again without them.",
+        "OneTrainer の出力ベクトル（_out）しか入っていません。テキストエンコーダーの後で使うもので、"
+        "ほかのプログラムでは使えないため、これを使わずに学習し直してください。",
+    ),
+    (
+        "OneTrainer's output vectors (_out) were left out.",
+        "OneTrainer の出力ベクトル（_out）は除きました。",
+    ),
+    (
+        "The file holds {count} words: {words}.",
+        "ファイルにことばが {count} 個あります：{words}",
+    ),
+    (
+        "It is an extended textual inversion (XTI) of kohya, a word for each layer of the model: it "
+        "works in no prompt, so train it again as an ordinary one.",
+        "kohya の XTI（層ごとに別のことばを持つもの）です。プロンプトでは使えないため、普通の "
+        "Textual Inversion として学習し直してください。",
+    ),
+    (
+        "It is a whole model, not a word: choose the word's own file.",
+        "ことばではなく、ベースモデル全体です。ことばのファイルを選んでください。",
+    ),
+    (
+        "It is a LoRA without any words in it, and only words can be used here.",
+        "ことばの入っていない LoRA です。ここで使えるのはことばだけです。",
+    ),
+    (
+        "It is a whole text encoder, of which an embedding is one word: choose the word's own file.",
+        "テキストエンコーダー全体です。ことば 1 つだけのファイルを選んでください。",
+    ),
+    (
+        "It holds no vectors: choose another file.",
+        "ベクトルが入っていません。別のファイルを選んでください。",
+    ),
+    (
+        "It holds {key}, as no embedding format does: choose another file.",
+        "エンベディングの形式にない {key} が入っています。別のファイルを選んでください。",
+    ),
+    (
+        "What it says of its base model is damaged: download or export it again.",
+        "ベースモデルの情報が壊れています。もう一度ダウンロードするか、書き出してください。",
+    ),
+    (
+        "What it says of its training is damaged: download or export it again.",
+        "学習の情報が壊れています。もう一度ダウンロードするか、書き出してください。",
+    ),
+    (
+        "What it says of itself is damaged: download or export it again.",
+        "ことばの情報が壊れています。もう一度ダウンロードするか、書き出してください。",
+    ),
+    (
+        "There is no base model called {name}: choose {names}.",
+        "{name} というベースモデルはありません。{names} から選んでください。",
+    ),
+    (
+        "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without "
+        "the first, or a word for the paper's own model, which is none of those here: put both "
+        "halves into one folder and give that.",
+        "長さ 1280 のベクトルだけが入っています。Stable Diffusion XL のことばの 2 つ目のファイルか、"
+        "論文のモデルのことば（ここでは使えません）です。XL なら 2 つのファイルを 1 つのフォルダーに"
+        "入れて、それを選んでください。",
+    ),
+    (
+        "No known model takes vectors of {widths} numbers: say which base model they are for.",
+        "長さ {widths} のベクトルに合うベースモデルが見つかりません。どのベースモデルのものか指定して"
+        "ください。",
+    ),
+    (
+        "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose a "
+        "model of {fitting}.",
+        "{token} のベクトルの長さは {widths} ですが、{model}（{family}）は {wanted} です。{fitting} "
+        "のベースモデルを選んでください。",
+    ),
+    (
+        "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose the "
+        "model that it was learned on.",
+        "{token} のベクトルの長さは {widths} ですが、{model}（{family}）は {wanted} です。学習に使っ"
+        "たベースモデルを選んでください。",
+    ),
+    (
+        "{token} has vectors for {encoders} text encoders, which {layout} cannot hold: choose {layouts}.",
+        "{token} はテキストエンコーダー {encoders} 個分のベクトルを持ち、{layout} には入りません。{la"
+        "youts} から選んでください。",
+    ),
+    (
+        "{token} has vectors for one text encoder, which {layout} cannot hold: choose {layouts}.",
+        "{token} はテキストエンコーダー 1 個分のベクトルしか持たず、{layout} には入りません。{layouts"
+        "} から選んでください。",
     ),
     # Training
     (

@@ -1,0 +1,88 @@
+"""``push`` and ``pull``: publish a concept on the Hugging Face Hub, and fetch one from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ti_core.cli.terminal import JsonOption, reporting, say
+from ti_core.errors import ConfigError
+
+PHASES = {
+    "checking": "Looking at what is there…",
+    "creating": "Making the repository…",
+    "uploading": "Uploading…",
+}
+
+
+def push_command(
+    folder: Annotated[Path, typer.Argument(metavar="CONCEPT", help="The concept's folder.")],
+    repo_id: Annotated[str, typer.Argument(metavar="REPO_ID", help="owner/name, or a name of your own.")],
+    private: Annotated[bool, typer.Option("--private", help="Make the repository a private one.")] = False,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Propose it as a pull request.")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Publish its training pictures too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a concept on the Hugging Face Hub, with the login of `hf auth login`."""
+    with reporting(as_json) as report:
+        from huggingface_hub import get_token
+
+        from ti_core.concept import load_concept
+        from ti_core.hub import push_concept
+        from ti_core.images import open_picture
+        from ti_core.library import picture_files
+
+        concept = load_concept(folder)
+        images = [open_picture(file)[0] for file in picture_files(folder)] if pictures else []
+        pushed = push_concept(
+            concept,
+            repo_id,
+            token=get_token(),
+            private=private,
+            create_pr=create_pr,
+            pictures=images,
+            on_progress=lambda phase: say(PHASES[phase]),
+        )
+        report.facts |= {
+            "token": concept.token,
+            "url": pushed.url,
+            "commit": pushed.commit,
+            "was_there": pushed.was_there,
+            "pictures": len(images),
+        }
+        what = "was there already" if pushed.was_there else "is proposed" if create_pr else "is published"
+        report.lines.append(f"{concept.token} {what}: {pushed.url}")
+
+
+def pull_command(
+    repo_id: Annotated[str, typer.Argument(metavar="REPO_ID", help="owner/name on the Hub.")],
+    out: Annotated[Path, typer.Option(help="The folder to make of it.")],
+    revision: Annotated[
+        str | None, typer.Option(help="A branch, tag or commit.", show_default="the newest")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a concept from the Hugging Face Hub."""
+    with reporting(as_json) as report:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} holds something already: choose another --out.")
+        from huggingface_hub import get_token
+
+        from ti_core.concept import save_concept
+        from ti_core.hub import pull_concept
+
+        pulled = pull_concept(repo_id, token=get_token(), revision=revision)
+        concept = pulled.concept
+        save_concept(concept, out, pulled.pictures)
+        if pulled.guessed:
+            say(f"{repo_id} names no base model: {concept.base.id} is a guess by the width of the vectors.")
+        report.facts |= {
+            "token": concept.token,
+            "folder": str(out),
+            "model": concept.base.id,
+            "guessed": pulled.guessed,
+            "commit": pulled.commit,
+        }
+        report.lines.append(f"{concept.token}, for {concept.base.id}, is in {out}.")
