@@ -29,6 +29,7 @@ def main() -> None:
     limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
     data = options.data.resolve()
     studio = Studio(data, shared=options.shared, limits=limits)
+    studio.models.safety_checker = options.safety_checker
     studio.models.load(options.model)
     try:
         serve(studio, data, options.host, port, share=options.share)
@@ -80,7 +81,10 @@ def read_options() -> argparse.Namespace:
         "--port", type=int, default=FIRST_PORT, help="port; if it is taken, the next free one"
     )
     parser.add_argument(
-        "--model", default="toybox", help="preset, owner/repository or folder (default: toybox)"
+        "--model",
+        default="toybox",
+        help="preset, folder, checkpoint file, or owner/name[@revision][:variant] on the Hugging Face Hub "
+        "(default: toybox)",
     )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of words and runs")
     parser.add_argument(
@@ -90,11 +94,19 @@ def read_options() -> argparse.Namespace:
         help="keep the words of each browser apart (always so on a Space)",
     )
     parser.add_argument("--share", action="store_true", help="a public address through Gradio's tunnel")
+    parser.add_argument(
+        "--no-safety-checker",
+        dest="safety_checker",
+        action="store_false",
+        help="leave out the safety checker of a model that ships one (not on a shared server)",
+    )
     parser.add_argument("--max-waiting", type=int, default=16, help="drawings that may wait in the queue")
     parser.add_argument("--max-jobs", type=int, default=8, help="words that are learned at the same time")
     parser.add_argument("--max-pictures", type=int, default=30, help="pictures of one word")
     options = parser.parse_args()
     options.shared = options.shared or options.share
+    if options.shared and not options.safety_checker:
+        parser.error("On a shared server the safety checker stays on: leave out --no-safety-checker.")
     return options
 
 

@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 
 from ti_core import cli
 from ti_core.cli import terminal
+from ti_core.models import PRESETS
 from ti_core.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,8 +180,8 @@ def test_inspect_names_the_nearest_words(learned: Path, tiny_sd1: Path) -> None:
 
 def test_models_lists_the_presets() -> None:
     facts = facts_of(run("models", "--json"))
-    assert [model["name"] for model in facts["models"]] == ["toybox", "sd15", "sd21", "sdxl"]
-    assert len(run("models").stdout.splitlines()) == 4
+    assert [model["name"] for model in facts["models"]] == [preset.name for preset in PRESETS]
+    assert len(run("models").stdout.splitlines()) == len(PRESETS)
 
 
 def test_runs_lists_runs_and_names_broken_ones(learned: Path, tmp_path: Path) -> None:

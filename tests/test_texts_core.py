@@ -41,7 +41,12 @@ from ui.texts import train
 from ui.texts.core import CHOICES, MESSAGES, PARTS, SETTINGS, Pairs, in_japanese
 
 CORE = Path(errors.__file__).parent
-FILES = [path for path in sorted(CORE.glob("*.py")) if path.stem != "__main__"]
+FILES = [
+    path
+    for folder in (CORE, CORE / "formats")
+    for path in sorted(folder.glob("*.py"))
+    if path.stem != "__main__"
+]
 CORE_ERRORS = {
     name
     for name, value in vars(errors).items()
@@ -49,6 +54,7 @@ CORE_ERRORS = {
 }
 # These put their message together themselves; the tests below make them.
 SELF_MADE = {"UnknownTokenError", "RunMismatchError"}
+REMARKING = {"images", "contents", "memory", "reading"}  # whose remarks, tuples of one text, are shown
 DIFFERENCE_LISTS = {"_picture_differences"}  # functions that return parts of a RunMismatchError
 
 SAMPLE = re.compile(r"Ω\d+Ω")
@@ -162,7 +168,7 @@ def error_texts(tree: ast.Module) -> Iterator[tuple[ast.expr, Function]]:
 
 
 def remark_texts(tree: ast.Module) -> Iterator[tuple[ast.expr, Function]]:
-    """The remarks on pictures: each is a tuple of one text."""
+    """The remarks on pictures and embedding files: each is a tuple of one text."""
     for node, function in walk(tree):
         if isinstance(node, ast.Tuple) and len(node.elts) == 1:
             match node.elts[0]:
@@ -194,7 +200,7 @@ def sentences() -> tuple[Sentence, ...]:
     reader = Reader(list(trees.values()))
     found = []
     for path, tree in trees.items():
-        nodes = [*error_texts(tree), *(remark_texts(tree) if path.stem == "images" else ())]
+        nodes = [*error_texts(tree), *(remark_texts(tree) if path.stem in REMARKING else ())]
         found += [
             Sentence(f"{path.name}:{node.lineno}", text)
             for node, function in nodes

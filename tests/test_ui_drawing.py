@@ -194,7 +194,7 @@ def test_a_drawing_waits_for_the_model_and_can_be_stopped(
 ) -> None:
     loaded = threading.Event()
     load = Backbone.load
-    monkeypatch.setattr(Backbone, "load", lambda name: (loaded.wait(60), load(name))[1])
+    monkeypatch.setattr(Backbone, "load", lambda name, **options: (loaded.wait(60), load(name, **options))[1])
     studio = Studio(tmp_path)
     with pytest.raises(ModelError, match="No model is loaded"):
         sheets(studio, orders(SETTINGS))

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -30,9 +31,9 @@ def slow_model(tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     """A model whose loading takes until the test has ended."""
     ended, load = threading.Event(), Backbone.load
 
-    def load_later(name: str) -> Backbone:
+    def load_later(name: str, **options: Any) -> Backbone:
         ended.wait(60)
-        return load(name)
+        return load(name, **options)
 
     monkeypatch.setattr(Backbone, "load", load_later)
     yield str(tiny_sd1)
@@ -93,7 +94,7 @@ def test_a_model_that_was_not_loaded_says_why(studio: Studio, tmp_path: Path) ->
     with pytest.raises(ModelError):
         studio.models.wait()
     status = str(look(studio)["status"])
-    assert "was not loaded" in status and "choose another" in status
+    assert "was not loaded" in status and "choose a base model" in status
     assert "<b>model" not in status and "&lt;b&gt;model" in status
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -80,10 +81,10 @@ def test_what_a_cancelled_loading_ends_with_is_thrown_away(
     """And another that was asked for meanwhile is loaded after it."""
     keeper, load, go_on = ModelKeeper(), Backbone.load, threading.Event()
 
-    def load_when_told(name: str) -> Backbone:
+    def load_when_told(name: str, **options: Any) -> Backbone:
         if name == str(tiny_sd1):
             assert go_on.wait(60)
-        return load(name)
+        return load(name, **options)
 
     monkeypatch.setattr(Backbone, "load", load_when_told)
     keeper.load(str(tiny_sd1))
@@ -100,9 +101,9 @@ def held_load(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Loading takes until the test has ended."""
     ended, load = threading.Event(), Backbone.load
 
-    def load_later(name: str) -> Backbone:
+    def load_later(name: str, **options: Any) -> Backbone:
         ended.wait(60)
-        return load(name)
+        return load(name, **options)
 
     monkeypatch.setattr(Backbone, "load", load_later)
     yield

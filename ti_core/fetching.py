@@ -89,7 +89,7 @@ def fetch_model(
         if sizes is None:
             return _cached(source)
         if INDEX not in sizes:
-            raise ModelError(_no_index(source, sizes))
+            raise _no_index(source, sizes)
         folder = _fetch_small(source, INDEX).parent
         index = _read_index(folder, source)
         configurations, weights = pipeline_files(sizes, index, source)
@@ -193,7 +193,7 @@ def _list_files(source: ModelSource) -> dict[str, int] | None:
     except Exception as error:  # the HTTP library's own, which differs between versions of the client
         if is_present(source):
             return None
-        raise ModelError(_unreachable(source, error)) from error
+        raise _unreachable(source, error) from error
     return {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
 
 
@@ -286,18 +286,20 @@ def _read_index(folder: Path, source: ModelSource) -> dict[str, Any]:
     return index
 
 
-def _no_index(source: ModelSource, names: Iterable[str]) -> str:
+def _no_index(source: ModelSource, names: Iterable[str]) -> ModelError:
     files = [name for name in names if "/" not in name and name.endswith((".safetensors", ".ckpt"))]
     if files:
-        return (
+        return ModelError(
             f"{source.repository} holds no diffusers model, but checkpoint files: download {files[0]} from "
             f"https://huggingface.co/{source.repository} and choose that file."
         )
-    return f"{source.repository} holds no diffusers model: it has no {INDEX}. Choose another repository."
+    return ModelError(
+        f"{source.repository} holds no diffusers model: it has no {INDEX}. Choose another repository."
+    )
 
 
-def _unreachable(source: ModelSource, error: Exception) -> str:
-    return (
+def _unreachable(source: ModelSource, error: Exception) -> ModelError:
+    return ModelError(
         f"{source.repository} is not on this computer, and the Hugging Face Hub cannot be reached "
         f"({type(error).__name__}): connect to the internet and try again, or choose a model folder."
     )
@@ -327,7 +329,7 @@ def _told_plainly(source: ModelSource) -> Iterator[None]:
             "log in with `hf auth login`."
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelError(_unreachable(source, error)) from error
+        raise _unreachable(source, error) from error
     except EntryNotFoundError as error:
         raise ModelError(
             f"A file of {repository} is missing on the Hugging Face Hub: choose another model."

@@ -35,14 +35,14 @@ AT_REST: Mapping[Level, tuple[str, ...]] = {
     "least": ("vae", "safety_checker", "unet", "clip_l", "clip_h", "clip_g"),
 }
 """The parts that are on the device only while they work."""
-REMARKS: Mapping[Level, str] = {
+REMARKS: Mapping[Level, tuple[str]] = {
     "sparing": (
         "The memory of the device was full: the autoencoder now rests beside it, and training keeps less and "
-        "computes more."
+        "computes more.",
     ),
     "least": (
         "The memory of the device was full: every part of the model now rests beside it, and pictures are "
-        "computed one at a time."
+        "computed one at a time.",
     ),
 }
 DECODING_BUFFERS = 6  # of a picture's size in the autoencoder's first width: what it needs at its widest
@@ -59,7 +59,7 @@ class Memory:
     def __init__(self, device: torch.device, parts: Mapping[str, torch.nn.Module], decoding: float):
         """``decoding`` is how many bytes it takes to decode a picture."""
         self.device = device
-        self.remarks: list[str] = []
+        self.remarks: tuple[str, ...] = ()
         self.on_remark: Callable[[str], None] | None = None
         self._parts = dict(parts)
         self._at_work: Counter[str] = Counter()
@@ -103,10 +103,9 @@ class Memory:
         with self._lock:
             self.level = LEVELS[LEVELS.index(self.level) + 1]
             self._arrange()
-        remark = REMARKS[self.level]
-        self.remarks.append(remark)
+        self.remarks += REMARKS[self.level]
         if self.on_remark is not None:
-            self.on_remark(remark)
+            self.on_remark(self.remarks[-1])
 
     def asks_for_checkpointing(self, rows: int, bytes_per_row: Callable[[], float]) -> bool:
         """Whether the intermediate results of so many rows would not fit; decided once for each number."""

@@ -16,6 +16,7 @@ Family = Literal["sd1", "sd2", "sdxl"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 DEFAULT_GUIDANCE_SCALE = 7.5
+HALF_PRECISION = 2  # bytes of a number
 LICENCE_OF_FAMILY = {"sd1": "creativeml-openrail-m", "sd2": "openrail++", "sdxl": "openrail++"}
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
 SOURCE_SYNTAX = "owner/name, owner/name@revision, owner/name:variant or owner/name@revision:variant"
@@ -28,12 +29,6 @@ _PIPELINES: Mapping[str, Literal["sd", "sdxl"]] = {
     "StableDiffusionImg2ImgPipeline": "sd",
     "StableDiffusionXLPipeline": "sdxl",
     "StableDiffusionXLImg2ImgPipeline": "sdxl",
-}
-_TAKES_MORE = {  # than noisy latents: by how many channels of input
-    1: "a model for depth maps",
-    3: "an upscaling model",
-    4: "a model that edits pictures by instructions",
-    5: "an inpainting model",
 }
 _CHOOSE = "choose a base model for text to picture, Stable Diffusion 1, 2 or XL."
 
@@ -51,6 +46,11 @@ class ModelPreset:
     """Of all its parts, in millions."""
     about: str
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
+
+    @property
+    def gigabytes(self) -> float:
+        """Memory for the weights in half precision; pictures and training need more beside them."""
+        return self.parameters * 1e6 * HALF_PRECISION / 1e9
 
 
 PRESETS = (
@@ -200,14 +200,17 @@ def _parse_source(name: str) -> ModelSource:
 def read_family(folder: Path, name: str) -> Family:
     """As :func:`check_family`, from the files of a diffusers folder."""
 
+    def shown(path: Path) -> str:
+        return path.relative_to(folder).as_posix()
+
     def read(file: str) -> dict[str, Any]:
         path = folder / file
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         except (OSError, ValueError) as error:
-            raise ModelError(f"{file} of {name} is damaged: fetch the model again.") from error
+            raise ModelError(f"{shown(path)} of {name} is damaged: fetch the model again.") from error
         if not isinstance(content, dict):
-            raise ModelError(f"{file} of {name} is damaged: fetch the model again.")
+            raise ModelError(f"{shown(path)} of {name} is damaged: fetch the model again.")
         return content
 
     index = read("model_index.json")
@@ -232,8 +235,7 @@ def check_family(
     check_input(name, unet.get("in_channels", 4), unet.get("out_channels", 4))
     pipeline = _PIPELINES.get(class_name)
     if pipeline is None:
-        kind = class_name if class_name.isidentifier() else "model of another kind"
-        raise ModelError(f"{name} is a {kind}, which cannot be used here: {_CHOOSE}")
+        raise ModelError(f"{name} is a model of another kind ({class_name or 'unnamed'}): {_CHOOSE}")
     if not has_encoder:
         raise ModelError(f"{name} is a refiner, which only finishes pictures: {_CHOOSE}")
     noise = scheduler.get("prediction_type", "epsilon")
@@ -247,7 +249,17 @@ def check_family(
 
 def check_input(name: str, in_channels: int, out_channels: int) -> None:
     """Raises :class:`ModelError` for a denoiser that takes more than the noisy latents it predicts."""
-    more = in_channels - out_channels
-    if more:
-        kind = _TAKES_MORE.get(more, "a model with another input")
-        raise ModelError(f"{name} is {kind}: {_CHOOSE}")
+    match in_channels - out_channels:
+        case 0:
+            return
+        case 1:
+            kind = "a model for depth maps"
+        case 3:
+            kind = "an upscaling model"
+        case 4:
+            kind = "a model that edits pictures by instructions"
+        case 5:
+            kind = "an inpainting model"
+        case _:
+            kind = "a model with another input"
+    raise ModelError(f"{name} is {kind}: {_CHOOSE}")

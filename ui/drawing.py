@@ -51,10 +51,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture that was drawn, in its file with the recipe inside."""
+    """A picture that was drawn, in its file with the recipe inside; or a sign that it was ``hidden``."""
 
     path: Path
     recipe: Recipe
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
     save_png(picture.image, path, picture.recipe)
     for old in sorted(home.pictures.glob("*.png"))[:-kept]:
         old.unlink(missing_ok=True)
-    return Drawn(path, picture.recipe)
+    return Drawn(path, picture.recipe, picture.hidden)
 
 
 def served(path: Path) -> str:
@@ -202,6 +203,8 @@ def progress_html(language: Language, sheet: Sheet) -> str:
         text = say(language, "drawing_begins")
     else:
         text = say(language, f"drawing_{sheet.phase}", count=len(sheet.pictures))
+    if seeds := [str(drawn.recipe.seed) for drawn in sheet.pictures if drawn.hidden]:
+        text += " " + say(language, "drawing_hidden", seeds=", ".join(seeds))
     return f'<div class="progress" role="status">{html.escape(text)}</div>'
 
 

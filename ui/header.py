@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from ti_core.errors import ModelError
-from ti_core.models import PRESETS, model_source
+from ti_core.fetching import is_present
+from ti_core.models import PRESETS, find_preset, model_source
 from ui.frame import Frame
 from ui.models import device_name, memory_need
 from ui.studio import Studio
-from ui.texts import Language, explain, label, language_of, say
+from ui.texts import Language, explain, label, language_of, say, translate
 from ui.widgets import HIDDEN, QUIET, bind, refusal
 
 GIGABYTE = 1e9
@@ -94,11 +96,16 @@ def status_html(studio: Studio, language: Language) -> str:
     name, seconds = html.escape(status.name), ""
     if status.phase == "loading":
         text = say(language, "frame_model_loading", model=name)
+        if status.fetched is not None:
+            done, total = (size / GIGABYTE for size in status.fetched)
+            text = say(language, "frame_model_fetching", model=name, done=done, total=total)
         seconds = f'<span aria-hidden="true">{say(language, "frame_seconds", seconds=status.seconds)}</span>'
     elif status.phase == "ready" and backbone is not None:
         text = say(
             language, "frame_model_ready", model=name, device=html.escape(device_name(backbone.device))
         )
+        if backbone.memory.remarks:
+            text += f" {html.escape(translate(language, backbone.memory.remarks[-1]))}"
     elif status.error is not None:
         reason = html.escape(explain(language, status.error))
         text = say(language, "frame_model_failed", model=name, reason=reason)
@@ -118,6 +125,11 @@ def advise(studio: Studio, request: gr.Request, name: str | None) -> str:
         model_source(name)
     except ModelError as error:
         return f'<p class="wrong">{html.escape(explain(language, error))}</p>'
+    lines = [_memory_line(language, name), *_facts(language, name)]
+    return "".join(lines)
+
+
+def _memory_line(language: Language, name: str) -> str:
     need, shown = memory_need(name), html.escape(name)
     have = need.free / GIGABYTE
     if need.weights is None:
@@ -126,6 +138,22 @@ def advise(studio: Studio, request: gr.Request, name: str | None) -> str:
     if need.fits:
         return f"<p>{say(language, 'frame_model_fits', **numbers)}</p>"
     return f'<p class="wrong">{say(language, "frame_model_too_large", **numbers)}</p>'
+
+
+def _facts(language: Language, name: str) -> Iterator[str]:
+    """What is known of a preset, and whether it has to be downloaded."""
+    preset = find_preset(name)
+    if preset is not None:
+        facts = say(
+            language,
+            "frame_model_facts",
+            resolution=preset.resolution,
+            parameters=preset.parameters,
+            licence=preset.licence,
+        )
+        yield f'<p class="hint">{facts}</p>'
+    if not is_present(model_source(name)):
+        yield f'<p class="hint">{say(language, "frame_model_download")}</p>'
 
 
 def load_model(studio: Studio, request: gr.Request, name: str | None) -> list[Any]:

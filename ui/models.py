@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import psutil  # type: ignore[import-untyped]
 import torch
 from safetensors import SafetensorError, safe_open
 
 from ti_core.backbone import Backbone, best_device, fastest_dtype
 from ti_core.errors import ConfigError, ModelError, OneWordError
+from ti_core.memory import free_bytes, release
 from ti_core.models import find_preset, model_source
 from ti_core.pace import Pace, measure_pace
 
@@ -32,12 +32,17 @@ UNUSED_PARTS = ("safety_checker", "image_encoder")
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What is known of the model in use; ``seconds`` since its loading began, ``error`` why it failed."""
+    """What is known of the model in use.
+
+    ``seconds`` since its loading began, ``error`` why it failed; ``fetched`` is how many bytes are here, and
+    of how many, while it is being downloaded.
+    """
 
     name: str
     phase: Literal["none", "loading", "ready", "failed"]
     seconds: float = 0.0
     error: OneWordError | None = None
+    fetched: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,17 @@ class MemoryNeed:
 
 
 class ModelKeeper:
-    """Holds the one loaded model, and loads another in a thread of its own."""
+    """Holds the one loaded model, and loads another in a thread of its own.
+
+    With ``safety_checker`` false, that of a model that ships one is left out.
+    """
 
     def __init__(self) -> None:
+        self.safety_checker = True
         self._changed = threading.Condition()  # guards what follows
         self._status = ModelStatus("", "none")
         self._started = 0.0
+        self._fetched: tuple[int, int] | None = None
         self._backbone: Backbone | None = None
         self._pace: Pace | None = None
 
@@ -67,7 +77,7 @@ class ModelKeeper:
         with self._changed:
             if self._status.phase != "loading":
                 return self._status
-            return ModelStatus(self._status.name, "loading", time.monotonic() - self._started)
+            return replace(self._status, seconds=time.monotonic() - self._started, fetched=self._fetched)
 
     def load(self, name: str) -> None:
         """Begin to load a model in place of the one in use; returns at once.
@@ -78,13 +88,16 @@ class ModelKeeper:
         with self._changed:
             if self._status.phase == "loading":
                 raise ConfigError(f"{self._status.name} is being loaded: wait for it, or cancel it first.")
-            self._backbone = self._pace = None
+            self._backbone = self._pace = self._fetched = None
             self._status, self._started = ModelStatus(name, "loading"), time.monotonic()
             loading = self._status
         threading.Thread(target=self._load, args=(loading,), name="model", daemon=True).start()
 
     def cancel(self) -> None:
-        """Give up the loading under way: what it ends with is thrown away, and only then the next begins."""
+        """Give up the loading under way: a download stops, and what else it ends with is thrown away.
+
+        Only then the next begins.
+        """
         with self._changed:
             if self._status.phase == "loading":
                 self._status = ModelStatus(self._status.name, "none")
@@ -115,9 +128,13 @@ class ModelKeeper:
             with ONE_AT_A_TIME:
                 if self._status is not loading:  # cancelled while it waited
                     return
-                gc.collect()  # frees the model before
-                torch.cuda.empty_cache()
-                backbone = Backbone.load(loading.name)
+                release(best_device())  # of the model before
+                backbone = Backbone.load(
+                    loading.name,
+                    safety_checker=self.safety_checker,
+                    on_fetch=partial(self._note_fetched, loading),
+                    should_stop=lambda: self._status is not loading,
+                )
                 pace = measure_pace(backbone)
         except OneWordError as reason:
             backbone, error = None, reason
@@ -132,21 +149,27 @@ class ModelKeeper:
             self._status = ModelStatus(loading.name, phase, time.monotonic() - self._started, error)
             self._changed.notify_all()
 
+    def _note_fetched(self, loading: ModelStatus, done: int, total: int) -> None:
+        with self._changed:
+            if self._status is loading:
+                self._fetched = (done, total) if done < total else None
+
 
 def memory_need(name: str) -> MemoryNeed:
-    """What the weights of a preset or a folder need in the precision used here, and what is free for them."""
+    """What the weights of a preset, a folder or a file need in the precision used here, and what is free."""
     device = best_device()
-    free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else psutil.virtual_memory().available
     preset = find_preset(name)
     parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
-    return MemoryNeed(parameters * fastest_dtype(device).itemsize if parameters else None, free)
+    return MemoryNeed(parameters * fastest_dtype(device).itemsize if parameters else None, free_bytes(device))
 
 
-def count_parameters(folder: Path) -> int:
-    """Parameters of a diffusers model by the headers of its weight files, 0 if there are none to read."""
-    files = [file for file in folder.glob("*/*.safetensors") if WEIGHTS.fullmatch(file.name)]
+def count_parameters(model: Path) -> int:
+    """Parameters of a folder or a .safetensors file by the headers of its weights, 0 if none can be read."""
+    is_file = model.suffix.lower() == ".safetensors" and model.is_file()
+    files = [file for file in model.glob("*/*.safetensors") if WEIGHTS.fullmatch(file.name)]
+    files = [model] if is_file else [file for file in files if file.parent.name not in UNUSED_PARTS]
     try:
-        return sum(_parameters_in(file) for file in files if file.parent.name not in UNUSED_PARTS)
+        return sum(_parameters_in(file) for file in files)
     except (OSError, SafetensorError):  # loading it will say what is wrong
         return 0
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
+from ti_core.cli.loading import ModelOption, SafetyOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
 from ti_core.errors import Cancelled, ConfigError, RecipeError
 from ti_core.models import PRESETS
@@ -55,6 +55,7 @@ def generate_command(
     guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
+    safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +66,7 @@ def generate_command(
         from ti_core.generation import GenerationSettings, generate
 
         settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
-        _draw("generate", generate, [settings], loaded, model, out, report)
+        _draw("generate", generate, [settings], loaded, model, safety_checker, out, report)
 
 
 def compose_command(
@@ -84,6 +85,7 @@ def compose_command(
     guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
+    safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -97,7 +99,16 @@ def compose_command(
         weights = weights or None
         _check_prompts([weighted_prompt(prompt, loaded, weights)], loaded)
         settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
-        _draw("compose", partial(compose, weights=weights), [settings], loaded, model, out, report)
+        _draw(
+            "compose",
+            partial(compose, weights=weights),
+            [settings],
+            loaded,
+            model,
+            safety_checker,
+            out,
+            report,
+        )
 
 
 def style_command(
@@ -117,6 +128,7 @@ def style_command(
     guidance: GuidanceOption = None,
     scheduler: SchedulerOption = "dpm++_2m",
     model: ModelOption = None,
+    safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -156,7 +168,7 @@ def style_command(
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
         _check_prompts([*prompts, negative], [style])
         settings = [GenerationSettings(prompt, **options) for prompt in prompts]
-        _draw("style", draw, settings, [style], model, out, report)
+        _draw("style", draw, settings, [style], model, safety_checker, out, report)
 
 
 def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
@@ -171,6 +183,7 @@ def _draw(
     requests: Sequence[GenerationSettings],
     concepts: Sequence[Concept],
     model: str | None,
+    safety_checker: bool,
     folder: Path,
     report: Report,
 ) -> None:
@@ -182,13 +195,14 @@ def _draw(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be a folder ({error.strerror}): choose another --out.") from error
-    backbone = load_model(name)
+    backbone = load_model(name, safety_checker=safety_checker)
     words = known_words(concepts, backbone.base)
     lengths = [backbone.count_tokens(settings.prompt, words) for settings in requests]  # weights take none
     for settings, length in zip(requests, lengths, strict=True):
         if length.chunks > 1:
             say(f"“{settings.prompt}” has {length.tokens} tokens and is read in {length.chunks} parts.")
     files: list[str] = []
+    hidden: list[int] = []
     report.facts |= {
         "prompts": [settings.prompt for settings in requests],
         "lengths": [asdict(length) for length in lengths],
@@ -196,6 +210,7 @@ def _draw(
         "model": backbone.base.id,
         "steps": requests[0].denoising_steps,
         "files": files,
+        "hidden": hidden,
     }
     started, done = time.monotonic(), 0
     total = sum(settings.count * settings.denoising_steps for settings in requests)
@@ -212,12 +227,20 @@ def _draw(
                 for picture in pictures:
                     path = _save(picture, folder, f"{command}-{_slug(settings.prompt)}-{picture.recipe.seed}")
                     files.append(str(path))
+                    if picture.hidden:
+                        hidden.append(picture.recipe.seed)
                 done += settings.count * settings.denoising_steps
     except Cancelled as error:
         raise Cancelled(f"Drawing was stopped; pictures kept: {len(files)}.") from error
     finally:
         report.facts["seconds"] = round(time.monotonic() - started, 1)
         report.lines += files
+        if hidden:
+            seeds = ", ".join(map(str, hidden))
+            say(
+                f"The model's safety checker hid the pictures of these seeds: {seeds}. Try other seeds, or "
+                "other words."
+            )
 
 
 def _save(picture: GeneratedPicture, folder: Path, stem: str) -> Path:

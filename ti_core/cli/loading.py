@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ti_core.cli.terminal import say
+from ti_core.cli.terminal import downloading, say
 from ti_core.models import find_preset, model_source
 
 if TYPE_CHECKING:
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "toybox"
 RUNS = Path("runs")  # the folder of all runs, where no other is given
-MODEL_HELP = "A preset (see `models`), a model folder or owner/repository."
+MODEL_HELP = (
+    "A preset (see `models`), a model folder, a checkpoint file (.safetensors, .ckpt), or a repository of "
+    "the Hugging Face Hub: owner/name, owner/name@revision, owner/name:variant or owner/name@revision:variant."
+)
 
+SafetyOption = Annotated[
+    bool,
+    typer.Option(
+        "--safety-checker/--no-safety-checker",
+        help="Hide what the model's own safety checker, if any, finds.",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(help=MODEL_HELP, show_default="the first concept's if it is a preset, else toybox"),
@@ -37,12 +47,18 @@ def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
     return name
 
 
-def load_model(name: str, dtype: torch.dtype | None = None) -> Backbone:
-    """``dtype`` as :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded."""
+def load_model(name: str, dtype: torch.dtype | None = None, *, safety_checker: bool = True) -> Backbone:
+    """Load a model, after downloading what is missing of it; a download that Ctrl-C ends goes on later.
+
+    ``dtype`` as :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded.
+    """
     from ti_core.backbone import Backbone
 
     say(f"Loading the model {name}…")
-    return Backbone.load(name, dtype=dtype)
+    with downloading(f"Downloading {name}") as show:
+        backbone = Backbone.load(name, dtype=dtype, safety_checker=safety_checker, on_fetch=show)
+    backbone.memory.on_remark = say
+    return backbone
 
 
 def load_concepts(folders: Sequence[Path]) -> list[Concept]:

@@ -11,7 +11,7 @@ import typer
 
 from ti_core.cli.loading import RUNS, ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import JsonOption, reporting, say
-from ti_core.models import PRESETS, ModelPreset
+from ti_core.models import PRESETS, model_source
 
 
 def inspect_command(
@@ -41,12 +41,26 @@ def inspect_command(
 
 
 def models_command(as_json: JsonOption = False) -> None:
-    """List the models that have a short name."""
+    """List the models that have a short name; the gigabytes are those of the weights in half precision."""
     with reporting(as_json) as report:
-        found = [(preset, _is_present(preset)) for preset in PRESETS]
-        report.facts["models"] = [asdict(preset) | {"present": present} for preset, present in found]
+        from ti_core.fetching import is_present
+
+        found = [(preset, is_present(model_source(preset.name))) for preset in PRESETS]
+        report.facts["models"] = [
+            asdict(preset) | {"present": present, "gigabytes": preset.gigabytes} for preset, present in found
+        ]
         rows = [
-            (each.name, f"{each.resolution} px", "here" if present else "not here", each.about, each.source)
+            (
+                each.name,
+                each.family,
+                f"{each.resolution} px",
+                f"{each.parameters:g} M",
+                f"{each.gigabytes:.1f} GB",
+                "here" if present else "not here",
+                each.licence,
+                each.about,
+                each.source,
+            )
             for each, present in found
         ]
         report.lines += _table(rows)
@@ -81,15 +95,6 @@ def runs_command(
             for run in runs
         ]
         report.lines += _table(rows) or [f"There are no runs in {folder}."]
-
-
-def _is_present(preset: ModelPreset) -> bool:
-    """Whether the model is in its folder, or in the Hub's cache on this machine."""
-    if Path(preset.source).is_absolute():
-        return (Path(preset.source) / "model_index.json").is_file()
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(preset.source, "model_index.json"), str)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -121,6 +121,55 @@ def progress(label: str, total: int) -> Iterator[Show]:
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=total, note="")
         yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+@contextmanager
+def downloading(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on stderr, or a line every tenth of the way; nothing where all is here already.
+
+    What it yields takes how many bytes are here, and of how many.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with ExitStack() as open_bars:
+        show: Callable[[int, int], None] | None = None
+
+        def begin(total: int) -> Callable[[int, int], None]:
+            if not console.is_terminal:
+                return DownloadLines(label)
+            bar = open_bars.enter_context(Progress(*columns, console=console))
+            task = bar.add_task(label, total=total)
+            return lambda done, total: bar.update(task, completed=done)
+
+        def update(done: int, total: int) -> None:
+            nonlocal show
+            if show is None and done < total:
+                show = begin(total)
+            if show is not None:
+                show(done, total)
+
+        yield update
+
+
+class DownloadLines:
+    """A download for a log: one line for every tenth of the way."""
+
+    def __init__(self, label: str):
+        self._label, self._tenth = label, -1
+
+    def __call__(self, done: int, total: int) -> None:
+        tenth = 10 * done // total
+        if tenth != self._tenth:
+            self._tenth = tenth
+            say(f"{self._label}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
 class ProgressLines:

@@ -32,7 +32,11 @@ def say(language: Language, key: str, **values: object) -> str:
 
 def explain(language: Language, error: OneWordError) -> str:
     """What the core says of an error, in the reader's language."""
-    message = str(error)
+    return translate(language, str(error))
+
+
+def translate(language: Language, message: str) -> str:
+    """A sentence of the core in the reader's language."""
     return message if language == "en" else in_japanese(message) or message
 
 

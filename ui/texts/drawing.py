@@ -10,6 +10,10 @@ EN = {
     "drawing_left": ", about {duration} left",
     "drawing_done": "{count} drawn.",
     "drawing_stopped": "Stopped; {count} drawn.",
+    "drawing_hidden": (
+        "The model's safety checker hid the pictures of these seeds: {seeds}. "
+        "Try other seeds, or other words."
+    ),
     "drawing_caption": "seed {seed}",
     "drawing_pictures": "Pictures",
     "drawing_prompt": "Prompt",
@@ -51,6 +55,10 @@ JA = {
     "drawing_left": "、残り約 {duration}",
     "drawing_done": "{count} 枚を生成しました。",
     "drawing_stopped": "中止しました（{count} 枚を生成）。",
+    "drawing_hidden": (
+        "次のシードの画像は、モデルのセーフティチェッカーが隠しました：{seeds}。"
+        "別のシードか、別のことばを試してください。"
+    ),
     "drawing_caption": "シード {seed}",
     "drawing_pictures": "画像",
     "drawing_prompt": "プロンプト",

@@ -3,11 +3,21 @@
 EN = {
     "frame_tagline": "Teach a picture model one new word from a few pictures.",
     "frame_model": "Base model",
-    "frame_model_other": "Another: choose it, or type owner/repository of the Hugging Face Hub, or a folder.",
+    "frame_model_other": (
+        "Another: choose it, or type a folder, a checkpoint file, or owner/name of the Hugging Face Hub "
+        "(also owner/name@revision and owner/name:variant)."
+    ),
     "frame_model_toybox": "toybox: small, embedded",
     "frame_model_sd15": "sd15: Stable Diffusion 1.5",
-    "frame_model_sd21": "sd21: Stable Diffusion 2.1",
+    "frame_model_sd21-base": "sd21-base: Stable Diffusion 2.1, 512 px",
+    "frame_model_sd21": "sd21: Stable Diffusion 2.1, 768 px",
     "frame_model_sdxl": "sdxl: Stable Diffusion XL",
+    "frame_model_waifu": "waifu: Waifu Diffusion (anime)",
+    "frame_model_acertainthing": "acertainthing: ACertainThing (anime)",
+    "frame_model_cool-japan": "cool-japan: Cool Japan Diffusion 2.1.2 (anime, manga)",
+    "frame_model_facts": "{resolution} px, {parameters:.0f} million parameters, licence: {licence}.",
+    "frame_model_download": "It is not on this computer yet and is downloaded first.",
+    "frame_model_fetching": "{model} is being downloaded: {done:.2f} of {total:.2f} GB.",
     "frame_model_load": "Load",
     "frame_model_cancel": "Cancel loading",
     "frame_model_loading": "{model} is being loaded …",
@@ -44,11 +54,21 @@ EN = {
 JA = {
     "frame_tagline": "数枚の画像から、画像生成モデルに新しい「ことば」をひとつ教えます。",
     "frame_model": "ベースモデル",
-    "frame_model_other": "Hugging Face Hub の owner/repository や、フォルダーも入力できます。",
+    "frame_model_other": (
+        "フォルダー、チェックポイントのファイル、Hugging Face Hub の owner/name も入力できます"
+        "（owner/name@revision、owner/name:variant も可）。"
+    ),
     "frame_model_toybox": "toybox：内蔵の小さなモデル",
     "frame_model_sd15": "sd15：Stable Diffusion 1.5",
-    "frame_model_sd21": "sd21：Stable Diffusion 2.1",
+    "frame_model_sd21-base": "sd21-base：Stable Diffusion 2.1（512 px）",
+    "frame_model_sd21": "sd21：Stable Diffusion 2.1（768 px）",
     "frame_model_sdxl": "sdxl：Stable Diffusion XL",
+    "frame_model_waifu": "waifu：Waifu Diffusion（アニメ）",
+    "frame_model_acertainthing": "acertainthing：ACertainThing（アニメ）",
+    "frame_model_cool-japan": "cool-japan：Cool Japan Diffusion 2.1.2（アニメ・マンガ）",
+    "frame_model_facts": "{resolution} px、パラメーター {parameters:.0f} 百万、ライセンス：{licence}。",
+    "frame_model_download": "このコンピューターにまだないため、先にダウンロードします。",
+    "frame_model_fetching": "{model} をダウンロードしています：{total:.2f} GB 中 {done:.2f} GB。",
     "frame_model_load": "読み込む",
     "frame_model_cancel": "読み込みを中止",
     "frame_model_loading": "{model} を読み込んでいます…",
