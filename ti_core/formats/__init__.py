@@ -1,7 +1,7 @@
 """Embedding files of every program that has them: read by what is in them, and written.
 
 :func:`read_embeddings` gives the words in a file or folder, and :func:`read_embedding` the only one;
-:func:`to_concept` makes a concept of it; :func:`write_embedding` writes a concept as another program wants it.
+:func:`to_concept` makes a concept of one; :func:`write_embedding` writes a concept for another program.
 """
 
 from ti_core.formats.embedding import Embedding, base_called, to_concept

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import IO, Any
 
 import torch
@@ -19,6 +19,9 @@ T5_WIDTH = 4096
 MAX_WIDTH = 2048  # no CLIP is wider
 SOUND_LENGTHS = (0.01, 100.0)  # of a vector; those of SD 1's vocabulary are about 0.4 long
 SHOWN_LENGTH = 60  # letters of a foreign name in a message
+
+IS_DAMAGED = "It is damaged: download or export it again."
+TOO_MANY_PARTS = "It holds too many parts to be an embedding: choose another file."
 
 # What zipfile, struct, Pillow and the arithmetic on foreign numbers raise for a damaged file.
 DAMAGED = (
@@ -47,10 +50,6 @@ class StoredTensor:
     dtype: torch.dtype
     read: Callable[[], torch.Tensor]
 
-    @property
-    def nbytes(self) -> int:
-        return prod(self.shape) * self.dtype.itemsize
-
 
 @dataclass(frozen=True)
 class Contents:
@@ -69,7 +68,9 @@ def read_rows(tensor: StoredTensor) -> torch.Tensor:
         kind = str(tensor.dtype).removeprefix("torch.")
         raise ConceptError(f"It holds {kind} numbers; an embedding has floating-point ones.")
     if len(tensor.shape) not in (1, 2):
-        raise ConceptError(f"It holds a tensor of shape {tensor.shape}; an embedding is a list of vectors.")
+        raise ConceptError(
+            f"It holds a tensor of {len(tensor.shape)} dimensions; an embedding is a list of vectors."
+        )
     count, width = tensor.shape if len(tensor.shape) == 2 else (1, tensor.shape[0])
     if width == T5_WIDTH:
         raise ConceptError(
@@ -78,7 +79,7 @@ def read_rows(tensor: StoredTensor) -> torch.Tensor:
         )
     if not 1 <= width <= MAX_WIDTH:
         raise ConceptError(
-            f"Its vectors have {width} numbers each, as those of no text encoder: it is no embedding."
+            f"Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding."
         )
     if not 1 <= count <= MAX_VECTORS:
         raise ConceptError(f"It holds {count} vectors; a word has 1 to {MAX_VECTORS}.")
@@ -88,28 +89,32 @@ def read_rows(tensor: StoredTensor) -> torch.Tensor:
     return rows
 
 
-def length_remark(rows: torch.Tensor) -> str | None:
+def length_remarks(rows: torch.Tensor) -> tuple[str, ...]:
     """What to say of vectors (n, d) that are of a length that no word has."""
     lengths = rows.norm(dim=1)
     if SOUND_LENGTHS[0] <= lengths.min() and lengths.max() <= SOUND_LENGTHS[1]:
-        return None
-    return (
-        f"Its vectors are {lengths.min():.3g} to {lengths.max():.3g} long, unlike those of words: "
-        "it may draw noise."
-    )
+        return ()
+    low, high = f"{lengths.min():.3g}", f"{lengths.max():.3g}"
+    return (f"Its vectors are {low} to {high} long, unlike those of other words: it may draw noise.",)
 
 
 def zip_directory_bytes(file: IO[bytes]) -> int | None:
-    """Length of a zip archive's list of files, which zipfile reads as a whole; None if that is none.
+    """Length of a zip archive's list of files, which zipfile reads as a whole; None if it is no archive.
 
-    The record at the end (APPNOTE.TXT 4.3.16) tells it; a comment may follow. Larger archives have another
-    record before that one: they, too, give None.
+    The record at the end (APPNOTE.TXT 4.3.16) tells it, where a comment may follow; if a locator (4.3.15)
+    stands before that, as torch writes one, then the larger record before that one (4.3.14) does.
     """
-    size = file.seek(0, 2)
-    file.seek(max(0, size - 2**16 - 42))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2**16 - 22 - 20 - 56))
     tail = file.read()
     file.seek(0)
     at = tail.rfind(b"PK\5\6")
-    if not 0 <= at <= len(tail) - 22 or tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
+    if not 0 <= at <= len(tail) - 22:
         return None
-    return struct.unpack_from("<L", tail, at + 12)[0]
+    [length] = struct.unpack_from("<L", tail, at + 12)
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
+        larger = tail[max(0, at - 76) : at - 20]
+        if len(larger) != 56 or not larger.startswith(b"PK\6\6"):
+            return None
+        [length] = struct.unpack_from("<Q", larger, 40)
+    return length

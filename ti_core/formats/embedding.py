@@ -175,7 +175,7 @@ def _placed(embedding: Embedding, token: str, base: BaseModel) -> Mapping[str, t
         for family, name in FAMILY_NAMES.items()
         if list(WIDTHS[family].values()) == list(widths.values())
     ]
-    advice = f"choose one of {fitting[0]}" if fitting else "choose the model that it was learned on"
+    advice = f"choose a model of {fitting[0]}" if fitting else "choose the model that it was learned on"
     raise IncompatibleConceptError(
         f"{token} has vectors of {_shown(widths)} numbers, but {base.id} ({base.family}) takes "
         f"{_shown(base.widths)}: {advice}."
@@ -214,38 +214,42 @@ def read_facts(text: str) -> dict[str, Any]:
         values = json.loads(text)
         steps = values["steps"]
         return {
-            "name": _text(values["token"]),
+            "name": read_text(values["token"]),
             "kind": KINDS[KINDS.index(values["kind"])],
             "base": read_base(values["base"]),
-            "initializer": _text(values["initializer"]),
+            "initializer": read_text(values["initializer"]),
             "training": {} if steps is None else {"steps": read_steps(steps)},
         }
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ConceptError):
         return {}
 
 
 def read_base(values: Mapping[str, Any]) -> BaseModel:
-    """Raises what damaged values lead to: LookupError, TypeError, ValueError, AttributeError."""
-    family = values["family"]
-    if family not in WIDTHS or list(values["widths"]) != list(WIDTHS[family]):
-        raise ValueError("unknown encoders")
-    widths = {encoder: int(width) for encoder, width in values["widths"].items()}
-    return BaseModel(_text(values["id"]), family, widths, _text(values["fingerprint"]))
+    """Raises :class:`ConceptError` if they describe no base model."""
+    family, widths = values["family"], values["widths"]
+    if (
+        family not in WIDTHS
+        or list(widths) != list(WIDTHS[family])
+        or any(type(w) is not int for w in widths.values())
+    ):
+        raise ConceptError("What it says of its base model is damaged: download or export it again.")
+    return BaseModel(read_text(values["id"]), family, dict(widths), read_text(values["fingerprint"]))
 
 
 def read_steps(value: Any) -> int:
-    """Raises ValueError if it is no number of steps."""
+    """Raises :class:`ConceptError` if it is no number of steps."""
     if type(value) is not int or not 0 <= value < 2**53:
-        raise ValueError("no number of steps")
+        raise ConceptError("What it says of its training is damaged: download or export it again.")
+    return value
+
+
+def read_text(value: Any) -> str:
+    """Raises :class:`ConceptError` if it is no text of one line."""
+    if not isinstance(value, str) or len(value) > MAX_FACT_LENGTH or not value.isprintable():
+        raise ConceptError("What it says of itself is damaged: download or export it again.")
     return value
 
 
 def steps_of(concept: Concept) -> int | None:
     steps = concept.training.get("steps")
     return steps if type(steps) is int else None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > MAX_FACT_LENGTH or not value.isprintable():
-        raise ValueError("no text")
-    return value

@@ -13,7 +13,7 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,19 @@ import torch
 from ti_core.errors import ConceptError
 from ti_core.formats.contents import (
     DAMAGED,
+    IS_DAMAGED,
     SHOWN_LENGTH,
+    TOO_MANY_PARTS,
     Contents,
     StoredTensor,
     zip_directory_bytes,
 )
 
 MAX_PICKLE_BYTES = 4 * 2**20
-MAX_INSTRUCTIONS = 200_000  # a whole Stable Diffusion model takes some 60,000
+MAX_INSTRUCTIONS = 120_000  # a whole Stable Diffusion model takes some 60,000
 MAX_DIRECTORY_BYTES = 2**20
+MAX_NUMBER = 2**48  # in the form of a tensor
+MAX_DIMENSIONS = 8
 OLD_MAGIC = 0x1950A86A20F9469CFC6C  # of torch < 1.6
 OLD_HEAD_BYTES = 8 * 2**20  # what is read of such a file
 
@@ -76,7 +80,7 @@ def read_pickle(path: Path) -> Contents:
     try:
         return Contents(_read_archive(path) if is_archive else _read_old(path))
     except DAMAGED as error:
-        raise ConceptError("It is damaged: download or export it again.") from error
+        raise ConceptError(IS_DAMAGED) from error
 
 
 def write_pickle(values: Mapping[str, Any], path: Path) -> None:
@@ -97,9 +101,9 @@ def _read_archive(path: Path) -> Any:
     with path.open("rb") as file:
         length = zip_directory_bytes(file)
         if length is None:
-            raise ConceptError("It is damaged: download or export it again.")
+            raise ConceptError(IS_DAMAGED)
         if length > MAX_DIRECTORY_BYTES:
-            raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+            raise ConceptError(TOO_MANY_PARTS)
         with zipfile.ZipFile(file) as archive:
             members = {info.filename: info for info in archive.infolist()}
             program = next((name for name in members if name.rpartition("/")[2] == "data.pkl"), None)
@@ -122,7 +126,7 @@ def _read_archive(path: Path) -> Any:
 
 def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.file_size > MAX_PICKLE_BYTES:
-        raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+        raise ConceptError(TOO_MANY_PARTS)
     return archive.read(info)
 
 
@@ -152,23 +156,6 @@ def _read_old(path: Path) -> Any:
 
 # --- the machine ------------------------------------------------------------------------------------------
 
-
-def _interpret(stream: io.BytesIO, read: ReadBytes, sizes: dict[str, int] | None = None) -> Iterator[Any]:
-    """The object of each pickle in the stream; the bytes of each storage are noted in ``sizes``."""
-    left = MAX_INSTRUCTIONS
-    while True:
-        stack: list[Any] = []
-        marks: list[int] = []
-        memo: dict[int, Any] = {}
-        for instruction, argument, _ in pickletools.genops(stream):
-            left -= 1
-            if left < 0:
-                raise ConceptError("It holds too many parts to be an embedding: choose another file.")
-            _step(instruction.name, argument, stack, marks, memo, read, sizes)
-        [result] = stack
-        yield result
-
-
 _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -177,77 +164,95 @@ _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
 }
-_LITERALS = re.compile(r"(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1|LONG4")
+_LITERALS = re.compile(r"(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1")
 
 
-def _step(
-    name: str,
-    argument: Any,
-    stack: list[Any],
-    marks: list[int],
-    memo: dict[int, Any],
-    read: ReadBytes,
-    sizes: dict[str, int] | None,
-) -> None:
-    """One instruction (see :mod:`pickletools` for what each does)."""
+def _interpret(stream: io.BytesIO, read: ReadBytes, sizes: dict[str, int] | None = None) -> Iterator[Any]:
+    """The object of each pickle in the stream; the bytes of each storage are noted in ``sizes``."""
+    left = MAX_INSTRUCTIONS
+    while True:
+        machine = _Machine(read, {} if sizes is None else sizes)
+        for instruction, argument, _ in pickletools.genops(stream):
+            left -= 1
+            if left < 0:
+                raise ConceptError(TOO_MANY_PARTS)
+            machine.step(instruction.name, argument)
+        [result] = machine.stack
+        yield result
 
-    def since_mark() -> list[Any]:
-        start = marks.pop()
-        taken = stack[start:]
-        del stack[start:]
+
+@dataclass
+class _Machine:
+    """What an instruction works on; see :mod:`pickletools` for what each does."""
+
+    read: ReadBytes
+    sizes: dict[str, int]
+    stack: list[Any] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+
+    def step(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        if name in _CONSTANTS:
+            stack.append(_CONSTANTS[name]())
+        elif _LITERALS.fullmatch(name):
+            stack.append(argument)
+        elif name in ("PROTO", "FRAME", "STOP"):
+            pass
+        elif name == "MARK":
+            self.marks.append(len(stack))
+        elif name == "TUPLE":
+            stack.append(tuple(self._since_mark()))
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])]
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = stack[-1]
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self.memo[argument])
+        elif name == "APPEND":
+            value = stack.pop()
+            stack[-1].append(value)
+        elif name == "APPENDS":
+            values = self._since_mark()
+            stack[-1].extend(values)
+        elif name == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            _set_items(stack[-1], [key, value])
+        elif name == "SETITEMS":
+            values = self._since_mark()
+            _set_items(stack[-1], values)
+        elif name == "GLOBAL":
+            module, _, attribute = argument.partition(" ")
+            stack.append(_Name(module, attribute))
+        elif name == "STACK_GLOBAL":
+            attribute, module = stack.pop(), stack.pop()
+            stack.append(_Name(str(module), str(attribute)))
+        elif name == "BINPERSID":
+            storage = _storage(stack.pop())
+            self.sizes[storage.key] = storage.count * storage.dtype.itemsize
+            stack.append(storage)
+        elif name in ("REDUCE", "NEWOBJ"):
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(_call(function, arguments, self.read))
+        elif name == "BUILD":
+            state = stack.pop()
+            _set_state(stack[-1], state)
+        else:
+            raise ConceptError(f"It holds the instruction {name}, which no embedding needs: do not use it.")
+
+    def _since_mark(self) -> list[Any]:
+        start = self.marks.pop()
+        taken = self.stack[start:]
+        del self.stack[start:]
         return taken
-
-    if name in _CONSTANTS:
-        stack.append(_CONSTANTS[name]())
-    elif _LITERALS.fullmatch(name):
-        stack.append(argument)
-    elif name in ("PROTO", "FRAME", "STOP"):
-        pass
-    elif name == "MARK":
-        marks.append(len(stack))
-    elif name == "TUPLE":
-        stack.append(tuple(since_mark()))
-    elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-        count = int(name[-1])
-        stack[-count:] = [tuple(stack[-count:])]
-    elif name in ("BINPUT", "LONG_BINPUT"):
-        memo[argument] = stack[-1]
-    elif name == "MEMOIZE":
-        memo[len(memo)] = stack[-1]
-    elif name in ("BINGET", "LONG_BINGET"):
-        stack.append(memo[argument])
-    elif name == "APPEND":
-        value = stack.pop()
-        stack[-1].append(value)
-    elif name == "APPENDS":
-        values = since_mark()
-        stack[-1].extend(values)
-    elif name == "SETITEM":
-        value, key = stack.pop(), stack.pop()
-        _set_items(stack[-1], [key, value])
-    elif name == "SETITEMS":
-        values = since_mark()
-        _set_items(stack[-1], values)
-    elif name == "GLOBAL":
-        module, _, attribute = argument.partition(" ")
-        stack.append(_Name(module, attribute))
-    elif name == "STACK_GLOBAL":
-        attribute, module = stack.pop(), stack.pop()
-        stack.append(_Name(str(module), str(attribute)))
-    elif name == "BINPERSID":
-        stack.append(_storage(stack.pop(), sizes))
-    elif name in ("REDUCE", "NEWOBJ"):
-        arguments, function = stack.pop(), stack.pop()
-        stack.append(_call(function, arguments, read))
-    elif name == "BUILD":
-        _set_state(stack[-2], stack.pop())
-    else:
-        raise ConceptError(f"It holds the instruction {name}, which no embedding needs: do not use it.")
 
 
 def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
     if not all(isinstance(key, str | int | _Name) for key in items[::2]):  # a tuple's hash may take for ever
-        raise ConceptError("It is damaged: download or export it again.")
+        raise ConceptError(IS_DAMAGED)
     target.update(zip(items[::2], items[1::2], strict=True))
 
 
@@ -259,13 +264,11 @@ def _set_state(target: Any, state: Any) -> None:
             target.update(parameters)
 
 
-def _storage(reference: Any, sizes: dict[str, int] | None) -> _Storage:
+def _storage(reference: Any) -> _Storage:
     _, kind, key, _, count, *_ = reference
     dtype = DTYPES.get(kind.name)
-    if dtype is None or not isinstance(key, str) or not isinstance(count, int) or count < 0:
-        raise ConceptError("It is damaged: download or export it again.")
-    if sizes is not None:
-        sizes[key] = count * dtype.itemsize
+    if dtype is None or not isinstance(key, str) or type(count) is not int or not 0 <= count < MAX_NUMBER:
+        raise ConceptError(IS_DAMAGED)
     return _Storage(key, dtype, count)
 
 
@@ -289,16 +292,18 @@ def _call(function: Any, arguments: Any, read: ReadBytes) -> Any:
         case _Name(module, name):
             asked = f"{module}.{name}"[:SHOWN_LENGTH]
             raise ConceptError(f"It asks to run {asked}, which no embedding needs: do not use it.")
-    raise ConceptError("It is damaged: download or export it again.")
+    raise ConceptError(IS_DAMAGED)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes) -> StoredTensor:
     """Checked against its storage; only rows that lie one after the other are taken."""
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, _Storage) or not all(type(number) is int for number in numbers):
-        raise ConceptError("It is damaged: download or export it again.")
+        raise ConceptError(IS_DAMAGED)
+    if not 0 <= min(numbers) <= max(numbers) < MAX_NUMBER or not len(shape) == len(strides) <= MAX_DIMENSIONS:
+        raise ConceptError(IS_DAMAGED)
     count, step = prod(shape), 1
-    if min(numbers) < 0 or len(shape) != len(strides) or offset + count > storage.count:
+    if offset + count > storage.count:
         raise ConceptError("It holds a tensor that is larger than its own numbers: do not use it.")
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
         if size > 1 and stride != step:
@@ -311,6 +316,6 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes
             data = read(storage.key, offset * itemsize, count * itemsize)
             return torch.frombuffer(bytearray(data), dtype=storage.dtype, count=count).reshape(shape)
         except DAMAGED as error:
-            raise ConceptError("It is damaged: download or export it again.") from error
+            raise ConceptError(IS_DAMAGED) from error
 
     return StoredTensor(tuple(shape), storage.dtype, read_tensor)

@@ -27,8 +27,9 @@ from ti_core.files import write_whole
 from ti_core.formats.contents import DAMAGED, Contents, StoredTensor
 
 CHUNK = "sd-ti-embedding"
+DATA_IS_DAMAGED = "The data in the picture is damaged: save it again as it was first published."
 MAX_PNG_BYTES = 20 * 2**20
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 8_000_000
 MAX_JSON_BYTES = 4 * 2**20  # 75 vectors of 1280 numbers take some 2 MB
 LOW_BITS = 0x0F
 CARD_SIZE = 512  # pixels
@@ -66,7 +67,8 @@ def write_png(values: Mapping[str, Any], card: Image.Image, path: Path) -> None:
     data = json.dumps(values, default=lambda tensor: {"TORCHTENSOR": tensor.tolist()}).encode()
     chunks = PngInfo()
     chunks.add_text(CHUNK, base64.b64encode(data).decode())
-    write_whole(path, partial(_encode(data, card).save, format="PNG", pnginfo=chunks))
+    packed = np.frombuffer(zlib.compress(data, level=9), np.uint8)
+    write_whole(path, partial(join_wings(packed, card).save, format="PNG", pnginfo=chunks))
 
 
 # --- the JSON ---------------------------------------------------------------------------------------------
@@ -84,9 +86,7 @@ def _parse(data: bytes) -> dict[str, Any]:
             for key, value in values.items()
         }
     except DAMAGED as error:
-        raise ConceptError(
-            "The data in the picture is damaged: save it again as it was first published."
-        ) from error
+        raise ConceptError(DATA_IS_DAMAGED) from error
 
 
 def _stored(entry: Any) -> StoredTensor:
@@ -94,10 +94,9 @@ def _stored(entry: Any) -> StoredTensor:
     rows = entry["TORCHTENSOR"]
     flat = not isinstance(rows[0], list)
     numbers = rows if flat else [number for row in rows for number in row]
-    if not all(type(number) in (int, float) for number in numbers):
-        raise ValueError("not numbers")
-    if not flat and len({len(row) for row in rows}) != 1:
-        raise ValueError("rows of several lengths")
+    is_even = flat or len({len(row) for row in rows}) == 1
+    if not is_even or not all(type(number) in (int, float) for number in numbers):
+        raise ConceptError(DATA_IS_DAMAGED)
     shape = (len(rows),) if flat else (len(rows), len(rows[0]))
     return StoredTensor(
         shape,
@@ -109,22 +108,20 @@ def _stored(entry: Any) -> StoredTensor:
 # --- the pixels -------------------------------------------------------------------------------------------
 
 
-def _encode(data: bytes, card: Image.Image) -> Image.Image:
-    """The card (w, h) between two wings, each (h, columns, 3)."""
-    halves = np.frombuffer(zlib.compress(data, level=9), np.uint8)
-    height = card.height
-    columns = max(MIN_WING, math.ceil(len(halves) / (height * 3)))
-    size = (height, columns, 3)
+def join_wings(data: np.ndarray, card: Image.Image) -> Image.Image:
+    """The card (w, h) between two wings (h, columns, 3) of the halves of the bytes, repeated to fill them."""
+    columns = max(MIN_WING, math.ceil(len(data) / (card.height * 3)))
+    size = (card.height, columns, 3)
     mask = _random_halves(math.prod(size)).reshape(size)
-    low = np.resize(halves & LOW_BITS, size) ^ mask
-    high = np.resize(halves >> 4, size) ^ mask
-    black = np.zeros((height, 1, 3), np.uint8)
-    # The upper bits are only to look at; they keep every pixel of the wings apart from the black columns.
-    wings = [_shaded(low), black, np.asarray(card.convert("RGB")), black, _shaded(high)]
-    return Image.fromarray(np.concatenate(wings, axis=1))
+    low = np.resize(data & LOW_BITS, size) ^ mask
+    high = np.resize(data >> 4, size) ^ mask
+    black = np.zeros((card.height, 1, 3), np.uint8)
+    parts = [_shaded(low), black, np.asarray(card.convert("RGB")), black, _shaded(high)]
+    return Image.fromarray(np.concatenate(parts, axis=1))
 
 
 def _shaded(wing: np.ndarray) -> np.ndarray:
+    """Upper bits to look at, which also part every pixel of a wing from the black columns."""
     height, columns, _ = wing.shape
     rows = np.arange(height)[:, None, None] // 8 % 4
     return (wing | ((rows + 3) << 4)).astype(np.uint8)

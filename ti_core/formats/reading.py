@@ -19,7 +19,14 @@ import torch
 
 from ti_core.concept import MAX_FILE_BYTES, load_concept
 from ti_core.errors import ConceptError
-from ti_core.formats.contents import MAX_WIDTH, SHOWN_LENGTH, Contents, StoredTensor, length_remark, read_rows
+from ti_core.formats.contents import (
+    MAX_WIDTH,
+    SHOWN_LENGTH,
+    Contents,
+    StoredTensor,
+    length_remarks,
+    read_rows,
+)
 from ti_core.formats.embedding import (
     FACTS_KEY,
     MAX_FACT_LENGTH,
@@ -28,6 +35,7 @@ from ti_core.formats.embedding import (
     read_base,
     read_facts,
     read_steps,
+    read_text,
 )
 from ti_core.formats.pickles import read_pickle
 from ti_core.formats.png_card import read_png
@@ -40,20 +48,9 @@ ENCODER_KEYS = ("clip_l", "clip_g")
 PARAMS_KEYS = {"emb_params": "emb_params", "emp_params": "OneTrainer"}
 XTI_KEYS = {"IN01", "IN08", "MID", "OUT03", "OUT11"}
 PAIR = re.compile(r"learned_embeds(?P<second>_2)?(?P<rest>[-.].*)")
-OTHER_THINGS = (
-    (
-        r"text_model\.|.*\.text_model\.|cond_stage_model\.|transformer\.text_model",
-        "It is a whole text encoder, of which an embedding is one word: choose the word's own file.",
-    ),
-    (
-        r"(?:.*\.)?(?:lora_|lora\.|hada_|lokr_)|lora_(?:unet|te)|.*\.alpha$",
-        "It is a LoRA without any words in it; this program uses words only.",
-    ),
-    (
-        r"model\.diffusion_model\.|down_blocks\.|conv_in\.|first_stage_model\.|state_dict$",
-        "It is a whole model, not a word: choose the word's own file.",
-    ),
-)
+TEXT_ENCODER = re.compile(r"(.*\.)?text_model\.|cond_stage_model\.")
+LORA = re.compile(r"(.*\.)?(lora_|lora\.|hada_|lokr_)|.*\.alpha$")
+WHOLE_MODEL = re.compile(r"model\.diffusion_model\.|first_stage_model\.|down_blocks\.|conv_in\.|state_dict$")
 
 
 def read_embeddings(path: Path) -> list[Embedding]:
@@ -98,12 +95,7 @@ def _read_native(folder: Path) -> Embedding:
     if (folder / "concept.json").stat().st_size > MAX_TEXT_BYTES:
         raise ConceptError(f"{folder.name}/concept.json is larger than 1 MiB: it is no concept's.")
     concept = load_concept(folder)
-    try:
-        base = read_base(vars(concept.base))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ConceptError(f"The concept in {folder} is damaged and cannot be read: {error}") from error
-    if not isinstance(concept.initializer, str):
-        raise ConceptError(f"The concept in {folder} is damaged and cannot be read: initializer")
+    base = read_base(vars(concept.base))
     return Embedding(
         concept.vectors,
         "One Word",
@@ -111,28 +103,28 @@ def _read_native(folder: Path) -> Embedding:
         folder.name,
         concept.kind,
         base=base,
-        initializer=concept.initializer,
+        initializer=read_text(concept.initializer),
         training=concept.training,
     )
 
 
 def _with_notes(folder: Path, embedding: Embedding) -> Embedding:
     """What stands beside the vectors in a repository of sd-concepts-library."""
-    kind = _short_text(folder / "type_of_concept.txt")
+    kind = _text_in(folder / "type_of_concept.txt")
     model = re.search(
-        r"^base_model:\s*(?:-\s*)?[\"']?([\w./-]+)", _short_text(folder / "README.md"), re.MULTILINE
+        r"^base_model:\s*(?:-\s*)?[\"']?([\w./-]+)", _text_in(folder / "README.md"), re.MULTILINE
     )
     return replace(
         embedding,
         source="sd-concepts-library" if kind else embedding.source,
         file_name=folder.name,
-        name=_short_text(folder / "token_identifier.txt")[:MAX_FACT_LENGTH] or embedding.name,
+        name=_short(_text_in(folder / "token_identifier.txt")) or embedding.name,
         kind=embedding.kind or ("object" if kind == "object" else "style" if kind == "style" else None),
         model=embedding.model or (model[1] if model else ""),
     )
 
 
-def _short_text(file: Path) -> str:
+def _text_in(file: Path) -> str:
     if not file.is_file() or file.stat().st_size > MAX_TEXT_BYTES:
         return ""
     return file.read_text(encoding="utf-8", errors="replace").strip()
@@ -197,7 +189,7 @@ def _read_file(path: Path) -> list[Embedding]:
         if not is_bundle and not is_picture and path.stat().st_size > MAX_FILE_BYTES:
             raise ConceptError(f"It is larger than {MAX_FILE_BYTES // 2**20} MiB, and no embedding is.")
     except ConceptError as error:
-        raise ConceptError(f"{path.name}: {error}") from error
+        raise ConceptError(f"{path.name} holds no usable embedding. {error}") from error
     generic = path.stem.startswith("learned_embeds")
     return [replace(each, file_name=path.absolute().parent.name if generic else path.stem) for each in found]
 
@@ -216,10 +208,10 @@ def _contents(path: Path) -> tuple[Contents, bool]:
         return read_png(path), True
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise ConceptError("It is a web page in place of the file: download the file itself from its page.")
+    if is_safetensors(path):  # first: the length of its header may look like the start of a pickle
+        return read_safetensors(path), False
     if start.startswith((b"PK\3\4", b"\x80")):
         return read_pickle(path), False
-    if is_safetensors(path):
-        return read_safetensors(path), False
     raise ConceptError("It is no embedding file: choose one of .safetensors, .pt, .bin or .png.")
 
 
@@ -319,10 +311,11 @@ def _embedding(
     if not all(isinstance(tensor, StoredTensor) for tensor in tensors.values()):
         raise _unknown(tensors)
     vectors = {key: read_rows(tensor) for key, tensor in tensors.items()}
-    strange = (length_remark(rows) for rows in vectors.values())
+    for rows in vectors.values():
+        remarks += length_remarks(rows)
     if list(vectors) == [""]:
         vectors = one_encoder(vectors[""])
-    return Embedding(vectors, source, remarks=remarks + tuple(filter(None, strange)), **fields)
+    return Embedding(vectors, source, remarks=remarks, **fields)
 
 
 def _unknown(values: Mapping[Any, Any]) -> ConceptError:
@@ -333,9 +326,14 @@ def _unknown(values: Mapping[Any, Any]) -> ConceptError:
             "It is an extended textual inversion (XTI) of kohya, a word for each layer of the model: "
             "it works in no prompt, so train it again as an ordinary one."
         )
-    for pattern, message in OTHER_THINGS:
-        if any(re.match(pattern, key) for key in keys):
-            return ConceptError(message)
+    if any(WHOLE_MODEL.match(key) for key in keys):
+        return ConceptError("It is a whole model, not a word: choose the word's own file.")
+    if any(LORA.match(key) for key in keys):
+        return ConceptError("It is a LoRA without any words in it, and only words can be used here.")
+    if any(TEXT_ENCODER.match(key) for key in keys):
+        return ConceptError(
+            "It is a whole text encoder, of which an embedding is one word: choose the word's own file."
+        )
     if not keys:
         return ConceptError("It holds no vectors: choose another file.")
     shown = _shown_keys(keys)
@@ -352,4 +350,6 @@ def _starts(key: object, prefix: str) -> bool:
 
 
 def _short(value: object) -> str:
-    return value[:MAX_FACT_LENGTH] if isinstance(value, str) else ""
+    """A text of the file without what could upset a terminal; "" for what is none."""
+    text = value[:MAX_FACT_LENGTH] if isinstance(value, str) else ""
+    return "".join(letter for letter in text if letter.isprintable())

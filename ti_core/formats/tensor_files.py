@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ti_core.errors import ConceptError
-from ti_core.formats.contents import Contents, StoredTensor
+from ti_core.formats.contents import IS_DAMAGED, TOO_MANY_PARTS, Contents, StoredTensor
 
 MAX_HEADER_BYTES = 4 * 2**20
 MAX_ENTRIES = 10_000  # a LoRA for SDXL has some 2,500
@@ -41,13 +41,13 @@ def read_safetensors(path: Path) -> Contents:
         length = int.from_bytes(file.read(8), "little")
         entries = file.read(min(length, MAX_HEADER_BYTES)).count(b'"data_offsets"')
     if length > MAX_HEADER_BYTES or entries > MAX_ENTRIES:
-        raise ConceptError("It holds too many parts to be an embedding: choose another file.")
+        raise ConceptError(TOO_MANY_PARTS)
     try:
         with safe_open(path, framework="pt") as tensors:
             values = {key: _stored(path, key, tensors.get_slice(key)) for key in tensors.keys()}  # noqa: SIM118
             return Contents(values, tensors.metadata() or {})
     except SafetensorError as error:
-        raise ConceptError("It is damaged: download or export it again.") from error
+        raise ConceptError(IS_DAMAGED) from error
 
 
 def _stored(path: Path, key: str, part: Any) -> StoredTensor:

@@ -19,6 +19,7 @@ from ti_core.files import write_text_whole, write_whole
 from ti_core.formats.embedding import FACTS_KEY, steps_of, to_facts
 from ti_core.formats.pickles import write_pickle
 from ti_core.formats.png_card import draw_card, write_png
+from ti_core.models import find_preset
 
 Layout = Literal[
     "native", "diffusers", "diffusers-bin", "a1111-pt", "a1111-safetensors", "a1111-png", "sdxl", "kohya"
@@ -28,10 +29,12 @@ ONE_ENCODER: tuple[Layout, ...] = ("a1111-pt", "a1111-safetensors", "a1111-png")
 A1111_TOKEN = {"*": 265}  # the id of "*", which every such file has
 
 ARCHITECTURES = {  # of kohya's metadata, https://github.com/Stability-AI/ModelSpec
-    "sd1": "stable-diffusion-v1",
-    "sd2": "stable-diffusion-v2-768-v",
-    "sdxl": "stable-diffusion-xl-v1-base",
+    ("sd1", 512): "stable-diffusion-v1",
+    ("sd2", 512): "stable-diffusion-v2-512",
+    ("sd2", 768): "stable-diffusion-v2-768-v",
+    ("sdxl", 1024): "stable-diffusion-xl-v1-base",
 }
+RESOLUTIONS = {family: resolution for family, resolution in ARCHITECTURES}  # the last of each family
 
 
 def layouts_for(concept: Concept) -> tuple[Layout, ...]:
@@ -130,12 +133,16 @@ def a1111_values(concept: Concept) -> Mapping[str, Any]:
 
 
 def kohya_metadata(concept: Concept) -> dict[str, str]:
-    family = concept.base.family
+    """What kohya's scripts write beside the vectors; a model that is no preset is taken for the usual one."""
+    family, preset = concept.base.family, find_preset(concept.base.id)
+    resolution = preset.resolution if preset else RESOLUTIONS[family]
+    architecture = ARCHITECTURES.get((family, resolution)) or ARCHITECTURES[family, RESOLUTIONS[family]]
     return {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": f"{ARCHITECTURES[family]}/textual-inversion",
+        "modelspec.architecture": f"{architecture}/textual-inversion",
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
         "modelspec.title": concept.name,
         "modelspec.trigger_phrase": concept.name,
-        "modelspec.prediction_type": "v" if family == "sd2" else "epsilon",
+        "modelspec.resolution": f"{resolution}x{resolution}",
+        "modelspec.prediction_type": "v" if architecture.endswith("-v") else "epsilon",
     }
