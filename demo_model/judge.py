@@ -42,7 +42,7 @@ PAIRS_IN_CHUNK = 32
 STYLE_SHARE = 0.25  # of the pairs; the others are two pictures of one thing
 FAMILY_SHARE = 0.6  # of those things are of one family, the others of any, or nouns
 NOUN_SHARE = 0.3  # of the others
-DETAILED_SHARE = 0.75  # of the captions that are compared; the others fit many pictures
+CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
 BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
 POOL_PAIRS = 8_192
 TEMPERATURE = 0.1
@@ -127,7 +127,14 @@ def render_pairs(seed: int, index: int) -> Chunk:
     kinds = (rng.random(PAIRS_IN_CHUNK) < STYLE_SHARE).astype(np.int64)
     pairs = [sample_style_pair(rng) if kind else sample_thing_pair(rng, family) for kind in kinds]
     pixels = np.stack([[picture.pixels for picture in pair] for pair in pairs]).transpose(0, 1, 4, 2, 3)
-    return np.ascontiguousarray(pixels), kinds, [(a.captions, b.captions) for a, b in pairs]
+    return np.ascontiguousarray(pixels), kinds, [(captions_of(a), captions_of(b)) for a, b in pairs]
+
+
+def captions_of(picture: Picture) -> tuple[str, ...]:
+    """As long as ``CAPTION_SHARES``."""
+    detailed, short, _ = picture.captions
+    scene = picture.plan.scene.phrase
+    return detailed, short, f"a photo {scene}" if scene else short
 
 
 def sample_thing_pair(rng: np.random.Generator, family: str) -> tuple[Picture, Picture]:
@@ -194,7 +201,7 @@ class PairPool:
         """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; kinds (n,); tokens (2, n, length)."""
         places = torch.randint(min(self.added, POOL_PAIRS), (count,), device=self._device)
         pictures = self._pictures[places].transpose(0, 1).float().div(127.5).sub(1)
-        chances = torch.tensor([DETAILED_SHARE, 1 - DETAILED_SHARE], device=self._device)  # detailed, short
+        chances = torch.tensor(CAPTION_SHARES, device=self._device)
         variants = torch.multinomial(chances, 2 * count, replacement=True).view(2, count)
         tokens = self._captions[places].transpose(0, 1)
         tokens = tokens[

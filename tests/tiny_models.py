@@ -14,7 +14,15 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from tokenizers import pre_tokenizers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 from ti_core.models import Family
 
@@ -31,6 +39,26 @@ def save_tiny_model(family: Family, folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         pipeline = _build_sdxl(folder) if family == "sdxl" else _build_sd(folder, is_sd2=family == "sd2")
     pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_judge(folder: Path, likeness: dict[str, tuple[int, int]] | None = None) -> Path:
+    """Write a CLIP over pictures of 16 × 16; ``likeness`` as the embedded model's own judge has it."""
+    tokenizer = tiny_tokenizer(folder)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    own = {} if likeness is None else {"likeness": likeness}
+    config = CLIPConfig(
+        vision_config={**shape, "image_size": 16, "patch_size": 4},
+        text_config=_text_config(tokenizer, CLIP_L_WIDTH).to_dict(),
+        projection_dim=8,
+        **own,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    side = {"height": 16, "width": 16}
+    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side).save_pretrained(folder)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ti_core.cli.loading import RUNS, ModelOption, choose_model, load_concepts, load_model
-from ti_core.cli.terminal import JsonOption, reporting, say
+from ti_core.cli.terminal import JsonOption, reporting, say, table
 from ti_core.models import PRESETS, model_source
 
 
@@ -63,7 +62,7 @@ def models_command(as_json: JsonOption = False) -> None:
             )
             for each, present in found
         ]
-        report.lines += _table(rows)
+        report.lines += table(rows)
 
 
 def runs_command(
@@ -94,11 +93,4 @@ def runs_command(
             (run["token"], run["status"], f"{run['step']}/{run['steps']}", run["model"], run["folder"])
             for run in runs
         ]
-        report.lines += _table(rows) or [f"There are no runs in {folder}."]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+        report.lines += table(rows) or [f"There are no runs in {folder}."]

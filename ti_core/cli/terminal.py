@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -70,6 +70,14 @@ def _sentence(error: BaseException) -> str:
 def say(message: str) -> None:
     """Tell the person something that is no result: a line on stderr."""
     typer.echo(message, err=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines in which the cells of each column stand below each other."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 class Interrupt:

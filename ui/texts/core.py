@@ -143,6 +143,16 @@ MESSAGES: Pairs = (
         "強さ {strength} では {steps} ステップのうち 1 つも実行されません。{least} 以上にしてください。",
     ),
     (
+        "Likeness is told from two pictures of the concept or more: give the others too.",
+        "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
+    ),
+    (
+        "The judge {source} is not on this machine and could not be fetched: "
+        "go online and try again, or do without scores.",
+        "評価モデル {source} はこのマシンになく、ダウンロードもできませんでした。"
+        "オンラインにしてもう一度試すか、評価なしで使ってください。",
+    ),
+    (
         "count is {count}: ask for one word or more.",
         "近い単語の数は 1 以上にしてください（今の値：{count}）。",
     ),

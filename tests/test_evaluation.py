@@ -1,0 +1,172 @@
+"""The judge, and what it says of a learned word."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_models import save_tiny_judge
+from typer.testing import CliRunner
+
+from ti_core import judge as judging
+from ti_core.backbone import Backbone
+from ti_core.cli import app
+from ti_core.concept import Concept, save_concept
+from ti_core.errors import Cancelled, ConceptError, ConfigError, ModelError
+from ti_core.evaluation import SCENE_PROMPTS, Evaluation, Score, evaluate, without_token
+from ti_core.generation import Progress
+from ti_core.inspection import interpolate_from_initial
+from ti_core.judge import Judge, judge_for, likeness, likeness_among
+from ti_core.models import Family
+
+CPU = torch.device("cpu")
+LIKENESS = {"object": (0, 10), "style": (10, 16)}
+QUICK = {"count": 2, "steps": 2}
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    return judging._load(str(save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)), CPU)
+
+
+@pytest.fixture(scope="module")
+def sd1(backbones: dict[Family, Backbone]) -> Backbone:
+    return backbones["sd1"]
+
+
+def pictures(count: int, size: tuple[int, int] = (24, 20)) -> list[Image.Image]:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, size[1], size[0], 3), dtype=np.uint8)
+    return [Image.fromarray(one) for one in pixels]
+
+
+def concept_on(backbone: Backbone, initializer: str = "cat", kind: str = "object") -> Concept:
+    rows = torch.full((1, backbone.base.widths["clip_l"]), 0.1)
+    return Concept("<our-cat>", {"clip_l": rows}, kind, backbone.base, initializer)  # type: ignore[arg-type]
+
+
+# --- the judge --------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_most_like_itself(judge: Judge) -> None:
+    looks = judge.look(pictures(4))
+    for kind in LIKENESS:
+        cosines = likeness(looks, looks, kind)
+        assert torch.allclose(cosines.diagonal(), torch.ones(4), atol=1e-5)
+        assert torch.equal(cosines.argmax(1), torch.arange(4))
+        pairs = likeness_among(looks, kind)
+        assert len(pairs) == 6
+        assert float(pairs.mean()) == pytest.approx(float(cosines.sum() - 4) / 12, abs=1e-5)
+
+
+def test_each_kind_has_entries_of_its_own(judge: Judge) -> None:
+    looks = judge.look(pictures(2))
+    assert {kind: states.shape[1] for kind, states in looks.likeness.items()} == {"object": 10, "style": 6}
+
+
+def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = judge.look(pictures(5))
+    monkeypatch.setattr(judging, "BATCH_ROWS", 2)
+    parted = judge.look(pictures(5))
+    assert torch.allclose(together.shared, parted.shared, atol=1e-5)
+    assert torch.allclose(together.likeness["style"], parted.likeness["style"], atol=1e-5)
+
+
+def test_of_a_general_clip_the_shared_space_is_compared(tmp_path: Path) -> None:
+    looks = judging._load(str(save_tiny_judge(tmp_path)), CPU).look(pictures(2))
+    assert torch.equal(looks.likeness["object"], looks.shared)
+
+
+def test_sentences_and_pictures_share_a_space_and_long_sentences_are_cut(judge: Judge) -> None:
+    read = judge.read(["a cat", "a photo of a cat " * 60])
+    assert read.shape == (2, judge.look(pictures(1)).shared.shape[1])
+    assert torch.allclose(read.norm(dim=1), torch.ones(2), atol=1e-5)
+    assert torch.allclose(judge.read(["a cat"])[0], read[0], atol=1e-5)
+
+
+def test_a_judge_that_is_not_there_is_said(sd1: Backbone) -> None:
+    with pytest.raises(ModelError, match="openai/clip-vit-base-patch32 is not on this machine.*go online"):
+        judge_for(sd1.base, CPU)
+
+
+# --- the scores -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["object", "style"])
+def test_a_word_that_is_still_its_initial_word_scores_as_that(sd1: Backbone, judge: Judge, kind: str) -> None:
+    same = interpolate_from_initial(sd1, concept_on(sd1, kind=kind), 0.0)
+    found = evaluate(sd1, judge, same, pictures(3), **QUICK)
+    for score in (found.likeness, found.agreement, found.diversity):
+        assert score.learned == pytest.approx(score.initial, abs=1e-4)
+
+
+def test_the_scores_are_those_of_the_pictures(sd1: Backbone, judge: Judge) -> None:
+    seen: list[Progress] = []
+    found = evaluate(sd1, judge, concept_on(sd1), pictures(3), **QUICK, on_progress=seen.append)
+    assert found.likeness.learned != found.likeness.initial
+    real = judge.look(pictures(3))
+    assert found.likeness.real == pytest.approx(float(likeness_among(real, "object").mean()), abs=1e-5)
+    drawn = 2 * (QUICK["count"] + len(SCENE_PROMPTS["object"]))
+    assert (seen[-1].done, seen[-1].total) == (drawn * QUICK["steps"], drawn * QUICK["steps"])
+    assert [now.done for now in seen] == sorted(now.done for now in seen)
+    assert found.judge == judge.name
+    assert evaluate(sd1, judge, concept_on(sd1), pictures(3), **QUICK) == found
+
+
+def test_what_cannot_be_told_is_refused(sd1: Backbone, judge: Judge) -> None:
+    with pytest.raises(ConfigError, match="two pictures"):
+        evaluate(sd1, judge, concept_on(sd1), pictures(1), **QUICK)
+    with pytest.raises(ConceptError, match="which word it started from"):
+        evaluate(sd1, judge, concept_on(sd1, initializer=""), pictures(2), **QUICK)
+    with pytest.raises(Cancelled):
+        evaluate(sd1, judge, concept_on(sd1), pictures(2), **QUICK, should_stop=lambda: True)
+
+
+def test_shares_of_the_way() -> None:
+    found = Evaluation("<a>", "object", "me", Score(0.7, 0.5, 0.9), Score(0.3, 0.4, 0.1), Score(0, 0, 0))
+    assert found.recovered == pytest.approx(0.5)
+    assert found.kept == pytest.approx(0.75)
+    assert json.loads(json.dumps(found.to_dict()))["likeness"] == {
+        "learned": 0.7,
+        "initial": 0.5,
+        "real": 0.9,
+    }
+    nowhere = dataclasses.replace(found, likeness=Score(0.7, 0.9, 0.9), agreement=Score(0.3, 0, 0.1))
+    assert nowhere.recovered is None
+    assert nowhere.kept is None
+
+
+def test_the_placeholder_is_left_out_for_the_text_side() -> None:
+    assert without_token("a photo of <our-cat> on the beach", "<our-cat>") == "a photo on the beach"
+    assert without_token("a cat in the style of <our-ink>", "<our-ink>") == "a cat"
+
+
+def test_the_command_prints_a_table_or_json(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_concept(concept_on(sd1), tmp_path / "our-cat", pictures(2))
+    command = [
+        "evaluate",
+        str(tmp_path / "our-cat"),
+        "--model",
+        str(tiny_sd1),
+        "--count",
+        "2",
+        "--steps",
+        "2",
+    ]
+    missing = CliRunner().invoke(app, [*command, "--json"])
+    assert missing.exit_code == 2
+    assert "could not be fetched" in json.loads(missing.stdout.splitlines()[-1])["error"]
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.splitlines()[0].split() == ["learned", "initial", "word", "real", "pictures"]
+    facts = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout.splitlines()[-1])
+    line = next(line for line in shown.stdout.splitlines() if line.startswith("likeness"))
+    assert line.split()[-3:] == [f"{facts['likeness'][name]:.3f}" for name in ("learned", "initial", "real")]
+    assert str(tmp_path / "judge") in shown.stdout

@@ -1,0 +1,193 @@
+"""How good a learned word is: does it look like the pictures, and does it still do what the prompt says?
+
+After section 4.4 of the paper (arXiv 2208.01618): likeness to the training pictures, and agreement with
+prompts whose placeholder is left out, both as cosines in a CLIP space. Each stands between two others: what
+the initial word draws, from the same seeds, and the real pictures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept
+from ti_core.config import Kind, check_whole
+from ti_core.errors import ConceptError, ConfigError
+from ti_core.generation import GenerationSettings, OnProgress, Progress, ShouldStop, generate
+from ti_core.judge import Judge, Looks, likeness, likeness_among
+from ti_core.prompts import fill_template, replace_token
+
+PLAIN_PROMPTS: dict[Kind, tuple[str, ...]] = {
+    "object": ("a photo of {}",),
+    "style": ("a house in the style of {}", "a cat in the style of {}"),
+}
+SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
+    "object": (
+        "a photo of {} on the beach",
+        "a photo of {} in the snow",
+        "a photo of {} in the forest",
+        "a photo of {} at night",
+        "a photo of {} on a table",
+        "a photo of {} on the moon",
+        "a photo of {} in the city",
+        "a photo of {} on a red background",
+    ),
+    "style": (
+        "a cat in the style of {}",
+        "a house in the style of {}",
+        "a teapot in the style of {}",
+        "a fish in the style of {}",
+        "a robot in the style of {}",
+        "a clock in the style of {}",
+        "a mug in the style of {}",
+        "a lamp in the style of {}",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measure: of the learned word, of its initial word from the same seeds, and of the real pictures."""
+
+    learned: float
+    initial: float
+    real: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``likeness`` of pictures to the real ones (the real ones: to each other), ``agreement`` of pictures
+    with the scenes asked for (the real ones: without being asked), ``diversity`` of pictures of one prompt,
+    1 - their likeness to each other. All are means of cosines, by the opinion of ``judge``."""
+
+    token: str
+    kind: Kind
+    judge: str
+    likeness: Score
+    agreement: Score
+    diversity: Score
+
+    @property
+    def recovered(self) -> float | None:
+        """How far the word went from the initial word, 0, to the real pictures, 1; None if these are one."""
+        way = self.likeness.real - self.likeness.initial
+        return (self.likeness.learned - self.likeness.initial) / way if way > 0 else None
+
+    @property
+    def kept(self) -> float | None:
+        """How much of the initial word's agreement the word has, 1 for all; None if that had none."""
+        return self.agreement.learned / self.agreement.initial if self.agreement.initial > 0 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"recovered": self.recovered, "kept": self.kept}
+
+
+def evaluate(
+    backbone: Backbone,
+    judge: Judge,
+    concept: Concept,
+    pictures: Sequence[Image.Image],
+    *,
+    count: int = 4,
+    steps: int = GenerationSettings.steps,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Evaluation:
+    """Draw with the word and with its initial word, from the same seeds, and let the judge look.
+
+    ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises :class:`ConfigError` for
+    fewer than two pictures, :class:`ConceptError` for a word that does not say what it started from, and
+    otherwise as :func:`~ti_core.generation.generate`.
+    """
+    check_whole("count", count, 2, 1000)
+    if len(pictures) < 2:
+        raise ConfigError("Likeness is told from two pictures of the concept or more: give the others too.")
+    if not concept.initializer:
+        raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
+    plain, scenes = (
+        [fill_template(template, concept.token) for template in prompts[concept.kind]]
+        for prompts in (PLAIN_PROMPTS, SCENE_PROMPTS)
+    )
+    orders = [
+        GenerationSettings(prompt, count=number, seed=seed, steps=steps)
+        for prompts, number in ((plain, count), (scenes, 1))
+        for prompt in prompts
+    ]
+    orders += [
+        replace(order, prompt=replace_token(order.prompt, concept.token, concept.initializer))
+        for order in orders
+    ]
+    drawn = judge.look(_draw(backbone, orders, concept, on_progress, should_stop))
+    real = judge.look(pictures)
+    sentences = judge.read([without_token(prompt, concept.token) for prompt in scenes])
+    portraits = len(plain) * count
+    learned, initial = (
+        (drawn[start : start + portraits], drawn[start + portraits : start + len(drawn) // 2])
+        for start in (0, len(drawn) // 2)
+    )
+    return Evaluation(
+        token=concept.token,
+        kind=concept.kind,
+        judge=judge.name,
+        likeness=Score(
+            likeness(learned[0], real, concept.kind).mean().item(),
+            likeness(initial[0], real, concept.kind).mean().item(),
+            likeness_among(real, concept.kind).mean().item(),
+        ),
+        agreement=Score(
+            _agreement(learned[1], sentences),
+            _agreement(initial[1], sentences),
+            (real.shared @ sentences.T).mean().item(),
+        ),
+        diversity=Score(
+            _diversity(learned[0], count), _diversity(initial[0], count), _diversity(real, len(real))
+        ),
+    )
+
+
+def without_token(prompt: str, token: str) -> str:
+    """What a prompt says beside the word: "a photo of <our-cat> on the beach" to "a photo on the beach"."""
+    return re.sub(f"( in the style)? of {re.escape(token)}", "", prompt)
+
+
+def _draw(
+    backbone: Backbone,
+    orders: Sequence[GenerationSettings],
+    concept: Concept,
+    on_progress: OnProgress | None,
+    should_stop: ShouldStop | None,
+) -> list[Image.Image]:
+    """The pictures of all orders; the progress is that of the whole."""
+    total = sum(order.count * order.denoising_steps for order in orders)
+    images: list[Image.Image] = []
+    ahead = 0
+    for order in orders:
+
+        def report(progress: Progress, ahead: int = ahead) -> None:
+            if on_progress is not None:
+                on_progress(Progress(ahead + progress.done, total))
+
+        drawing = generate(backbone, order, [concept], on_progress=report, should_stop=should_stop)
+        images += [picture.image for picture in drawing]
+        ahead += order.count * order.denoising_steps
+    return images
+
+
+def _agreement(looks: Looks, sentences: torch.Tensor) -> float:
+    """The mean cosine of each picture with its own sentence."""
+    return (looks.shared * sentences).sum(-1).mean().item()
+
+
+def _diversity(looks: Looks, count: int) -> float:
+    """1 - the mean cosine of any two of the ``count`` pictures of one prompt."""
+    first, second = torch.triu_indices(count, count, offset=1)
+    alike = [(group @ group.T)[first, second] for group in looks.shared.split(count)]
+    return 1 - torch.cat(alike).mean().item()

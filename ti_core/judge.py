@@ -1,0 +1,115 @@
+"""The judge: by a CLIP model, how alike pictures are and how well they agree with sentences.
+
+The pictures of the embedded model are judged by a small CLIP of its own world, all others by the one that
+the paper measures with (arXiv 2208.01618, section 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError
+from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+from ti_core.concept import BaseModel
+from ti_core.config import KINDS, Kind
+from ti_core.errors import ModelError
+from ti_core.models import ASSETS
+
+EMBEDDED_MODEL = "toybox"
+EMBEDDED_JUDGE = ASSETS / "judge"
+GENERAL_JUDGE = "openai/clip-vit-base-patch32"
+BATCH_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What the judge sees in pictures, unit vectors: ``likeness`` (b, d) for a concept of each kind, and
+    ``shared`` (b, p), the space in which sentences are too."""
+
+    likeness: Mapping[Kind, torch.Tensor]
+    shared: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.shared)
+
+    def __getitem__(self, rows: slice) -> Looks:
+        return Looks({kind: states[rows] for kind, states in self.likeness.items()}, self.shared[rows])
+
+
+class Judge:
+    """``name`` says who speaks, for every score is one judge's opinion."""
+
+    def __init__(self, model: Any, processor: Any, tokenizer: Any, name: str, device: torch.device):
+        self.name, self.device = name, device
+        self._model = model.requires_grad_(False).eval().to(device)
+        self._processor, self._tokenizer = processor, tokenizer
+        self._parts: Mapping[Kind, Sequence[int]] | None = getattr(model.config, "likeness", None)
+
+    @torch.no_grad()
+    def look(self, pictures: Sequence[Image.Image]) -> Looks:
+        """See RGB pictures of any size, cropped in the middle to a square.
+
+        A judge that was trained to compare things has entries of its pooled state for each kind of concept;
+        of any other the shared space is compared, as in the paper.
+        """
+        pooled, shared = [], []
+        for start in range(0, len(pictures), BATCH_ROWS):
+            pixels = self._processor(list(pictures[start : start + BATCH_ROWS]), return_tensors="pt")
+            output = self._model.vision_model(pixels["pixel_values"].to(self.device, self._model.dtype))
+            pooled.append(output.pooler_output.float().cpu())
+            shared.append(self._model.visual_projection(output.pooler_output).float().cpu())
+        everywhere = F.normalize(torch.cat(shared), dim=-1)
+        if self._parts is None:
+            return Looks(dict.fromkeys(KINDS, everywhere), everywhere)
+        states = torch.cat(pooled)
+        parts = {kind: F.normalize(states[:, slice(*ends)], dim=-1) for kind, ends in self._parts.items()}
+        return Looks(parts, everywhere)
+
+    @torch.no_grad()
+    def read(self, sentences: Sequence[str]) -> torch.Tensor:
+        """Unit vectors (b, p) of sentences in the shared space; one that is too long is cut."""
+        tokens = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
+        output = self._model.text_model(**tokens.to(self.device))
+        return F.normalize(self._model.text_projection(output.pooler_output).float().cpu(), dim=-1)
+
+
+def likeness(first: Looks, second: Looks, kind: Kind) -> torch.Tensor:
+    """Cosines (a, b) of how alike each two pictures are, for a concept of that kind."""
+    return first.likeness[kind] @ second.likeness[kind].T
+
+
+def likeness_among(looks: Looks, kind: Kind) -> torch.Tensor:
+    """Cosines (n * (n - 1) / 2,) of all pairs of different pictures."""
+    first, second = torch.triu_indices(len(looks), len(looks), offset=1)
+    return likeness(looks, looks, kind)[first, second]
+
+
+def judge_for(base: BaseModel, device: torch.device) -> Judge:
+    """The judge of a base model's pictures.
+
+    Raises :class:`ModelError` if it is not on this machine and cannot be fetched.
+    """
+    is_embedded = base.id == EMBEDDED_MODEL
+    return _load(str(EMBEDDED_JUDGE) if is_embedded else GENERAL_JUDGE, device)
+
+
+@lru_cache(maxsize=1)
+def _load(source: str, device: torch.device) -> Judge:
+    try:
+        model = CLIPModel.from_pretrained(source, dtype=torch.float32)
+        processor = CLIPImageProcessor.from_pretrained(source)
+        tokenizer = CLIPTokenizer.from_pretrained(source)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"The judge {source} is not on this machine and could not be fetched: "
+            "go online and try again, or do without scores."
+        ) from error
+    name = f"{EMBEDDED_MODEL}'s own judge" if source == str(EMBEDDED_JUDGE) else source
+    return Judge(model, processor, tokenizer, name, device)
