@@ -19,6 +19,7 @@ import typer
 
 from ti_core.cli.draw import compose_command, generate_command, style_command
 from ti_core.cli.evaluate import evaluate_command
+from ti_core.cli.files import convert_command
 from ti_core.cli.hub import pull_command, push_command
 from ti_core.cli.show import inspect_command, models_command, runs_command
 from ti_core.cli.terminal import say
@@ -46,6 +47,7 @@ app.command("compose")(compose_command)
 app.command("style")(style_command)
 app.command("evaluate")(evaluate_command)
 app.command("inspect")(inspect_command)
+app.command("convert")(convert_command)
 app.command("push")(push_command)
 app.command("pull")(pull_command)
 app.command("models")(models_command)

@@ -1,11 +1,11 @@
 """Embedding files of every program that has them: read by what is in them, and written.
 
-:func:`read_embeddings` gives the words in a file or folder, and :func:`read_embedding` the only one;
-:func:`to_concept` makes a concept of one; :func:`write_embedding` writes a concept for another program.
+:func:`read_embeddings` gives the words in a file or folder, :func:`to_concept` makes one a concept, and
+:func:`write_embedding` writes a concept for another program.
 """
 
 from ti_core.formats.embedding import Embedding, base_called, to_concept
-from ti_core.formats.reading import SUFFIXES, read_embedding, read_embeddings
+from ti_core.formats.reading import SUFFIXES, read_embeddings
 from ti_core.formats.writing import LAYOUTS, Layout, layouts_for, write_embedding
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Layout",
     "base_called",
     "layouts_for",
-    "read_embedding",
     "read_embeddings",
     "to_concept",
     "write_embedding",

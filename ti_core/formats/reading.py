@@ -66,15 +66,6 @@ def read_embeddings(path: Path) -> list[Embedding]:
     return found
 
 
-def read_embedding(path: Path) -> Embedding:
-    """The one word in a file or folder. Raises as :func:`read_embeddings`, and if it holds several."""
-    found = read_embeddings(path)
-    if len(found) > 1:
-        names = ", ".join(embedding.name for embedding in found)[:MAX_FACT_LENGTH]
-        raise ConceptError(f"{path.name} holds {len(found)} words ({names}): choose a file with one.")
-    return found[0]
-
-
 # --- folders ----------------------------------------------------------------------------------------------
 
 

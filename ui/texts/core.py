@@ -908,10 +908,6 @@ MESSAGES: Pairs = (
         "{name} を読めません：{error}",
     ),
     (
-        "{name} holds {count} words ({words}): choose a file with one.",
-        "{name} にはことばが {count} 個あります（{words}）。1 個だけのファイルを選んでください。",
-    ),
-    (
         "{folder}/concept.json is larger than 1 MiB: it is no concept's.",
         "{folder}/concept.json が 1 MiB を超えています。ことばのファイルではありません。",
     ),

@@ -1,0 +1,137 @@
+"""``convert``: every kind of file in, every layout out, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from test_concept import make_concept
+from test_formats import SD1, SDXL, concept_of, of_the_concepts_library, rows, same
+from typer.testing import CliRunner, Result
+
+from ti_core import cli
+from ti_core.cli.files import LAYOUTS_HELP
+from ti_core.concept import load_concept, save_concept
+from ti_core.formats import LAYOUTS, layouts_for, read_embeddings, to_concept
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, ["convert", *map(str, arguments)])
+
+
+def facts_of(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    facts: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return facts
+
+
+def refusal_of(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    message = result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.output
+    return message
+
+
+def a1111_file(folder: Path, **changes: Any) -> Path:
+    values = {"string_to_param": {"*": rows()}, "name": "neko", "step": 99, "sd_checkpoint_name": "wd-v1-2"}
+    torch.save({**values, **changes}, folder / "neko.pt")
+    return folder / "neko.pt"
+
+
+def test_the_help_names_every_layout() -> None:
+    assert LAYOUTS_HELP.removesuffix(".").replace(" or ", ", ").split(", ") == list(LAYOUTS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_concept_becomes_every_layout_that_can_hold_it(tmp_path: Path, layout: str) -> None:
+    for base in (SD1, SDXL):
+        concept = concept_of(base)
+        folder, out = tmp_path / base.id, tmp_path / "out" / base.id
+        save_concept(concept, folder, [Image.new("RGB", (64, 64), "red")])
+        result = run(folder, out, "--to", layout, "--json")
+        if layout not in layouts_for(concept):
+            assert f"which {layout} cannot hold" in refusal_of(result)
+            assert not out.exists()
+            continue
+        [word] = facts_of(result)["words"]
+        assert (word["token"], word["model"], word["guessed"]) == ("<our-cat>", base.id, False)
+        assert all(Path(file).is_file() for file in word["files"])
+        [embedding] = read_embeddings(out)
+        assert same(to_concept(embedding), concept)
+
+
+def test_a_native_folder_keeps_its_pictures(tmp_path: Path) -> None:
+    save_concept(make_concept(SD1, vectors={"clip_l": rows()}), tmp_path / "in", [Image.new("RGB", (9, 8))])
+    facts_of(run(tmp_path / "in", tmp_path / "out", "--to", "native", "--token", "Our Tiger", "--json"))
+    assert load_concept(tmp_path / "out").token == "<our-tiger>"
+    with Image.open(tmp_path / "out" / "concept_images" / "0.png") as picture:
+        assert picture.size == (9, 8)
+
+
+def test_a_file_of_another_program_becomes_a_concept(tmp_path: Path) -> None:
+    result = run(a1111_file(tmp_path), tmp_path / "out", "--to", "native", "--json")
+    [word] = facts_of(result)["words"]
+    assert (word["source"], word["model"], word["family"]) == ("A1111 .pt", "wd-v1-2", "sd1")
+    concept = load_concept(tmp_path / "out")
+    assert torch.equal(concept.vectors["clip_l"], rows())
+    assert (concept.token, concept.training, concept.base.id) == ("<neko>", {"steps": 99}, "wd-v1-2")
+
+
+def test_a_guess_is_said_and_another_base_model_can_be_given(tmp_path: Path) -> None:
+    folder = of_the_concepts_library(tmp_path)
+    (folder / "README.md").unlink()
+    result = run(folder, tmp_path / "guessed", "--to", "kohya", "--json")
+    [word] = facts_of(result)["words"]
+    assert word["guessed"] and word["model"] == "sd15"
+    assert "cat-toy names no base model: sd15 is a guess by the vectors' width." in result.stderr
+    result = run(folder, tmp_path / "given", "--to", "kohya", "--base", "waifu", "--json")
+    [word] = facts_of(result)["words"]
+    assert not word["guessed"] and word["model"] == "waifu" and result.stderr == ""
+
+
+def test_several_words_get_a_folder_each(tmp_path: Path) -> None:
+    file = tmp_path / "two.safetensors"
+    save_file({"bundle_emb.cat.clip_l": rows(), "bundle_emb.dog.clip_l": rows(seed=1)}, file)
+    result = run(file, tmp_path / "out", "--to", "a1111-pt")
+    assert result.exit_code == 0, result.output
+    assert "The file holds 2 words: cat, dog." in result.stderr
+    files = [str(tmp_path / "out" / name / f"{name}.pt") for name in ("cat", "dog")]
+    assert result.stdout.splitlines() == files
+    message = refusal_of(run(file, tmp_path / "other", "--to", "a1111-pt", "--token", "both"))
+    assert message == "two.safetensors holds 2 words: leave out --token."
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    message = refusal_of(run(a1111_file(tmp_path), tmp_path, "--to", "diffusers-bin"))
+    assert message == f"{tmp_path / 'README.md'} is there already: choose another OUT."
+    assert not (tmp_path / "learned_embeds.bin").exists()
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    assert "cannot be written" in refusal_of(run(tmp_path / "neko.pt", tmp_path / "file", "--to", "kohya"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--to", "lora"), "There is no format called lora: choose native, diffusers,"),
+        (("--to", "kohya", "--base", "sd9"), "There is no base model called sd9: choose sd1, sd2, sdxl,"),
+        (("--to", "kohya", "--base", "sdxl"), "<neko> has vectors of 768 numbers, but sdxl (sdxl) takes"),
+        (("--to", "kohya", "--token", "猫"), 'The name "猫" cannot become a token'),
+    ],
+)
+def test_what_cannot_be_done_is_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    result = run(a1111_file(tmp_path), tmp_path / "out", *options, "--json")
+    assert message in refusal_of(result)
+    assert json.loads(result.stdout.splitlines()[-1])["error"] == refusal_of(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_embedding_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "Git LFS pointer" in refusal_of(run(tmp_path / "a.bin", tmp_path / "out", "--to", "native"))
+    assert "There is no file" in refusal_of(run(tmp_path / "b.bin", tmp_path / "out", "--to", "native"))
