@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,11 +18,12 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ti_core import library as library_module
 from ti_core.concept import BaseModel, Concept, save_concept
 from ti_core.errors import ConceptError, TokenNameError
+from ti_core.formats import LAYOUTS, Layout, layouts_for
 from ti_core.library import DELETED_KEPT, MAX_ARCHIVE_FILES, Entry, Library
 
 SD1 = BaseModel("sd15", "sd1", {"clip_l": 32}, "0123456789ab")
@@ -611,7 +613,7 @@ def test_a_list_of_files_that_hides_its_length_is_refused_before_it_is_read(
     end = data.rindex(b"PK\5\6")
     path.write_bytes(data[:end] + struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1) + data[end:])
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("read"))
-    assert "too many files" in refused(library, path)
+    assert "not a .zip archive" in refused(library, path)
 
 
 @pytest.mark.parametrize("size", [0, 10, 99_999])
@@ -710,3 +712,103 @@ def test_a_picture_that_a_browser_should_not_get_is_refused(
 ):
     message = refused(library, pack(tmp_path / "a.zip", {**native, "concept_images/1.png": data}))
     assert reason in message and "1.png" in message
+
+
+# --- files of other programs ------------------------------------------------------------------------------
+
+WIDE = BaseModel("sd15", "sd1", {"clip_l": 768}, "0123456789ab")
+WIDE_XL = BaseModel("sdxl", "sdxl", {"clip_l": 768, "clip_g": 1280}, "ba9876543210")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("packed", [False, True], ids=["bare", "zipped"])
+def test_a_word_goes_out_in_every_layout_and_comes_back(
+    library: Library, tmp_path: Path, layout: Layout, packed: bool
+):
+    for base in (WIDE, WIDE_XL):
+        concept = make_concept(base=base)
+        if layout not in layouts_for(concept):
+            continue
+        library.add(concept, make_pictures())
+        written = library.export_file("<our-cat>", layout, tmp_path / "out" / base.id)
+        library.delete("<our-cat>")
+        source = written[0]
+        if packed:
+            source = tmp_path / f"{base.id}.zip"
+            with zipfile.ZipFile(source, "w") as archive:
+                for file in written:
+                    archive.write(file, f"words/{file.relative_to(tmp_path / 'out' / base.id).as_posix()}")
+        elif layout == "native":
+            continue
+        [imported] = library.import_file(source)
+        assert imported.entry.concept.sha256 == concept.sha256
+        assert imported.entry.concept.base.id == base.id and imported.remarks == ()
+        assert imported.guessed == (layout == "diffusers-bin" and not packed)  # the card names it
+        assert (imported.entry.thumbnail is not None) == (layout == "native")
+        library.delete("<our-cat>")
+        assert_holds_only(library)
+
+
+def test_an_exported_card_shows_the_first_training_picture(library: Library, tmp_path: Path):
+    library.add(make_concept(base=WIDE), [Image.new("RGB", (8, 8), (1, 200, 3))])
+    [file] = library.export_file("<our-cat>", "a1111-png", tmp_path)
+    with Image.open(file) as card:
+        assert card.getpixel((card.width // 2, card.height // 2)) == (1, 200, 3)
+
+
+def test_what_a_file_leaves_open_is_told(library: Library, tmp_path: Path):
+    save_file({"emb_params": torch.full((1, 768), 9.0)}, tmp_path / "neko.safetensors")
+    [imported] = library.import_file(tmp_path / "neko.safetensors")
+    assert imported.entry.concept.token == "<neko>" and imported.source == "emb_params"
+    assert imported.guessed and imported.entry.concept.base.id == "sd15"
+    assert "unlike those of other words" in imported.remarks[0]
+    library.delete("<neko>")
+    [imported] = library.import_file(
+        tmp_path / "neko.safetensors", BaseModel("waifu", "sd1", {"clip_l": 768})
+    )
+    assert not imported.guessed and imported.entry.concept.base.id == "waifu"
+
+
+def test_several_words_come_in_together_or_not_at_all(library: Library, tmp_path: Path):
+    file = tmp_path / "two.safetensors"
+    save_file(
+        {"bundle_emb.cat.clip_l": torch.ones(1, 768), "bundle_emb.dog.clip_l": torch.ones(2, 768)}, file
+    )
+    assert [each.entry.concept.token for each in library.import_file(file)] == ["<cat>", "<dog>"]
+    library.delete("<cat>")
+    with pytest.raises(ConceptError, match="There is a concept <dog> in the library already"):
+        library.import_file(file)
+    assert tokens(library) == ["<dog>"]
+
+
+def test_a_hostile_or_other_file_adds_nothing(library: Library, tmp_path: Path):
+    def message_of(name: str, data: bytes) -> str:
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ConceptError) as caught:
+            library.import_file(tmp_path / name)
+        return str(caught.value)
+
+    def zipped(**members: bytes) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        return stream.getvalue()
+
+    assert "is not a .zip archive" in message_of("a.zip", b"no archive")
+    assert "It is no embedding file" in message_of("a.pt", b"no archive")
+    assert "archive holds no embedding file" in message_of("....zip", zipped(**{"notes.txt": b""}))
+    assert "words holds no embedding file" in message_of("words.zip", zipped(**{"notes.txt": b""}))
+    assert "unpacked somewhere else" in message_of("b.zip", zipped(**{"../evil.pt": b""}))
+    assert "larger than 2 MiB" in message_of("c.zip", zipped(**{"big.pt": bytes(2**22)}))
+    assert "two files of one name" in message_of("d.zip", zipped(**{"a/x.pt": b"", "b/x.pt": b""}))
+    assert "It is empty" in message_of("e.zip", zipped(**{"a/x.pt": b""}))
+    assert "has 300 files" in message_of("f.zip", zipped(**{f"{n}.pt": b"" for n in range(300)}))
+    assert "cannot be read" in refused_missing(library, tmp_path / "gone.pt")
+    assert tokens(library) == []
+
+
+def refused_missing(library: Library, path: Path) -> str:
+    with pytest.raises(ConceptError) as caught:
+        library.import_file(path)
+    return str(caught.value)

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 from filelock import FileLock, Timeout
 from PIL import Image
@@ -33,13 +32,16 @@ from ti_core.card import concept_card
 from ti_core.concept import (
     EMBEDDING_FILES,
     MAX_FILE_BYTES,
+    BaseModel,
     Concept,
     load_concept,
     save_concept,
 )
 from ti_core.errors import ConceptError
 from ti_core.files import replace_file, write_text_whole, write_whole
-from ti_core.images import MAX_PIXELS
+from ti_core.formats import SUFFIXES, Layout, read_embeddings, to_concept, write_embedding
+from ti_core.formats.contents import zip_directory_bytes
+from ti_core.images import MAX_PIXELS, open_picture
 from ti_core.prompts import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
 
 DELETED_KEPT = 10
@@ -78,6 +80,16 @@ class Entry:
     concept: Concept
     added: float
     thumbnail: Path | None  # its first picture
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A word that came in: what wrote its file, and whether only its width told the base model."""
+
+    entry: Entry
+    source: str
+    guessed: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 class Library:
@@ -176,6 +188,49 @@ class Library:
             with self._changing():
                 self._check_free(concept.token)
                 return self._place(built, concept.token)
+
+    def import_file(self, path: Path, base: BaseModel | None = None) -> list[Imported]:
+        """Add the words in a file of any program, or in a .zip archive of such files or from here.
+
+        Told by content. ``base`` is the model they are for, as in :func:`~ti_core.formats.to_concept`. Raises
+        :class:`ConceptError` saying what the file is instead, or that a token is taken, and as that function.
+        """
+        names = _names_in(path)
+        if names is None or any(
+            name.endswith("/data.pkl") for name in names
+        ):  # torch's own are archives, too
+            return self._import_embeddings(path, base)
+        if any(name.rpartition("/")[2] == "concept.json" for name in names):
+            return [Imported(self.import_archive(path), "One Word")]
+        with self._building() as built:
+            folder = built / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
+            _unpack_embeddings(path, folder)
+            return self._import_embeddings(folder, base)
+
+    def _import_embeddings(self, path: Path, base: BaseModel | None) -> list[Imported]:
+        embeddings = read_embeddings(path)
+        concepts = [to_concept(embedding, base=base) for embedding in embeddings]
+        with self._reading():
+            for concept in concepts:  # all or none
+                self._check_free(concept.token)
+        return [
+            Imported(
+                self.add(concept),
+                embedding.source,
+                base is None and embedding.base_is_guessed,
+                embedding.remarks,
+            )
+            for embedding, concept in zip(embeddings, concepts, strict=True)
+        ]
+
+    def export_file(self, token: str, layout: Layout, folder: Path) -> list[Path]:
+        """Write a concept to a folder as another program wants it; returns the files.
+
+        Raises :class:`ConceptError`, also if the layout cannot hold the concept.
+        """
+        entry = self.find(token)
+        pictures = [open_picture(file, alpha="flatten")[0] for file in picture_files(entry.folder)]
+        return write_embedding(entry.concept, folder, layout, pictures)
 
     def export_archive(self, token: str, path: Path) -> Path:
         """Write a concept as a .zip archive, the twin of :meth:`import_archive`; returns ``path``."""
@@ -356,37 +411,70 @@ def _write_over(concept: Concept, folder: Path) -> None:
 # --- archives ---------------------------------------------------------------------------------------------
 
 
-def _unpack(path: Path, folder: Path) -> None:
-    """Write the files of the one concept in an archive to a new ``folder``, after checking them all."""
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive whose list of files is of bearable length, for zipfile reads all of it at once."""
     try:
         with path.open("rb") as file:
-            _check_directory(file, path.name)
+            length = zip_directory_bytes(file)
+            if length is None:
+                raise ConceptError(
+                    f"{path.name} is not a .zip archive: choose one that was exported as such."
+                )
+            if length > MAX_DIRECTORY_BYTES:
+                raise ConceptError(f"{path.name} holds too many files to be one concept: choose another.")
             with zipfile.ZipFile(file) as archive:
-                for name, info in _members(archive, path.name).items():
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    with archive.open(info) as source, (folder / name).open("xb") as target:
-                        shutil.copyfileobj(source, target)  # zipfile stops at the size that was checked
+                yield archive
     except DAMAGED as error:
         raise ConceptError(f"{path.name} is damaged: export the concept again.") from error
     except OSError as error:
         raise ConceptError(f"{path.name} cannot be unpacked: {error}") from error
 
 
-def _check_directory(file: IO[bytes], shown: str) -> None:
-    """Refuse an archive with a long list of files before zipfile reads all of it.
+def _names_in(path: Path) -> set[str] | None:
+    """The files in an archive; None for a file that is no archive, nor called one."""
+    try:
+        with path.open("rb") as file:
+            is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
+    except OSError as error:
+        raise ConceptError(f"{path.name} cannot be read: {error}") from error
+    if not is_archive and path.suffix.lower() != ".zip":
+        return None
+    with _opened(path) as archive:
+        return set(archive.namelist())
 
-    The record at the end (APPNOTE.TXT 4.3.16) tells the list's length; a comment may follow it. Larger
-    archives have another record before that one, which no concept needs.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 2**16 - 42))
-    tail = file.read()
-    at = tail.rfind(b"PK\5\6")
-    if not 0 <= at <= len(tail) - 22:
-        raise ConceptError(f"{shown} is not a .zip archive: choose one that was exported as such.")
-    [length] = struct.unpack_from("<L", tail, at + 12)
-    if length > MAX_DIRECTORY_BYTES or tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
-        raise ConceptError(f"{shown} holds too many files to be one concept: choose another.")
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Write the files of the one concept in an archive to a new ``folder``, after checking them all."""
+    with _opened(path) as archive:
+        _extract(archive, _members(archive, path.name), folder)
+
+
+def _unpack_embeddings(path: Path, folder: Path) -> None:
+    """Write the embedding files in an archive, and the texts beside them, to a new ``folder``."""
+    with _opened(path) as archive:
+        members = {}
+        for info in archive.infolist():
+            _check_member(info, path.name)
+            name = info.filename.rpartition("/")[2]
+            if Path(name).suffix.lower() not in (*SUFFIXES, ".txt", ".md") or _is_of_the_system(
+                info.filename
+            ):
+                continue
+            if name in members:
+                raise ConceptError(f"{path.name} holds two files of one name: export the concept again.")
+            members[name] = info
+        limits = {name: MAX_PICTURE_BYTES if name.endswith(".png") else MAX_FILE_BYTES for name in members}
+        _check_sizes({name: info.file_size for name, info in members.items()}, limits, path.name)
+        _extract(archive, members, folder)
+
+
+def _extract(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, info in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(info) as source, (folder / name).open("xb") as target:
+            shutil.copyfileobj(source, target)  # zipfile stops at the size that was checked
 
 
 def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]:
@@ -430,14 +518,23 @@ def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
 
 def _check_files(sizes: Mapping[str, int], shown: str) -> None:
     """Refuse files that the native format does not have, and too many or too large ones."""
-    if len(sizes) > MAX_ARCHIVE_FILES:
-        raise ConceptError(f"{shown} has {len(sizes)} files: a concept has at most {MAX_ARCHIVE_FILES}.")
-    for name, size in sizes.items():
+    limits = {}
+    for name in sizes:
         limit = MAX_PICTURE_BYTES if PICTURE_PATTERN.fullmatch(name) else LIMITS.get(name)
         if limit is None:
             raise ConceptError(f"{shown} holds {name[:SHOWN_LENGTH]!r}, which is no part of a concept.")
-        if size > limit:
-            raise ConceptError(f"{name} in {shown} is larger than {limit // 2**20} MiB: make it smaller.")
+        limits[name] = limit
+    _check_sizes(sizes, limits, shown)
+
+
+def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str) -> None:
+    if len(sizes) > MAX_ARCHIVE_FILES:
+        raise ConceptError(f"{shown} has {len(sizes)} files: a concept has at most {MAX_ARCHIVE_FILES}.")
+    for name, size in sizes.items():
+        if size > limits[name]:
+            raise ConceptError(
+                f"{name} in {shown} is larger than {limits[name] // 2**20} MiB: make it smaller."
+            )
     if sum(sizes.values()) > MAX_UNPACKED_BYTES:
         raise ConceptError(f"{shown} is larger than {MAX_UNPACKED_BYTES // 2**20} MiB: use fewer pictures.")
 

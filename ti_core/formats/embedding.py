@@ -154,7 +154,7 @@ def _no_model(embedding: Embedding) -> ConceptError:
         return ConceptError(
             "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without the "
             "first, or a word for the paper's own model, which is none of those here: "
-            "put both halves into one folder and give that."
+            "put both halves into one folder or .zip, and give that."
         )
     shown = " and ".join(str(width) for width in widths)
     return ConceptError(
