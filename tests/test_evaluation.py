@@ -17,8 +17,18 @@ from ti_core import judge as judging
 from ti_core.backbone import Backbone
 from ti_core.cli import app
 from ti_core.concept import Concept, save_concept
+from ti_core.config import Kind
 from ti_core.errors import Cancelled, ConceptError, ConfigError, ModelError
-from ti_core.evaluation import SCENE_PROMPTS, Evaluation, Score, evaluate, without_token
+from ti_core.evaluation import (
+    SCENE_PROMPTS,
+    Evaluation,
+    Score,
+    crops_of,
+    evaluate,
+    find_concepts,
+    judge_comparison,
+    without_token,
+)
 from ti_core.generation import Progress
 from ti_core.inspection import interpolate_from_initial
 from ti_core.judge import Judge, judge_for, likeness, likeness_among
@@ -31,7 +41,7 @@ QUICK = {"count": 2, "steps": 2}
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    return judging._load(str(save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)), CPU)
+    return judging._load(str(save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)), CPU, fetch=False)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +87,7 @@ def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch:
 
 
 def test_of_a_general_clip_the_shared_space_is_compared(tmp_path: Path) -> None:
-    looks = judging._load(str(save_tiny_judge(tmp_path)), CPU).look(pictures(2))
+    looks = judging._load(str(save_tiny_judge(tmp_path)), CPU, fetch=False).look(pictures(2))
     assert torch.equal(looks.likeness["object"], looks.shared)
 
 
@@ -89,7 +99,7 @@ def test_sentences_and_pictures_share_a_space_and_long_sentences_are_cut(judge: 
 
 
 def test_a_judge_that_is_not_there_is_said(sd1: Backbone) -> None:
-    with pytest.raises(ModelError, match="openai/clip-vit-base-patch32 is not on this machine.*go online"):
+    with pytest.raises(ModelError, match="openai/clip-vit-base-patch32 is not on this machine: fetch it"):
         judge_for(sd1.base, CPU)
 
 
@@ -145,6 +155,53 @@ def test_the_placeholder_is_left_out_for_the_text_side() -> None:
     assert without_token("a cat in the style of <our-ink>", "<our-ink>") == "a cat"
 
 
+# --- single pictures --------------------------------------------------------------------------------------
+
+
+def test_a_comparison_is_judged_by_the_same_measure(sd1: Backbone, judge: Judge) -> None:
+    real, concept, prompt = pictures(3), concept_on(sd1), "a photo of <our-cat> on the moon"
+    blank = Image.new("RGB", (16, 16), "white")
+    verdict = judge_comparison(judge, concept, real, blank, real[0], blank, prompt)
+    assert verdict.recovered is not None
+    assert verdict.likeness.learned > verdict.likeness.initial
+    assert verdict.asked == "a photo on the moon"
+    one = judge_comparison(judge, concept, real[:1], blank, real[0], blank, prompt)
+    assert one.likeness.real == 1
+    assert one.recovered == pytest.approx(1, abs=1e-4)
+
+
+def test_the_scene_that_is_seen_is_the_one_closest_to_the_picture(sd1: Backbone, judge: Judge) -> None:
+    prompts = SCENE_PROMPTS["object"]
+    sentences = judge.read([without_token(prompt, "{}") for prompt in prompts])
+    first, second = pictures(2)
+    for scene in pictures(6):
+        verdict = judge_comparison(judge, concept_on(sd1), [first], first, second, scene, prompts[0])
+        expected = prompts[int((judge.look([scene]).shared @ sentences.T).argmax())]
+        assert verdict.seen == without_token(expected, "{}")
+
+
+def test_a_concept_is_found_where_its_picture_is(judge: Judge) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (2, 24, 24, 3), dtype=np.uint8)
+    first, second = (Image.fromarray(pixels) for pixels in noise)
+    beside = Image.new("RGB", (80, 40), "white")
+    beside.paste(first, (0, 0))  # where one of the parts is
+
+    def found(picture: Image.Image, kind: Kind) -> list[bool]:
+        return find_concepts(judge, picture, [(kind, [first, first]), (kind, [second, second])])
+
+    assert found(first, "style") == [True, False]
+    assert found(second, "style") == [False, True]
+    assert not found(beside, "style")[0]
+    assert found(beside, "object")[0]
+
+
+def test_the_parts_of_a_picture_lie_in_it_and_reach_its_corners() -> None:
+    picture = Image.new("RGB", (50, 30))
+    whole, *parts = crops_of(picture)
+    assert whole is picture
+    assert {part.size for part in parts} == {(18, 18)}
+
+
 def test_the_command_prints_a_table_or_json(
     sd1: Backbone, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +218,7 @@ def test_the_command_prints_a_table_or_json(
     ]
     missing = CliRunner().invoke(app, [*command, "--json"])
     assert missing.exit_code == 2
-    assert "could not be fetched" in json.loads(missing.stdout.splitlines()[-1])["error"]
+    assert "hf download openai/clip-vit-base-patch32" in json.loads(missing.stdout.splitlines()[-1])["error"]
     monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.stderr

@@ -51,6 +51,9 @@ SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
 }
 
 
+PART_SIDE = 0.6  # of a picture, in which a concept is looked for
+
+
 @dataclass(frozen=True)
 class Score:
     """One measure: of the learned word, of its initial word from the same seeds, and of the real pictures."""
@@ -76,8 +79,7 @@ class Evaluation:
     @property
     def recovered(self) -> float | None:
         """How far the word went from the initial word, 0, to the real pictures, 1; None if these are one."""
-        way = self.likeness.real - self.likeness.initial
-        return (self.likeness.learned - self.likeness.initial) / way if way > 0 else None
+        return _share(self.likeness)
 
     @property
     def kept(self) -> float | None:
@@ -153,6 +155,74 @@ def evaluate(
     )
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Of one comparison: the ``likeness``, and as what scene, ``seen``, the picture of a new one, ``asked``,
+    is recognised among others."""
+
+    judge: str
+    likeness: Score
+    asked: str
+    seen: str
+
+    @property
+    def recovered(self) -> float | None:
+        """As :attr:`Evaluation.recovered`."""
+        return _share(self.likeness)
+
+
+def judge_comparison(
+    judge: Judge,
+    concept: Concept,
+    real: Sequence[Image.Image],
+    initial: Image.Image,
+    learned: Image.Image,
+    scene: Image.Image,
+    prompt: str,
+) -> Verdict:
+    """What the judge says of a picture with the initial word, one with the learned word, and one in the scene
+    of a ``prompt``. Of a single real picture, the likeness to each other is 1."""
+    looks = judge.look(real)
+    alike, alike_before = likeness(judge.look([learned, initial]), looks, concept.kind).mean(1).tolist()
+    among = likeness_among(looks, concept.kind).mean().item() if len(looks) > 1 else 1.0
+    asked = without_token(prompt, concept.token)
+    scenes = [without_token(other, "{}") for other in SCENE_PROMPTS[concept.kind]]
+    sentences = [asked, *(other for other in scenes if other != asked)]
+    agreement = judge.look([scene]).shared @ judge.read(sentences).T  # (1, sentences)
+    return Verdict(judge.name, Score(alike, alike_before, among), asked, sentences[int(agreement.argmax())])
+
+
+def find_concepts(
+    judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Sequence[Image.Image]]]
+) -> list[bool]:
+    """Whether each of two or more concepts is in a picture; ``references`` are their kinds and real pictures.
+
+    One is there if some part of the picture is nearer to its own pictures than to the other concepts': beyond
+    the middle between what those look like to each other. A style is looked for in the picture as a whole.
+    """
+    parts, whole = judge.look(crops_of(picture)), judge.look([picture])
+    looks = [judge.look(pictures) for _, pictures in references]
+    found = []
+    for number, (kind, _) in enumerate(references):
+        own = looks[number]
+        others = [likeness(own, other, kind).mean() for at, other in enumerate(looks) if at != number]
+        among = likeness_among(own, kind).mean() if len(own) > 1 else torch.tensor(1.0)
+        best = likeness(whole if kind == "style" else parts, own, kind).mean(1).max()
+        found.append(bool(best > (among + max(others)) / 2))
+    return found
+
+
+def crops_of(picture: Image.Image) -> list[Image.Image]:
+    """The picture, and nine squares of it that overlap, six tenths of its shorter side wide."""
+    side = round(PART_SIDE * min(picture.size))
+    places = [
+        (round(across * (picture.width - side)), round(down * (picture.height - side)))
+        for down in (0, 0.5, 1)
+        for across in (0, 0.5, 1)
+    ]
+    return [picture, *(picture.crop((left, top, left + side, top + side)) for left, top in places)]
+
+
 def without_token(prompt: str, token: str) -> str:
     """What a prompt says beside the word: "a photo of <our-cat> on the beach" to "a photo on the beach"."""
     return re.sub(f"( in the style)? of {re.escape(token)}", "", prompt)
@@ -179,6 +249,11 @@ def _draw(
         images += [picture.image for picture in drawing]
         ahead += order.count * order.denoising_steps
     return images
+
+
+def _share(score: Score) -> float | None:
+    way = score.real - score.initial
+    return (score.learned - score.initial) / way if way > 0 else None
 
 
 def _agreement(looks: Looks, sentences: torch.Tensor) -> float:

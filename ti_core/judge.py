@@ -91,25 +91,27 @@ def likeness_among(looks: Looks, kind: Kind) -> torch.Tensor:
     return likeness(looks, looks, kind)[first, second]
 
 
-def judge_for(base: BaseModel, device: torch.device) -> Judge:
+def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> Judge:
     """The judge of a base model's pictures.
 
-    Raises :class:`ModelError` if it is not on this machine and cannot be fetched.
+    Raises :class:`ModelError` if it is not on this machine and cannot be fetched, or is not to be.
     """
-    is_embedded = base.id == EMBEDDED_MODEL
-    return _load(str(EMBEDDED_JUDGE) if is_embedded else GENERAL_JUDGE, device)
+    if base.id == EMBEDDED_MODEL:
+        return _load(str(EMBEDDED_JUDGE), device, fetch=False)
+    return _load(GENERAL_JUDGE, device, fetch)
 
 
 @lru_cache(maxsize=1)
-def _load(source: str, device: torch.device) -> Judge:
+def _load(source: str, device: torch.device, fetch: bool) -> Judge:
+    here_only = {"local_files_only": not fetch}
     try:
-        model = CLIPModel.from_pretrained(source, dtype=torch.float32)
-        processor = CLIPImageProcessor.from_pretrained(source)
-        tokenizer = CLIPTokenizer.from_pretrained(source)
+        model = CLIPModel.from_pretrained(source, dtype=torch.float32, **here_only)
+        processor = CLIPImageProcessor.from_pretrained(source, **here_only)
+        tokenizer = CLIPTokenizer.from_pretrained(source, **here_only)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
-            f"The judge {source} is not on this machine and could not be fetched: "
-            "go online and try again, or do without scores."
+            f"The judge {source} is not on this machine: "
+            f"fetch it once with “hf download {source}”, or do without scores."
         ) from error
     name = f"{EMBEDDED_MODEL}'s own judge" if source == str(EMBEDDED_JUDGE) else source
     return Judge(model, processor, tokenizer, name, device)

@@ -147,10 +147,10 @@ MESSAGES: Pairs = (
         "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
     ),
     (
-        "The judge {source} is not on this machine and could not be fetched: "
-        "go online and try again, or do without scores.",
-        "評価モデル {source} はこのマシンになく、ダウンロードもできませんでした。"
-        "オンラインにしてもう一度試すか、評価なしで使ってください。",
+        "The judge {source} is not on this machine: fetch it once with “hf download {source}”, "
+        "or do without scores.",
+        "評価モデル {source} がこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
+        "評価なしで使ってください。",
     ),
     (
         "count is {count}: ask for one word or more.",
