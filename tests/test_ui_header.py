@@ -15,7 +15,7 @@ from ui_requests import request_of
 from ti_core.backbone import Backbone
 from ti_core.errors import ConfigError, ModelError
 from ui import header
-from ui.models import MemoryNeed
+from ui.models import MemoryNeed, ModelKeeper, ModelStatus
 from ui.studio import Studio
 
 
@@ -72,6 +72,28 @@ def test_the_seconds_of_a_loading_are_not_read_out(studio: Studio, slow_model: s
     status = header.status_html(studio, "en")
     assert 'role="status"' in status
     assert re.search(r'<span aria-hidden="true">\d+ s</span>', status)
+
+
+def test_a_download_shows_its_bytes(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = ModelStatus("sd15", "loading", 7.0, fetched=(1_500_000_000, 4_000_000_000))
+    monkeypatch.setattr(ModelKeeper, "status", property(lambda _: status))
+    assert "sd15 is being downloaded: 1.50 of 4.00 GB." in header.status_html(studio, "en")
+    assert "4.00 GB 中 1.50 GB" in header.status_html(studio, "ja")
+
+
+def test_what_gave_way_to_a_full_memory_is_said(studio: Studio, tiny_sd1: Path) -> None:
+    header.load_model(studio, request_of(), str(tiny_sd1))
+    backbone, _ = studio.models.wait()
+    assert "memory" not in header.status_html(studio, "en")
+    backbone.memory.fall_back()
+    assert "The memory of the device was full: the autoencoder" in header.status_html(studio, "en")
+    assert "メモリが足りなくなった" in header.status_html(studio, "ja")
+
+
+def test_a_preset_is_described_before_it_is_loaded(studio: Studio) -> None:
+    advice = header.advise(studio, request_of(), "cool-japan")
+    assert "768 px, 1290 million parameters" in advice
+    assert "is downloaded first" in advice
 
 
 def test_a_loaded_model_is_named_with_its_device(studio: Studio, tiny_sd1: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from ti_core.backbone import Backbone
-from ti_core.errors import ConfigError, ModelError
+from ti_core.errors import Cancelled, ConfigError, ModelError
+from ti_core.fetching import OnFetch, ShouldStop
 from ti_core.models import ASSETS
 from ui.models import MemoryNeed, ModelKeeper, count_parameters, device_name, memory_need
 
@@ -73,6 +76,59 @@ def test_a_cancelled_loading_leaves_no_model(tiny_sd1: Path, held_load: None) ->
     assert keeper.status.phase == "none"
     with pytest.raises(ModelError):
         keeper.wait()
+
+
+def test_the_model_before_is_freed_when_another_is_loaded(tiny_sd1: Path, tiny_sd2: Path) -> None:
+    keeper = ModelKeeper()
+    keeper.load(str(tiny_sd1))
+    before = [weakref.ref(part) for part in (keeper.wait()[0], keeper.wait()[0].unet, keeper.wait()[0].vae)]
+    keeper.load(str(tiny_sd2))
+    keeper.wait()
+    gc.collect()
+    assert [part() for part in before] == [None, None, None]
+
+
+def test_a_download_shows_how_far_it_is_and_stops_when_cancelled(
+    tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def load(name: str, *, on_fetch: OnFetch, should_stop: ShouldStop, **options: Any) -> Backbone:
+        on_fetch(3, 12)
+        shown.set()
+        assert go_on.wait(60)
+        assert should_stop()
+        ended.set()
+        raise Cancelled("The download was stopped.")
+
+    monkeypatch.setattr(Backbone, "load", load)
+    keeper = ModelKeeper()
+    keeper.load(str(tiny_sd1))
+    assert shown.wait(60)
+    assert keeper.status.fetched == (3, 12)
+    keeper.cancel()
+    go_on.set()
+    assert ended.wait(60)
+    assert keeper.status.phase == "none" and keeper.status.fetched is None
+
+
+def test_the_safety_checker_is_loaded_unless_it_was_left_out(
+    tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def load(name: str, *, safety_checker: bool, **options: Any) -> Backbone:
+        asked.append(safety_checker)
+        raise ModelError("no")
+
+    monkeypatch.setattr(Backbone, "load", load)
+    for left_out in (False, True):
+        keeper = ModelKeeper()
+        keeper.safety_checker = not left_out
+        keeper.load(str(tiny_sd1))
+        with pytest.raises(ModelError):
+            keeper.wait()
+    assert asked == [True, False]
 
 
 def test_what_a_cancelled_loading_ends_with_is_thrown_away(

@@ -26,7 +26,6 @@ CONFIGURATION_OF: Mapping[Family, str] = {"sd1": "sd15", "sd2": "sd21", "sdxl": 
 INPUT, OUTPUT = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
 ENCODER_OF: Mapping[str, Family] = {  # a tensor that only this family's first text encoder has
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": "sd1",
-    "cond_stage_model.transformer.embeddings.token_embedding.weight": "sd1",
     "cond_stage_model.model.token_embedding.weight": "sd2",
     "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": "sdxl",
 }
