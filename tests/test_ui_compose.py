@@ -9,8 +9,10 @@ import gradio as gr
 import pytest
 import torch
 from PIL import Image
+from tiny_models import save_tiny_judge
 from ui_requests import request_of
 
+from ti_core import judge as judging
 from ti_core.concept import BaseModel, Concept
 from ti_core.inspection import blend
 from ti_core.recipe import read_recipe
@@ -257,6 +259,29 @@ def test_both_words_with_their_weights_reach_the_recipe(studio: Studio) -> None:
     assert {use.token: use.sha256 for use in recipe.concepts} == {
         token: concept(studio, token).sha256 for token in PAIR
     }
+
+
+def test_under_each_picture_stands_which_words_the_judge_finds(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last_update(request: gr.Request = ME) -> tuple[str, str]:
+        """The caption, and the remark."""
+        updates = list(draw_pictures(studio, request, PAIR, PROMPT, *EVEN, *CONTROLS))
+        shown = [update[1]["value"] for update in updates if "value" in update[1]][-1]
+        return shown[0][1], updates[-1][-1]
+
+    assert "&lt;our-mug&gt; came without pictures" in last_update()[1]
+    studio.home(ME).library.delete("<our-mug>")
+    add(studio, "<our-mug>", pictures=[Image.new("RGB", (16, 16), "blue")])
+    caption, remark = last_update()
+    assert caption == "seed 5"
+    assert "clip-vit-base-patch32 is not on this machine" in remark
+    judge = str(save_tiny_judge(tmp_path / "judge"))
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", judge)
+    caption, remark = last_update()
+    assert caption.startswith(f"seed 5 · {judge} ")
+    assert set(PAIR) == {token for token in PAIR if token in caption}
+    assert remark == ""
 
 
 def test_a_word_that_only_the_prompt_names_comes_along(studio: Studio) -> None:

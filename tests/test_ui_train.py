@@ -13,8 +13,10 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_models import save_tiny_judge
 from ui_requests import request_of
 
+from ti_core import judge as judging
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, ModelError, TokenNameError
 from ti_core.images import Picture
@@ -425,7 +427,9 @@ def test_a_result_replaces_no_other_word(studio: Studio, person: gr.Request, tmp
     assert shelve(home, run, concept_at(run, 0)) == "<mine-2>", "its own word it does replace"
 
 
-def test_the_evidence_is_drawn_once_and_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+def test_the_evidence_is_drawn_once_judged_and_kept(
+    studio: Studio, person: gr.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = learn(studio, person, tmp_path, token="proof")
     view = job_view(studio, person, run)
     assert view.result is not None and view.result.drawable and not view.result.drawn
@@ -436,8 +440,13 @@ def test_the_evidence_is_drawn_once_and_kept(studio: Studio, person: gr.Request,
     assert "<code>a photo of cat</code>" in pictures
     assert "a photo of &lt;proof&gt; on the moon" in pictures
     assert len(evidence_files(run, run.concept())) == 3
+    assert "is not judged" in pictures and "hf download" in pictures
     after = job_view(studio, person, run)
     assert after.result is not None and after.result.drawn and after.result.evidence == pictures
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
+    judged = job_view(studio, person, run).result
+    assert judged is not None and "your pictures to each other" in judged.evidence
+    assert "a photo on the moon" in judged.evidence
     kept = run.concept().sha256
     keep_saved_step(
         studio.home(person), run, next(step for step in (2, 4) if concept_at(run, step).sha256 != kept)

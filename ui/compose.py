@@ -26,6 +26,7 @@ from ui.prompt_box import SCRIPT, all_words, concepts_in, note_html
 from ui.prompt_box import make_prompt as make_prompt_box
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
+from ui.verdicts import Finder
 from ui.widgets import (
     QUIET,
     DrawingControls,
@@ -83,6 +84,7 @@ def build(studio: Studio, frame: Frame) -> None:
             prompt.render()
             note = gr.HTML(elem_id="compose-note", elem_classes=["snug", "if-filled"], js_on_load=SCRIPT)
             area = result_area(studio, "compose")
+            remark = gr.HTML(elem_classes=["snug", "if-filled", "hint"])
             sheet = gr.Image(
                 label=label("compose_grid_sheet"),
                 show_label=False,  # it would cover those of the grid
@@ -98,7 +100,7 @@ def build(studio: Studio, frame: Frame) -> None:
             wish = [chosen, prompt, *weights, *controls.inputs]
             down, across = _place_grid(studio, area, sheet, wish)
             share, name = _place_blend(studio, frame, area, chosen, controls)
-    drawing_events(studio, area, draw_pictures, wish, [area.draw.click, prompt.submit])
+    drawing_events(studio, area, draw_pictures, wish, [area.draw.click, prompt.submit], [remark])
     area.drawn.change(hide_old, area.drawn, sheet, **QUIET)
 
     state = [chosen, prompt, name, *weights]
@@ -271,8 +273,15 @@ def draw_pictures(
     """Draw the words together; ``values`` are their weights, then the drawing controls."""
     settings = read_settings(prompt, *values[MOST_WORDS:])
     weights = weights_of(settings.prompt, chosen, values[:MOST_WORDS])
-    order = compose_order(settings, words_for(studio.home(request), settings, weights), weights)
-    yield from show_drawing(studio, request, draw_orders(lambda _: [order]))
+    language, home = language_of(request), studio.home(request)
+    words = words_for(home, settings, weights)
+    order = compose_order(settings, words, weights)
+    together = [word for word in words if word.token in weights]
+    finder = Finder(language, home, together) if len(together) >= FEWEST_WORDS else None
+    for update in show_drawing(
+        studio, request, draw_orders(lambda _: [order]), finder.caption if finder else None
+    ):
+        yield [*update, html.escape(finder.remark) if finder else ""]
 
 
 def draw_grid(

@@ -41,6 +41,7 @@ from ui.people import Home
 from ui.studio import Studio
 from ui.texts import Language, language_of, say
 from ui.thumbnails import data_uri
+from ui.verdicts import comparison_html
 
 PLAIN_SCENE = {"object": "a photo of {}", "style": "a house in the style of {}"}
 NEW_SCENE = {"object": "a photo of {} on the moon", "style": "a car in the city in the style of {}"}
@@ -139,7 +140,9 @@ def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequenc
         picture = f'<img src="{data_uri(open_picture(path)[0])}" alt="{html.escape(prompt)}">'
         panes.append(_pane(say(language, f"train_evidence_{name}"), prompt, picture))
     seed = html.escape(say(language, "train_evidence_seed", seed=run.config.seed)) if drawn else ""
-    return f'<div class="train-evidence">{"".join(panes)}</div><p class="train-line">{seed}</p>'
+    is_whole = len(drawn) == len(EVIDENCE)
+    verdict = comparison_html(language, run, concept, prompts[-1], drawn) if is_whole else ""
+    return f'<div class="train-evidence">{"".join(panes)}</div><p class="train-line">{seed}</p>{verdict}'
 
 
 def loss_in_words(language: Language, run: Run, concept: Concept) -> str:

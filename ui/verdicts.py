@@ -1,0 +1,109 @@
+"""What the judge says of pictures, in the reader's language."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ti_core.concept import BaseModel, Concept
+from ti_core.errors import ModelError
+from ti_core.evaluation import find_concepts, judge_comparison
+from ti_core.images import open_picture
+from ti_core.judge import Judge, judge_for
+from ti_core.library import picture_files
+from ti_core.runs import Run, load_run_pictures
+from ui.drawing import Drawn
+from ui.people import Home
+from ui.texts import Language, explain, say
+from ui.widgets import seed_caption
+
+LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real pictures, where each level begins
+
+
+class Finder:
+    """Says under each picture of several words which of them the judge finds in it.
+
+    ``remark`` is why nothing is said, "" if something is.
+    """
+
+    def __init__(self, language: Language, home: Home, words: Sequence[Concept]):
+        self.remark = ""
+        self._language, self._tokens = language, [word.token for word in words]
+        self._captions: dict[Path, str] = {}
+        self._references = []
+        for word in words:
+            files = picture_files(home.library.find(word.token).folder)
+            if not files:
+                reason = say(language, "verdict_no_pictures", token=word.token)
+                self.remark = say(language, "verdict_none", reason=reason)
+                return
+            self._references.append((word.kind, [open_picture(file)[0] for file in files]))
+        try:
+            self._judge = _judge_here(words[0].base)
+        except ModelError as error:
+            self.remark = say(language, "verdict_none", reason=explain(language, error))
+
+    def caption(self, _number: int, drawn: Drawn) -> str:
+        """The seed, and which words are there."""
+        if drawn.path not in self._captions:
+            self._captions[drawn.path] = self._look(drawn)
+        return self._captions[drawn.path]
+
+    def _look(self, drawn: Drawn) -> str:
+        seed = seed_caption(self._language, drawn)
+        if self.remark:
+            return seed
+        is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)
+        found = ", ".join(token for token, here in zip(self._tokens, is_there, strict=True) if here)
+        missing = ", ".join(token for token, here in zip(self._tokens, is_there, strict=True) if not here)
+        key = "verdict_partly" if found and missing else "verdict_found" if found else "verdict_missing"
+        return say(self._language, key, seed=seed, judge=self._judge.name, found=found, missing=missing)
+
+
+def comparison_html(
+    language: Language, run: Run, concept: Concept, prompt: str, drawn: Sequence[Path]
+) -> str:
+    """What the judge says of the pictures with the initial word, with the learned word, and in the scene of a
+    prompt, ``drawn`` in this order."""
+    try:
+        judge = _judge_here(concept.base)
+    except ModelError as error:
+        return _paragraph(say(language, "verdict_no_judge", reason=explain(language, error)))
+    real = [picture.image for picture in load_run_pictures(run)]
+    initial, learned, scene = (open_picture(path)[0] for path in drawn)
+    verdict = judge_comparison(judge, concept, real, initial, learned, scene, prompt)
+    level = sum((verdict.recovered or 0) >= begin for begin in LEVELS)
+    word = concept.initializer
+    sentences = [
+        say(
+            language,
+            "verdict_likeness",
+            judge=verdict.judge,
+            token=concept.token,
+            level=say(language, f"verdict_level_{level}", word=word),
+            word=word,
+            learned=verdict.likeness.learned,
+            initial=verdict.likeness.initial,
+            real=verdict.likeness.real,
+        ),
+        say(
+            language,
+            "verdict_scene_right" if verdict.seen == verdict.asked else "verdict_scene_wrong",
+            asked=verdict.asked,
+            seen=verdict.seen,
+        ),
+        say(language, "verdict_one_seed"),
+    ]
+    return _paragraph(" ".join(sentences))
+
+
+def _judge_here(base: BaseModel) -> Judge:
+    """The judge, on the CPU and without a download. Raises :class:`ModelError` if there is none."""
+    return judge_for(base, torch.device("cpu"), fetch=False)
+
+
+def _paragraph(text: str) -> str:
+    return f'<p class="train-line">{html.escape(text)}</p>'
