@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmarks.machine import describe_machine
-from ti_core.backbone import Backbone, LatentPosterior, best_device, fastest_dtype
+from benchmarks.random_models import random_model
+from ti_core.backbone import Backbone, LatentPosterior
 from ti_core.prompts import OBJECT_TEMPLATES, fill_template
 
 TOKEN = "<measured-thing>"
@@ -38,7 +37,9 @@ def main() -> None:
         measure("toybox, 128 px", toybox, toybox.resolution, options.batch_sizes, options.repeats)
     if options.model in ("sd15-random", "both"):
         repeats = options.repeats if torch.cuda.is_available() else 1
-        measure("SD 1.5 architecture, 256 px", random_sd15(), 256, options.batch_sizes, repeats)
+        measure(
+            "SD 1.5 architecture, 256 px", random_model("sd1", full=True), 256, options.batch_sizes, repeats
+        )
 
 
 def measure(title: str, backbone: Backbone, resolution: int, batch_sizes: list[int], repeats: int) -> None:
@@ -87,46 +88,6 @@ def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: in
         timed("optimiser", optimizer.step)
         optimizer.zero_grad()
     return {part: statistics.median(values[1:]) for part, values in times.items()}
-
-
-def random_sd15() -> Backbone:
-    """Stable Diffusion 1.5 at full size with random weights, and the embedded model's tokenizer."""
-    torch.manual_seed(0)
-    device = best_device()
-    tokenizer = Backbone.load("toybox", device="cpu").sampler("text", "ddim").tokenizer
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=49408,
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        latent_channels=4,
-        sample_size=512,
-        scaling_factor=0.18215,
-    )
-    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-    pipeline = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    return Backbone(pipeline, "sd15-random", device, fastest_dtype(device))
 
 
 if __name__ == "__main__":

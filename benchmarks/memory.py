@@ -1,0 +1,103 @@
+"""Peak memory of training and drawing for each family and memory setting: ``python -m benchmarks.memory``.
+
+Each figure comes from a process of its own, on a model with random weights: one row in a training step,
+one picture in a drawing, at the family's own resolution. On CUDA it is what torch allocated at most, on a
+CPU what the process held at most beyond its imports. The models are tiny unless ``--full`` is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from typing import get_args
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from PIL import Image
+
+from benchmarks.machine import describe_machine
+from benchmarks.random_models import random_model
+from ti_core.backbone import Backbone
+from ti_core.config import TrainingConfig
+from ti_core.generation import GenerationSettings, generate
+from ti_core.images import Picture
+from ti_core.memory import LEVELS
+from ti_core.models import Family
+from ti_core.training import prepare, train_step
+
+WORKS = ("training", "drawing")
+FAMILIES: tuple[Family, ...] = get_args(Family)
+GIGABYTE = 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--full", action="store_true", help="each family at its own size")
+    parser.add_argument("--measure", nargs=3, metavar=("FAMILY", "WORK", "SETTING"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        family, work, level = options.measure
+        print(measure(family, work, level, options.full))
+        return
+    print(describe_machine())
+    size = "full size" if options.full else "tiny models"
+    print(f"\n{size}, one row or picture, peak memory in GB")
+    print(f"{'':<16}" + "".join(f"{level:>10}" for level in LEVELS))
+    for family in options.families:
+        for work in WORKS:
+            cells = [in_a_process(family, work, level, options.full) for level in LEVELS]
+            print(f"{family:<6}{work:<10}" + "".join(f"{cell:>10}" for cell in cells), flush=True)
+
+
+def in_a_process(family: str, work: str, level: str, full: bool) -> str:
+    """Peak gigabytes, or that it does not fit."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--measure", family, work, level]
+    done = subprocess.run([*command, *(["--full"] if full else [])], capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        print(f"{family}, {work}, {level}: {last[0]}", file=sys.stderr)
+        return "-"
+    return f"{float(done.stdout.split()[-1]) / GIGABYTE:.2f}"
+
+
+def measure(family: Family, work: str, level: str, full: bool) -> float:
+    """Peak bytes of one kind of work, with the model's weights."""
+    before = psutil.Process().memory_info().rss
+    backbone = random_model(family, full=full)
+    while backbone.memory.level != level:
+        backbone.memory.fall_back()
+    if work == "training":
+        train(backbone)
+    else:
+        list(generate(backbone, GenerationSettings("a cat", count=1, steps=2)))
+    if backbone.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return peak_of_process() - before
+
+
+def train(backbone: Backbone) -> None:
+    """A picture's encoding and two steps."""
+    size = (backbone.resolution, backbone.resolution)
+    picture = Picture("blank", Image.new("RGB", size, "gray"), None, None, size, ())
+    config = TrainingConfig(token="<measured-word>", initializer="cat", batch_size=1)
+    state = prepare(backbone, [picture], config)
+    for _ in range(2):
+        train_step(backbone, [state])
+
+
+def peak_of_process() -> float:
+    """Bytes that this process held at most."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()
