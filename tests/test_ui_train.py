@@ -20,7 +20,9 @@ from ti_core import judge as judging
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, ModelError, TokenNameError
 from ti_core.images import Picture
+from ti_core.library import picture_files
 from ti_core.prompts import OBJECT_WORDS
+from ti_core.recipe import read_recipe
 from ti_core.runs import Run, concept_at, saved_steps
 from ui.chart import loss_chart
 from ui.studio import Limits, Studio
@@ -40,6 +42,7 @@ from ui.train_job import (
     compare,
     current_run,
     download_word,
+    find_word,
     is_new_result,
     tell_step,
     use_word,
@@ -521,3 +524,16 @@ def test_the_chart_bears_few_and_equal_values(
 
 def test_there_is_no_chart_of_nothing() -> None:
     assert loss_chart("en", [(1, 0.5)], []) == ""
+
+
+def test_a_learned_word_is_published_with_the_pictures_of_its_comparison(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    run = learn(studio, person, tmp_path)
+    view = job_view(studio, person, run)
+    word = find_word(studio, person, view)
+    assert word.concept.sha256 == run.concept().sha256
+    assert len(picture_files(word.folder)) == 2 and not word.gallery
+    list(compare(studio, person, view))
+    prompts = [read_recipe(file).prompt for file in find_word(studio, person, view).gallery]
+    assert len(prompts) == 2 and all("<word>" in prompt for prompt in prompts)

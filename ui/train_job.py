@@ -13,6 +13,7 @@ from gradio.events import Dependency
 
 from ti_core.runs import Run
 from ui.frame import Frame
+from ui.hub import Word
 from ui.library import export_word
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
@@ -280,6 +281,15 @@ def download_word(studio: Studio, request: gr.Request, view: JobView) -> str:
     """The word as an archive that the browser may fetch."""
     run = current_run(studio, request, view)
     return export_word(studio, request, use_token(studio.home(request), run))
+
+
+def find_word(studio: Studio, request: gr.Request, view: JobView) -> Word:
+    """What was learned, to publish it, with the pictures of the comparison that show the learned word."""
+    run = current_run(studio, request, view)
+    concept = run.concept()
+    token = shelved_token(studio.home(request), run) or concept.token
+    drawn = evidence_files(run, concept)[1:] if token == concept.token else []  # else they name another
+    return Word(dataclasses.replace(concept, token=token), run.folder, drawn)
 
 
 def view_changes(part: JobPart, before: JobView, after: JobView) -> dict[Any, Any]:

@@ -11,11 +11,11 @@ from typing import Literal
 import gradio as gr
 
 from ti_core.errors import OneWordError
-from ui.texts import compose, drawing, frame, generate, library, style, train, verdicts
+from ui.texts import compose, drawing, frame, generate, hub, library, style, train, verdicts
 from ui.texts.core import in_japanese
 
 Language = Literal["en", "ja"]
-PARTS = (frame, library, drawing, train, generate, compose, style, verdicts)
+PARTS = (frame, library, hub, drawing, train, generate, compose, style, verdicts)
 
 TEXTS: dict[Language, dict[str, str]] = {
     "en": {key: text for part in PARTS for key, text in part.EN.items()},
