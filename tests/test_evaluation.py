@@ -99,7 +99,9 @@ def test_sentences_and_pictures_share_a_space_and_long_sentences_are_cut(judge: 
 
 
 def test_a_judge_that_is_not_there_is_said(sd1: Backbone) -> None:
-    with pytest.raises(ModelError, match="openai/clip-vit-base-patch32 is not on this machine: fetch it"):
+    with pytest.raises(
+        ModelError, match="not on this machine: fetch it once with “hf download openai/clip-vit-base-patch32”"
+    ):
         judge_for(sd1.base, CPU)
 
 

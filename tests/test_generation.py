@@ -22,6 +22,7 @@ from ti_core.errors import (
     UnknownTokenError,
 )
 from ti_core.generation import GenerationSettings, Progress, generate, picture_sha256, remake
+from ti_core.inspection import interpolate_from_initial
 from ti_core.recipe import ConceptUse, read_recipe, save_png
 
 FAMILIES = ("sd1", "sd2", "sdxl")
@@ -288,6 +289,16 @@ def test_requests_that_cannot_work_are_refused_by_the_call_itself(sd1: Backbone,
         generate(sd1, settings_for("a photo"), batch_size=0)
     with pytest.raises(IncompatibleConceptError):
         generate(sd1, settings_for(), [concept_for(Backbone.load(str(tiny_sd2), "cpu", torch.float32))])
+
+
+def test_a_word_at_another_strength_is_recorded_as_the_word_and_drawn_again_from_it(sd1: Backbone) -> None:
+    concept = dataclasses.replace(concept_for(sd1), initializer="cat")
+    weaker = interpolate_from_initial(sd1, concept, 0.4)
+    [picture] = generate(sd1, settings_for(), [weaker])
+    assert picture.recipe.concepts == (ConceptUse(TOKEN, concept.sha256, 0.4),)
+    assert difference(remake(sd1, picture.recipe, [concept]).image, picture.image) <= 1
+    [strong] = generate(sd1, settings_for(), [concept])
+    assert difference(strong.image, picture.image) > 1
 
 
 def test_a_recipe_of_another_model_or_concept_is_refused(sd1: Backbone) -> None:

@@ -275,7 +275,7 @@ def test_under_each_picture_stands_which_words_the_judge_finds(
     add(studio, "<our-mug>", pictures=[Image.new("RGB", (16, 16), "blue")])
     caption, remark = last_update()
     assert caption == "seed 5"
-    assert "clip-vit-base-patch32 is not on this machine" in remark
+    assert "hf download openai/clip-vit-base-patch32" in remark
     judge = str(save_tiny_judge(tmp_path / "judge"))
     monkeypatch.setattr(judging, "GENERAL_JUDGE", judge)
     caption, remark = last_update()

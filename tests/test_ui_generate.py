@@ -356,9 +356,10 @@ def test_a_chosen_picture_shows_its_recipe_and_offers_its_file(studio: Studio) -
 
 def test_settings_come_back_from_a_picture(studio: Studio) -> None:
     controls = ("a dog", 1, 7, 4.5, 123, "euler_a", 24, 32)
-    updates = list(draw_pictures(studio, ME, 1, False, PROMPT, *controls))
+    updates = list(draw_pictures(studio, ME, 0.5, False, PROMPT, *controls))
     *values, remarks = take_settings(studio, ME, drawn(updates)[0].path)
-    prompt, negative, count, *others = values
+    strength, prompt, negative, count, *others = values
+    assert strength == 0.5
     assert "value" not in count  # stays as it is
     assert read_settings(prompt, negative, 1, *others) == read_settings(PROMPT, *controls)
     assert remarks.count("<li>") == 1
@@ -374,18 +375,18 @@ def test_what_cannot_be_taken_over_is_said(studio: Studio, tmp_path: Path) -> No
         width=512,
         height=512,
         model="sd15",
-        concepts=(ConceptUse("<x>", "12"), ConceptUse("<our-cat>", "34")),
+        concepts=(ConceptUse("<x>", "12", 0.5), ConceptUse("<our-cat>", "34")),
         strength=0.5,
     )
     *values, remarks = take_settings(studio, ME, saved(tmp_path / "a.png", recipe))
-    prompt, _, _, steps, guidance, seed, scheduler, width, height = values
-    assert (prompt, steps, guidance, width, height) == ("<x> and <our-cat>", 100, 20, 0, 0)
+    strength, prompt, _, _, steps, guidance, seed, scheduler, width, height = values
+    assert (strength, prompt, steps, guidance, width, height) == (1, "<x> and <our-cat>", 100, 20, 0, 0)
     assert "value" not in seed
     assert "value" not in scheduler
     said = text_of(remarks)
     for part in (
         *("drawn with sd15", "no word <x>", "another <our-cat>", "no sampler Heun", f"seed {MAX_SEED + 1}"),
-        *("Steps was 400", "Guidance scale was 50", "over another picture"),
+        *("Steps was 400", "Guidance scale was 50", "over another picture", "<x> 0.5, <our-cat> 1"),
     ):
         assert part in said
     assert "sd15 で生成" in take_settings(studio, JAPANESE, tmp_path / "a.png")[-1]

@@ -17,9 +17,10 @@ from ti_core.backbone import SCHEDULERS, Backbone
 from ti_core.concept import Concept, known_words
 from ti_core.config import check_whole
 from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
+from ti_core.inspection import interpolate_from_initial, recorded_use
 from ti_core.memory import out_of_memory_as
 from ti_core.prompts import concept_tokens
-from ti_core.recipe import ConceptUse, Recipe
+from ti_core.recipe import Recipe
 
 MAX_SEED = 2**63 - 1
 MAX_BATCH = 4
@@ -147,7 +148,7 @@ def generate(
         height=height,
         model=backbone.base.id,
         model_family=backbone.base.family,
-        concepts=tuple(ConceptUse(entry.token, entry.sha256) for entry in concepts if entry.token in used),
+        concepts=tuple(recorded_use(concept) for concept in concepts if concept.token in used),
         strength=settings.strength,
     )
     if source is None:
@@ -178,6 +179,7 @@ def remake(
             f"The picture was made with {recipe.model}: choose it in place of {backbone.base.id}."
         )
     by_token = {concept.token: concept for concept in concepts}
+    words = []
     for use in recipe.concepts:
         if use.token not in by_token:
             raise RecipeError(f"The picture was made with {use.token}: load that concept.")
@@ -185,6 +187,8 @@ def remake(
             raise RecipeError(
                 f"The picture was made with another {use.token} than the one loaded: load the one it names."
             )
+        word = by_token[use.token]
+        words.append(word if use.strength == 1 else interpolate_from_initial(backbone, word, use.strength))
     settings = GenerationSettings(
         prompt=recipe.prompt,
         negative_prompt=recipe.negative_prompt,
@@ -206,7 +210,7 @@ def remake(
     [picture] = generate(
         backbone,
         settings,
-        [by_token[use.token] for use in recipe.concepts],
+        words,
         source=source if recipe.strength is not None else None,
         on_progress=on_progress,
         should_stop=should_stop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from ti_core.backbone import Backbone, Vectors
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError
 from ti_core.prompts import token_for_name
+from ti_core.recipe import ConceptUse
 
 CHUNK_ROWS = 8192  # of the embedding table that are in float32 at once
 
@@ -184,6 +185,17 @@ def interpolate_from_initial(
         lambda encoder, rows: torch.lerp(start[encoder], rows, strength),
         {"strength": strength},
     )
+
+
+def recorded_use(concept: Concept) -> ConceptUse:
+    """A concept as a recipe names it.
+
+    One from :func:`interpolate_from_initial` is named as the word that it was made of, at its strength.
+    """
+    source = concept.training.get("changed_from")
+    if isinstance(source, Mapping) and source.get("token") == concept.token and "strength" in source:
+        return ConceptUse(concept.token, str(source["sha256"]), float(source["strength"]))
+    return ConceptUse(concept.token, concept.sha256)
 
 
 def _changed(

@@ -110,8 +110,8 @@ def _load(source: str, device: torch.device, fetch: bool) -> Judge:
         tokenizer = CLIPTokenizer.from_pretrained(source, **here_only)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
-            f"The judge {source} is not on this machine: "
-            f"fetch it once with “hf download {source}”, or do without scores."
+            f"The judge is not on this machine: fetch it once with “hf download {source}”, "
+            "or do without scores."
         ) from error
     name = f"{EMBEDDED_MODEL}'s own judge" if source == str(EMBEDDED_JUDGE) else source
     return Judge(model, processor, tokenizer, name, device)

@@ -38,11 +38,13 @@ SCHEDULER_LABELS: dict[str, str] = {
 class ConceptUse:
     """A concept that a picture was made with: its token and the SHA-256 of its vectors, in hexadecimal.
 
-    Read from A1111's text form, only the first digits are there (12 of ours).
+    Read from A1111's text form, only the first digits are there (12 of ours), and no strength. ``strength``
+    is how far from its initial word, 0, to itself, 1, or beyond it was taken.
     """
 
     token: str
     sha256: str
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def from_json(text: str) -> Recipe:
         ConceptUse(
             token=_checked("concepts", concept.get("token"), (str,)),
             sha256=_checked("concepts", concept.get("sha256"), (str,)),
+            strength=_checked("concepts", concept.get("strength", 1.0), (float, int)),
         )
         for concept in concepts
     )

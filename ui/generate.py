@@ -20,6 +20,7 @@ from ui.prompt_box import make_prompt as make_prompt_box
 from ui.studio import Studio
 from ui.texts import label, language_of
 from ui.widgets import (
+    MAX_STRENGTH,
     QUIET,
     drawing_controls,
     drawing_events,
@@ -31,7 +32,6 @@ from ui.widgets import (
 )
 
 EXAMPLES = ("a monster on the beach", "a watercolor painting of a house in the snow", "a red mug on a table")
-MAX_STRENGTH = 1.5
 
 
 def make_prompt() -> gr.Textbox:
@@ -58,7 +58,7 @@ def build(studio: Studio, frame: Frame) -> None:
             )
             pairs = gr.Checkbox(label=label("generate_pairs"), info=label("generate_pairs_info"))
             grid.build(studio, area, sheet, prompt, controls, strength)
-            recipes.build(studio, frame, chosen, prompt, controls)
+            recipes.build(studio, frame, chosen, prompt, controls, strength)
     drawing_events(
         studio,
         area,

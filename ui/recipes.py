@@ -23,6 +23,7 @@ from ui.widgets import (
     MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
+    MAX_STRENGTH,
     QUIET,
     DrawingControls,
     ResultArea,
@@ -90,7 +91,9 @@ def show_recipe(language: Language, path: Path) -> list[Any]:
 
 def recipe_html(language: Language, recipe: Recipe) -> str:
     """The recipe as a list of terms; what it does not say is left out."""
-    words = ", ".join(use.token for use in recipe.concepts)
+    words = ", ".join(
+        use.token if use.strength == 1 else f"{use.token} × {use.strength:g}" for use in recipe.concepts
+    )
     facts = {
         "drawing_prompt": recipe.prompt,
         "drawing_negative": recipe.negative_prompt,
@@ -111,7 +114,12 @@ def recipe_html(language: Language, recipe: Recipe) -> str:
 
 
 def build(
-    studio: Studio, frame: Frame, chosen: Chosen, prompt: gr.Textbox, controls: DrawingControls
+    studio: Studio,
+    frame: Frame,
+    chosen: Chosen,
+    prompt: gr.Textbox,
+    controls: DrawingControls,
+    strength: gr.Slider,
 ) -> None:
     """Place where a file's settings are taken from, and connect the buttons of the chosen picture."""
     with gr.Accordion(label("generate_from_file"), open=False, elem_id="generate-from-file"):
@@ -124,7 +132,7 @@ def build(
             elem_id="generate-file",
         )
         remarks = gr.HTML(elem_id="generate-remarks", elem_classes="if-filled")
-    fields = [prompt, *controls.inputs, remarks]
+    fields = [strength, prompt, *controls.inputs, remarks]
     for event, handler, source, outputs in (
         (file.upload, take_settings, file, fields),
         (chosen.same_settings.click, take_settings, chosen.path, fields),
@@ -148,7 +156,8 @@ def send_to_style(studio: Studio, request: gr.Request, path: Path) -> tuple[str,
 
 
 def take_settings(studio: Studio, request: gr.Request, path: str | Path) -> list[Any]:
-    """The prompt, the controls' values and a sentence on each setting that could not be taken over.
+    """The words' strength, the prompt, the controls' values and a sentence on each setting that could not be
+    taken over.
 
     Raises :class:`RecipeError`.
     """
@@ -165,7 +174,8 @@ def take_settings(studio: Studio, request: gr.Request, path: str | Path) -> list
 def settings_of(
     language: Language, recipe: Recipe, base: BaseModel | None, words: Mapping[str, Concept]
 ) -> tuple[list[Any], list[str]]:
-    """The prompt and the controls' values, and a sentence on each setting that is not as in the recipe."""
+    """The words' strength, the prompt and the controls' values, and a sentence on each setting that is not as
+    in the recipe."""
     remarks: list[str] = []
 
     def remark(key: str, **values: object) -> None:
@@ -202,7 +212,13 @@ def settings_of(
     elif max(size) > MAX_SIDE or any(side % SIZE_STEP for side in size):
         remark("generate_other_size", width=recipe.width, height=recipe.height)
         size = 0, 0
+    strengths = {use.strength for use in recipe.concepts} or {1.0}
+    if len(strengths) > 1 or not 0 <= max(strengths) <= MAX_STRENGTH:
+        shown = ", ".join(f"{use.token} {use.strength:g}" for use in recipe.concepts)
+        remark("generate_other_strength", strengths=shown)
+        strengths = {1.0}
     values = [
+        strengths.pop(),
         recipe.prompt,
         recipe.negative_prompt,
         gr.skip(),  # how many

@@ -26,6 +26,7 @@ QUIET: dict[str, Any] = {"queue": False, **HIDDEN}
 COLUMNS = 4
 MAX_COUNT = 8
 MAX_STEPS = 100
+MAX_STRENGTH = 1.5  # of a word
 MAX_GUIDANCE = 20
 MAX_SIDE = 1536  # pixels
 MAX_SEED = 2**53 - 1  # a browser's numbers are exact up to here

@@ -147,9 +147,8 @@ MESSAGES: Pairs = (
         "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
     ),
     (
-        "The judge {source} is not on this machine: fetch it once with “hf download {source}”, "
-        "or do without scores.",
-        "評価モデル {source} がこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
+        "The judge is not on this machine: fetch it once with “hf download {source}”, or do without scores.",
+        "評価モデルがこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
         "評価なしで使ってください。",
     ),
     (

@@ -28,6 +28,7 @@ EN = {
     "generate_other_seed": "The seed {seed} cannot be used here; the one chosen stays.",
     "generate_other_size": "The size {width} × {height} cannot be used here; the model's own is.",
     "generate_bounded": "{name} was {value} and is {now} here.",
+    "generate_other_strength": "The strengths of its words, {strengths}, cannot be set here; 1 is.",
     "generate_from_picture": "It was drawn over another picture; here it is drawn from nothing.",
     "generate_grid": "Compare in a grid",
     "generate_grid_info": (
@@ -84,6 +85,7 @@ JA = {
     "generate_other_seed": "シード {seed} はここでは使えないため、今の値のままにしました。",
     "generate_other_size": "大きさ {width} × {height} はここでは使えないため、モデルに合った大きさにします。",
     "generate_bounded": "{name}は {value} でしたが、ここでは {now} にします。",
+    "generate_other_strength": "「ことば」の強さ（{strengths}）はここでは設定できないため、1 にします。",
     "generate_from_picture": "この画像は別の画像をもとに生成されました。ここでは何もない状態から生成します。",
     "generate_grid": "表にして比べる",
     "generate_grid_info": (
