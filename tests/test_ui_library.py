@@ -11,15 +11,18 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 from PIL import Image
 from ui_requests import request_of
 
 from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept
 from ti_core.errors import ConceptError, TokenNameError
+from ti_core.formats import layouts_for
 from ti_core.library import Library
 from ui import library
 from ui.studio import Studio
+from ui.texts import explain
 
 TRAINING: Mapping[str, Any] = {
     "steps": 300,
@@ -74,7 +77,7 @@ def tokens_in(content: str) -> list[str]:
 
 
 def shown(studio: Studio, token: str) -> dict[str, Any]:
-    names = ("chosen", "details", "head", "insert", "facts", "name")
+    names = ("chosen", "details", "head", "insert", "facts", "name", "layout")
     return dict(zip(names, library.show_word(studio, request_of(), token), strict=True))
 
 
@@ -302,7 +305,7 @@ def test_a_word_is_deleted_and_brought_back(studio: Studio, words: Library, back
 
 def test_a_word_is_taken_along(studio: Studio, words: Library, backbone: Backbone) -> None:
     words.add(concept_of(backbone, "<our-cat>"), [Image.new("RGB", (8, 8), "red")])
-    archive = Path(library.export_word(studio, request_of(), "<our-cat>"))
+    archive = Path(library.export_word(studio, request_of(), "<our-cat>", "native"))
     assert archive.name == "our-cat.zip"
     assert "our-cat/concept_images/0.png" in zipfile.ZipFile(archive).namelist()
     with pytest.raises(ConceptError, match="already"):
@@ -318,3 +321,71 @@ def test_what_is_no_archive_of_a_word_is_refused(studio: Studio, tmp_path: Path)
     file.write_bytes(b"no archive")
     with pytest.raises(ConceptError, match=r"holiday\.zip is not a \.zip archive"):
         library.import_word(studio, request_of(), str(file), 0)
+
+
+def wide(token: str = "<our-cat>", width: int = 768) -> Concept:
+    base = BaseModel("sd15", "sd1", {"clip_l": width})
+    return Concept(token, {"clip_l": torch.ones(2, width) / 50}, "object", base, "cat", dict(TRAINING))
+
+
+def test_a_word_is_offered_in_the_layouts_that_can_hold_it(studio: Studio, words: Library) -> None:
+    words.add(wide())
+    dropdown = shown(studio, "<our-cat>")["layout"]
+    assert dropdown.value == "native"
+    assert [layout for _, layout in dropdown.choices] == list(layouts_for(wide()))
+    assert "A1111, as a picture (.png)" in dict(dropdown.choices)
+    for language in ("en", "ja"):
+        names = [name for name, _ in library.layout_choices(language, wide())]
+        assert len(set(names)) == len(names) and not any("library_" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("diffusers", "learned_embeds.safetensors"),
+        ("diffusers-bin", "our-cat-diffusers-bin.zip"),
+        ("a1111-pt", "our-cat.pt"),
+        ("a1111-safetensors", "our-cat.safetensors"),
+        ("a1111-png", "our-cat.png"),
+        ("kohya", "our-cat.safetensors"),
+    ],
+)
+def test_a_word_goes_to_another_program_and_comes_back(
+    studio: Studio, words: Library, layout: Any, name: str
+) -> None:
+    words.add(wide(), [Image.new("RGB", (8, 8), "red")])
+    file = Path(library.export_word(studio, request_of(), "<our-cat>", layout))
+    assert file.name == name
+    words.delete("<our-cat>")
+    chosen, *_, changes = library.import_word(studio, request_of(), str(file), 3)
+    assert (chosen, changes) == ("<our-cat>", 4)
+    assert words.find("<our-cat>").concept.sha256 == wide().sha256
+
+
+def test_what_was_read_is_said_and_what_was_guessed(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(library.gr, "Info", lambda text, title: said.append(text))
+
+    def imported(language: str, **values: Any) -> str:
+        torch.save({"string_to_param": {"*": torch.ones(1, 768)}, **values}, tmp_path / "neko.pt")
+        library.import_word(studio, request_of(language=language), str(tmp_path / "neko.pt"), 0)
+        studio.home(request_of()).library.delete("<neko>")
+        return said[-1]
+
+    named = imported("en", name="neko", sd_checkpoint_name="<b>wd</b>")
+    assert named == "&lt;neko&gt; was read (format: A1111 .pt), for &lt;b&gt;wd&lt;/b&gt;."
+    assert "sd15 is guessed by the width of the vectors." in imported("en", name="neko")
+    assert "ベクトルの長さから sd15 と推定しました。" in imported("ja", name="neko")
+    torch.save({"<neko>": torch.ones(1, 768) * 99}, tmp_path / "neko.bin")
+    library.import_word(studio, request_of(language="ja"), str(tmp_path / "neko.bin"), 0)
+    assert "ほかのことばと大きく違います" in said[-1]
+
+
+def test_a_file_that_is_no_word_is_refused_in_the_readers_language(studio: Studio, tmp_path: Path) -> None:
+    file = tmp_path / "cat.bin"
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ConceptError) as caught:
+        library.import_word(studio, request_of(), str(file), 0)
+    assert "Git LFS のポインター" in explain("ja", caught.value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import gradio as gr
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError, IncompatibleConceptError
+from ti_core.formats import LAYOUTS, SUFFIXES, Layout, layouts_for
 from ti_core.inspection import NormReport, inspect_concept
-from ti_core.library import Entry
+from ti_core.library import Entry, Imported
 from ui.drawing import served
 from ui.frame import Frame
+from ui.hub import PublishPanel, Word, bind_panel, build_browser, place_panel
 from ui.studio import Studio, plainly
-from ui.texts import Language, explain, label, language_of, say
+from ui.texts import Language, explain, label, language_of, say, translate
 from ui.thumbnails import thumbnail_uri
 from ui.widgets import HIDDEN, QUIET, bind
 
@@ -55,13 +58,15 @@ class WordView:
     facts: gr.HTML
     name: gr.Textbox
     rename: gr.Button
+    layout: gr.Dropdown
     export: gr.Button
     archive: gr.DownloadButton
     delete: gr.Button
+    hub: PublishPanel
 
     @property
     def outputs(self) -> list[gr.blocks.Block]:
-        return [self.chosen, self.panel, self.head, self.insert, self.facts, self.name]
+        return [self.chosen, self.panel, self.head, self.insert, self.facts, self.name, self.layout]
 
 
 def build(studio: Studio, frame: Frame) -> None:
@@ -83,10 +88,11 @@ def build(studio: Studio, frame: Frame) -> None:
     word = _place_word()
     upload = gr.UploadButton(
         label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too
-        file_types=[".zip"],
+        file_types=[".zip", *SUFFIXES],
         size="sm",
         elem_id="words-import",
     )
+    build_browser(studio, frame)
 
     changes = [frame.demo.load, frame.words_changed.change]
     list_inputs, listed = [search, word.chosen], [cards, teach]
@@ -103,6 +109,7 @@ def build(studio: Studio, frame: Frame) -> None:
         None, js="() => oneWord.leaveWords()", **HIDDEN
     )
     _bind_actions(studio, frame, word, upload)
+    bind_panel(studio, word.hub, word.chosen, find_word, word.head.change)
     # Queued, as those actions are: only then is an error shown, and a change of a state noticed.
     bar, changed = [deleted, undo_bar, undo_text], [*word.outputs, frame.words_changed]
     word.delete.click(
@@ -120,13 +127,19 @@ def _place_word() -> WordView:
         with gr.Row(elem_classes="words-row"):
             name = gr.Textbox(label=label("library_name"), max_length=100, elem_id="words-name", **narrow)
             rename = gr.Button(label("library_rename"), size="sm", elem_id="words-rename", **narrow)
+        layout = gr.Dropdown(
+            list(LAYOUTS), value="native", label=label("library_layout"), elem_id="words-layout"
+        )
         with gr.Row(elem_classes="words-row"):
             export = gr.Button(label("library_export"), size="sm", elem_id="words-export", **narrow)
             delete = gr.Button(
                 label("library_delete"), size="sm", variant="stop", elem_id="words-delete", **narrow
             )
         archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
-    return WordView(gr.State(""), panel, head, insert, facts, name, rename, export, archive, delete)
+        hub = place_panel("words")
+    return WordView(
+        gr.State(""), panel, head, insert, facts, name, rename, layout, export, archive, delete, hub
+    )
 
 
 def _bind_actions(studio: Studio, frame: Frame, word: WordView, upload: gr.UploadButton) -> None:
@@ -144,7 +157,7 @@ def _bind_actions(studio: Studio, frame: Frame, word: WordView, upload: gr.Uploa
         **HIDDEN,
     )
     # The browser fetches what another button points to, once it does.
-    word.export.click(bind(studio, export_word), word.chosen, word.archive, **HIDDEN).success(
+    word.export.click(bind(studio, export_word), [word.chosen, word.layout], word.archive, **HIDDEN).success(
         None, js="() => document.querySelector('#words-archive').click()", **HIDDEN
     )
     upload.upload(bind(studio, import_word), [upload, frame.words_changed], changed, **HIDDEN)
@@ -172,7 +185,7 @@ def show_word(studio: Studio, request: gr.Request, token: str) -> list[Any]:
     entries, _ = studio.home(request).library.entries()
     entry = next((entry for entry in entries if entry.concept.token == token), None)
     if entry is None:
-        return ["", gr.Column(visible=False), *[gr.skip()] * 4]
+        return ["", gr.Column(visible=False), *[gr.skip()] * 5]
     language, backbone = language_of(request), studio.models.backbone
     usable = backbone is None or entry.concept.base.fits(backbone.base)
     return [
@@ -182,6 +195,15 @@ def show_word(studio: Studio, request: gr.Request, token: str) -> list[Any]:
         gr.Button(interactive=usable),
         facts_html(language, entry.concept, backbone),
         entry.concept.name,
+        gr.Dropdown(choices=layout_choices(language, entry.concept), value="native"),
+    ]
+
+
+def layout_choices(language: Language, concept: Concept) -> list[tuple[str, str]]:
+    """The layouts that can hold a word, as people call them."""
+    return [
+        (say(language, f"library_layout_{layout.replace('-', '_')}"), layout)
+        for layout in layouts_for(concept)
     ]
 
 
@@ -215,16 +237,44 @@ def restore_word(studio: Studio, request: gr.Request, token: str, changes: int) 
     return ["", gr.Row(visible=False), "", *show_word(studio, request, token), changes + 1]
 
 
+def find_word(studio: Studio, request: gr.Request, token: str) -> Word:
+    """A word to publish."""
+    entry = studio.home(request).library.find(token)
+    return Word(entry.concept, entry.folder)
+
+
 def import_word(studio: Studio, request: gr.Request, file: str, changes: int) -> list[Any]:
-    entry = studio.home(request).library.import_archive(Path(file))
-    return [*show_word(studio, request, entry.concept.token), changes + 1]
+    """Add the words in a file, say what they are, and show the first."""
+    language = language_of(request)
+    imported = studio.home(request).library.import_file(Path(file))
+    gr.Info(html.escape(imported_text(language, imported)), title=say(language, "frame_info"))
+    return [*show_word(studio, request, imported[0].entry.concept.token), changes + 1]
 
 
-def export_word(studio: Studio, request: gr.Request, token: str) -> str:
-    """A word as an archive that the browser may fetch."""
+def imported_text(language: Language, imported: Sequence[Imported]) -> str:
+    """What was read from a file, for which base model, and what is strange about it."""
+    sentences = []
+    for each in imported:
+        concept = each.entry.concept
+        key = "library_imported_guess" if each.guessed else "library_imported"
+        facts = {"token": concept.token, "source": each.source, "model": concept.base.id}
+        sentences.append(say(language, key, **facts))
+    remarks = dict.fromkeys(remark for each in imported for remark in each.remarks)
+    sentences += [translate(language, remark) for remark in remarks]
+    return (" " if language == "en" else "").join(sentences)
+
+
+def export_word(studio: Studio, request: gr.Request, token: str, layout: Layout = "native") -> str:
+    """A word as a file that the browser may fetch; several files come in an archive."""
+    library, name = studio.home(request).library, token.strip("<>")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{token.strip('<>')}.zip"
-        return served(studio.home(request).library.export_archive(token, path))
+        if layout == "native":
+            return served(library.export_archive(token, Path(folder) / f"{name}.zip"))
+        files = library.export_file(token, layout, Path(folder) / name)
+        if len(files) == 1:
+            return served(files[0])
+        archive = shutil.make_archive(str(Path(folder) / f"{name}-{layout}"), "zip", folder, name)
+        return served(Path(archive))
 
 
 def matches(language: Language, concept: Concept, query: str) -> bool:
