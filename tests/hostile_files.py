@@ -239,6 +239,18 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "empty stack": ("a.pt", machine_code(b"0."), "damaged|POP"),
     "nothing": ("a.pt", machine_code(b"."), "damaged"),
     "many entries": ("a.safetensors", many_entries, "too many parts"),
+    "many words": (
+        "a.safetensors",
+        header({f"bundle_emb.{number}.clip_l": entry([0], 0, 0) for number in range(9_000)}),
+        "too many parts",
+    ),
+    "many placeholders": (
+        "a.pt",
+        pickled(
+            {"string_to_param": {str(n): tensor(Storage(768), (1, 768), (768, 1)) for n in range(999)}},
+        ),
+        "too many parts",
+    ),
     "enormous header": ("a.safetensors", raw(struct.pack("<Q", 2**60) + b"{}"), "no embedding file"),
     "long header": ("a.safetensors", header(b"{" + b" " * 2**23 + b"}"), "too many parts"),
     "deep header": ("a.safetensors", header(b'{"a":' + b"[" * 10**6 + b"]" * 10**6 + b"}"), "damaged"),

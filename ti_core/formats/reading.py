@@ -10,7 +10,7 @@ bundle_emb.<name>.…    words in a LoRA
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ti_core.errors import ConceptError
 from ti_core.formats.contents import (
     MAX_WIDTH,
     SHOWN_LENGTH,
+    TOO_MANY_PARTS,
     Contents,
     StoredTensor,
     length_remarks,
@@ -43,6 +44,7 @@ from ti_core.formats.tensor_files import is_safetensors, read_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".bin", ".png")
 MAX_FILES = 50  # embedding files in one folder
+MAX_WORDS = 50  # in one file
 MAX_TEXT_BYTES = 2**20
 ENCODER_KEYS = ("clip_l", "clip_g")
 PARAMS_KEYS = {"emb_params": "emb_params", "emp_params": "OneTrainer"}
@@ -262,8 +264,7 @@ def _from_manager(values: Mapping[str, Any], source: str) -> list[Embedding]:
     if len(found) == 1 and "name" in values:
         [tensor] = found.values()
         return [_embedding({"": tensor}, source, name=_short(values["name"]), **fields)]
-    words = ", ".join(_short(placeholder) for placeholder in found)
-    remarks = (f"The file holds {len(found)} words: {words[:MAX_FACT_LENGTH]}.",) if len(found) > 1 else ()
+    remarks = _count_remarks(found)
     return [
         _embedding({"": tensor}, "the paper's program", remarks, name=_short(placeholder), **fields)
         for placeholder, tensor in found.items()
@@ -277,22 +278,28 @@ def _from_bundle(values: Mapping[str, Any]) -> list[Embedding]:
         match = re.fullmatch(r"bundle_emb\.(.+)\.(string_to_param\.[^.]*|\w+)", str(key))
         if match and not match[2].endswith("_out"):
             bundles.setdefault(match[1], {})[match[2]] = tensor
-    words = ", ".join(map(_short, bundles))
-    remarks = (
-        (f"The file holds {len(bundles)} words: {words[:MAX_FACT_LENGTH]}.",) if len(bundles) > 1 else ()
-    )
-    found = []
+    remarks, found = _count_remarks(bundles), []
     for name, parts in bundles.items():
         if set(parts) <= set(ENCODER_KEYS):
             tensors = {key: parts[key] for key in ENCODER_KEYS if key in parts}
-        elif len(parts) == 1 and not _starts(next(iter(parts)), "t5"):
-            tensors = {"": next(iter(parts.values()))}
+        elif len(parts) == 1 and (
+            _starts(part := next(iter(parts)), "string_to_param.") or part in PARAMS_KEYS
+        ):
+            tensors = {"": parts[part]}
         else:
             raise _unknown(parts)
         found.append(_embedding(tensors, "LoRA", remarks, name=_short(name)))
     if not found:
         raise _unknown(values)
     return found
+
+
+def _count_remarks(names: Collection[str]) -> tuple[str, ...]:
+    """What to say of several words in a file. Raises :class:`ConceptError` if they are too many."""
+    if len(names) > MAX_WORDS:
+        raise ConceptError(TOO_MANY_PARTS)
+    words = ", ".join(map(_short, names))[:MAX_FACT_LENGTH]
+    return (f"The file holds {len(names)} words: {words}.",) if len(names) > 1 else ()
 
 
 def _embedding(
