@@ -184,6 +184,33 @@ def test_models_lists_the_presets() -> None:
     assert len(run("models").stdout.splitlines()) == len(PRESETS)
 
 
+def test_a_download_is_told_in_tenths_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.downloading("Downloading sd15") as show:
+        for done in range(0, 101, 2):
+            show(done * 10**6, 10**8)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[3] == "Downloading sd15: 30 of 100 MB"
+
+
+def test_of_a_model_that_is_here_no_download_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.downloading("Downloading sd15") as show:
+        show(100, 100)
+    assert capsys.readouterr().err == ""
+
+
+def test_hidden_pictures_are_named_by_their_seeds(
+    tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ti_core.backbone import Backbone
+
+    seen: list[object] = []
+    monkeypatch.setattr(Backbone, "is_unsafe", lambda _, picture: (seen.append(picture), len(seen) == 2)[1])
+    result = run("generate", "a cat", *QUICK, "--model", tiny_sd1, "--out", tmp_path, "--seed", 7, "--json")
+    assert facts_of(result)["hidden"] == [8]
+    assert "safety checker hid the pictures of these seeds: 8." in result.stderr
+
+
 def test_runs_lists_runs_and_names_broken_ones(learned: Path, tmp_path: Path) -> None:
     facts = facts_of(run("runs", learned, "--json"))
     assert {(entry["token"], entry["status"], entry["step"]) for entry in facts["runs"]} == {

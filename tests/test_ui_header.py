@@ -92,7 +92,8 @@ def test_what_gave_way_to_a_full_memory_is_said(studio: Studio, tiny_sd1: Path) 
 
 def test_a_preset_is_described_before_it_is_loaded(studio: Studio) -> None:
     advice = header.advise(studio, request_of(), "cool-japan")
-    assert "768 px, 1290 million parameters" in advice
+    assert "768 px, 1290 million parameters, licence: https://huggingface.co/aipicasso/cool-japan" in advice
+    assert "licence: creativeml-openrail-m." in header.advise(studio, request_of(), "sd15")
     assert "is downloaded first" in advice
 
 

@@ -149,7 +149,9 @@ def _facts(language: Language, name: str) -> Iterator[str]:
             "frame_model_facts",
             resolution=preset.resolution,
             parameters=preset.parameters,
-            licence=preset.licence,
+            licence=f"https://huggingface.co/{preset.source}"
+            if preset.licence == "other"
+            else preset.licence,
         )
         yield f'<p class="hint">{facts}</p>'
     if not is_present(model_source(name)):
