@@ -135,8 +135,9 @@ def _place_word() -> WordView:
             delete = gr.Button(
                 label("library_delete"), size="sm", variant="stop", elem_id="words-delete", **narrow
             )
-        archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
         hub = place_panel("words")
+    # Not in the column: Gradio would show it together with that.
+    archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
     return WordView(
         gr.State(""), panel, head, insert, facts, name, rename, layout, export, archive, delete, hub
     )
