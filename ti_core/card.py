@@ -132,8 +132,8 @@ def _how_to_use(concept: _Concept, repo_id: str | None) -> str:
     if repo_id is not None:
         prompt, file = f"{SCENES[concept.kind]} {concept.token}", _a1111_file(concept)
         parts += [
-            f"In stable-diffusion-webui (A1111) and its relatives: put `{file}` into the folder `embeddings`, "
-            f"and write `{concept.name}` in the prompt.",
+            f"In stable-diffusion-webui (A1111) and the like: put `{file}` into the folder `embeddings`, and "
+            f"write `{concept.name}` in the prompt.",
             f"In One Word:\n\n```sh\npython -m ti_core pull {repo_id} --out {concept.name}\n"
             f'python -m ti_core generate "{prompt}" --concept {concept.name}\n```',
         ]
