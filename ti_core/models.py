@@ -19,7 +19,7 @@ DEFAULT_GUIDANCE_SCALE = 7.5
 HALF_PRECISION = 2  # bytes of a number
 LICENCE_OF_FAMILY = {"sd1": "creativeml-openrail-m", "sd2": "openrail++", "sdxl": "openrail++"}
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
-SOURCE_SYNTAX = "owner/name, owner/name@revision, owner/name:variant or owner/name@revision:variant"
+SOURCE_SYNTAX = "owner/name[@revision][:variant]"
 
 _REPOSITORY = re.compile(
     r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?(:(?P<variant>\w[\w-]*))?"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ti_core.cli.terminal import downloading, say
-from ti_core.models import find_preset, model_source
+from ti_core.models import SOURCE_SYNTAX, find_preset, model_source
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ DEFAULT_MODEL = "toybox"
 RUNS = Path("runs")  # the folder of all runs, where no other is given
 MODEL_HELP = (
     "A preset (see `models`), a model folder, a checkpoint file (.safetensors, .ckpt), or a repository of "
-    "the Hugging Face Hub: owner/name, owner/name@revision, owner/name:variant or owner/name@revision:variant."
+    f"the Hugging Face Hub: {SOURCE_SYNTAX}, such as owner/name@main:fp16."
 )
 
 SafetyOption = Annotated[
