@@ -1085,12 +1085,12 @@ MESSAGES: Pairs = (
         "{name} というベースモデルはありません。{names} から選んでください。",
     ),
     (
-        "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without "
-        "the first, or a word for the paper's own model, which is none of those here: put both "
-        "halves into one folder and give that.",
+        "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without the "
+        "first, or a word for the paper's own model, which is none of those here: "
+        "put both halves into one folder or .zip, and give that.",
         "長さ 1280 のベクトルだけが入っています。Stable Diffusion XL のことばの 2 つ目のファイルか、"
-        "論文のモデルのことば（ここでは使えません）です。XL なら 2 つのファイルを 1 つのフォルダーに"
-        "入れて、それを選んでください。",
+        "論文のモデルのことば（ここでは使えません）です。"
+        "XL なら 2 つのファイルを 1 つのフォルダーか .zip に入れて、それを選んでください。",
     ),
     (
         "No known model takes vectors of {widths} numbers: say which base model they are for.",
