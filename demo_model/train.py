@@ -29,7 +29,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
-from demo_model.world import FULL_MIX, SIMPLE_MIX, training_captions
+from demo_model.world import FULL_MIX, MIDDLE_MIX, SIMPLE_MIX, training_captions
 
 CROP = 64
 KL_WEIGHT = 1e-4
@@ -41,7 +41,7 @@ MAX_WEIGHT = 20.0  # of the noisiest steps, where the layout of a picture is dec
 SHORT_CAPTION, FULL_CAPTION = 32, 77  # tokens: short ones are cheaper; the last part is at full length
 FULL_LENGTH_SHARE = 0.1
 TOKENIZER_CAPTIONS = 60_000
-MIXES = {"full": FULL_MIX, "simple": SIMPLE_MIX}
+MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "full": FULL_MIX}
 VALIDATION_SEED = 1_000_003
 POOL_CAPACITY = 12_500 * CHUNK_SIZE  # pictures
 DENOISER_CHECKPOINT = "denoiser.pt"

@@ -31,7 +31,7 @@ from ti_core.evaluation import (
 )
 from ti_core.generation import Progress
 from ti_core.inspection import interpolate_from_initial
-from ti_core.judge import Judge, judge_for, likeness, likeness_among
+from ti_core.judge import Judge, judge_for, likeness, likeness_among, load_judge
 from ti_core.models import Family
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ QUICK = {"count": 2, "steps": 2}
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    return judging._load(str(save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)), CPU, fetch=False)
+    return load_judge(str(save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch:
 
 
 def test_of_a_general_clip_the_shared_space_is_compared(tmp_path: Path) -> None:
-    looks = judging._load(str(save_tiny_judge(tmp_path)), CPU, fetch=False).look(pictures(2))
+    looks = load_judge(str(save_tiny_judge(tmp_path)), CPU).look(pictures(2))
     assert torch.equal(looks.likeness["object"], looks.shared)
 
 
@@ -103,6 +103,17 @@ def test_a_judge_that_is_not_there_is_said(sd1: Backbone) -> None:
         ModelError, match="not on this machine: fetch it once with “hf download openai/clip-vit-base-patch32”"
     ):
         judge_for(sd1.base, CPU)
+
+
+def test_the_embedded_model_has_its_own_judge_or_says_that_it_has_none(
+    sd1: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toybox = dataclasses.replace(sd1.base, id="toybox")
+    monkeypatch.setattr(judging, "EMBEDDED_JUDGE", tmp_path / "none")
+    with pytest.raises(ModelError, match="no judge of its own yet"):
+        judge_for(toybox, CPU)
+    monkeypatch.setattr(judging, "EMBEDDED_JUDGE", save_tiny_judge(tmp_path / "judge", LIKENESS))
+    assert judge_for(toybox, CPU).name == "toybox's own judge"
 
 
 # --- the scores -------------------------------------------------------------------------------------------

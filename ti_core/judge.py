@@ -97,12 +97,15 @@ def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> J
     Raises :class:`ModelError` if it is not on this machine and cannot be fetched, or is not to be.
     """
     if base.id == EMBEDDED_MODEL:
-        return _load(str(EMBEDDED_JUDGE), device, fetch=False)
-    return _load(GENERAL_JUDGE, device, fetch)
+        if not EMBEDDED_JUDGE.is_dir():
+            raise ModelError("The embedded model has no judge of its own yet: compare the pictures by eye.")
+        return load_judge(str(EMBEDDED_JUDGE), device, fetch=False)
+    return load_judge(GENERAL_JUDGE, device, fetch=fetch)
 
 
 @lru_cache(maxsize=1)
-def _load(source: str, device: torch.device, fetch: bool) -> Judge:
+def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Judge:
+    """A CLIP model from a folder or the Hub; the last one is kept. Raises :class:`ModelError`."""
     here_only = {"local_files_only": not fetch}
     try:
         model = CLIPModel.from_pretrained(source, dtype=torch.float32, **here_only)

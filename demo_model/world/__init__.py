@@ -11,6 +11,7 @@ from demo_model.world.nouns import (
 )
 from demo_model.world.picture import (
     FULL_MIX,
+    MIDDLE_MIX,
     SIMPLE_MIX,
     Mix,
     Picture,
@@ -41,6 +42,7 @@ __all__ = [
     "DEVELOPMENT_STYLES",
     "EMPTY_SCENES",
     "FULL_MIX",
+    "MIDDLE_MIX",
     "SIMPLE_MIX",
     "Mix",
     "FAMILIES",

@@ -47,6 +47,17 @@ SIMPLE_MIX = Mix(
     posed=0.9,
 )
 """Mostly single things of a family, posed, unstyled and in plain colours: what a model learns first."""
+MIDDLE_MIX = Mix(
+    family=0.72,
+    noun=0.12,
+    scene=0.42,
+    plain=0.35,
+    unstyled=0.82,
+    named_style=0.12,
+    unpatterned=0.6,
+    posed=0.5,
+)
+"""On the way from the simple to the full one."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""How well the judge of the embedded model judges: ``python -m benchmarks.judge``.
+
+On held-out things, which neither it nor the diffusion model was trained on: to find, among pictures of 100
+things, ten of each family, the one that shows the same thing; and among 100 captions that of a picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.machine import describe_machine
+from demo_model.world import (
+    FAMILIES,
+    FULL_MIX,
+    HELD_OUT_STYLES,
+    FamilyThing,
+    Picture,
+    Style,
+    draw_plan,
+    plan_picture,
+)
+from demo_model.world.picture import sample_scene, sample_style
+from ti_core.judge import EMBEDDED_JUDGE, Judge, likeness, load_judge
+
+SEED = 9_000_011
+THINGS = 100
+STYLED_THINGS = 25  # for each held-out style
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
+    options = parser.parse_args()
+    print(describe_machine())
+    judge = load_judge(str(options.judge), torch.device("cpu"))
+    things = held_out_things(np.random.default_rng(SEED))
+    print(f"the same thing among {THINGS}, unstyled         {same_thing(judge, things, styled=False):6.1%}")
+    print(f"the same thing among {THINGS}, some in styles   {same_thing(judge, things, styled=True):6.1%}")
+    print(f"one thing more alike than two of a family   {closer_pairs(judge, things):6.1%}")
+    print(f"the same style among {len(HELD_OUT_STYLES)} held out          {same_style(judge, things):6.1%}")
+    print(f"the caption among {THINGS}                      {right_caption(judge, things):6.1%}")
+
+
+def held_out_things(rng: np.random.Generator) -> list[FamilyThing]:
+    """``THINGS`` settings from the families' held-out regions, as many of each family."""
+    things: list[FamilyThing] = []
+    for family in FAMILIES.values():
+        found: list[FamilyThing] = []
+        while len(found) < THINGS // len(FAMILIES):
+            factors = family.sample(rng)
+            if family.is_held_out(factors):
+                found.append(FamilyThing(family, factors))
+        things += found
+    return things
+
+
+def view(thing: FamilyThing, style: Style | None, rng: np.random.Generator) -> Picture:
+    return draw_plan(plan_picture((thing,), sample_scene(rng), style, rng))
+
+
+def same_thing(judge: Judge, things: list[FamilyThing], *, styled: bool) -> float:
+    """How often the picture most like another one is of the same thing."""
+    rng = np.random.default_rng(SEED + 1)
+    first, second = (
+        judge.look(
+            [image_of(view(thing, sample_style(rng, FULL_MIX) if styled else None, rng)) for thing in things]
+        )
+        for _ in range(2)
+    )
+    best = likeness(first, second, "object").argmax(1)
+    return float((best == torch.arange(len(things))).float().mean())
+
+
+def closer_pairs(judge: Judge, things: list[FamilyThing]) -> float:
+    """How often two pictures of one thing are more alike than pictures of it and of another of its family."""
+    rng = np.random.default_rng(SEED + 2)
+    first, second = (judge.look([image_of(view(thing, None, rng)) for thing in things]) for _ in range(2))
+    cosines = likeness(first, second, "object")
+    names = [thing.name for thing in things]
+    same_family = torch.tensor([[one == other for other in names] for one in names]).fill_diagonal_(False)
+    return float((cosines.diagonal()[:, None] > cosines)[same_family].float().mean())
+
+
+def same_style(judge: Judge, things: list[FamilyThing]) -> float:
+    """How often a picture is most like a picture of another thing in the same held-out style."""
+    rng = np.random.default_rng(SEED + 3)
+    chosen = [things[index] for index in rng.permutation(len(things))]
+    references = judge.look([image_of(view(chosen.pop(), style, rng)) for style in HELD_OUT_STYLES])
+    right = []
+    for number, style in enumerate(HELD_OUT_STYLES):
+        pictures = [image_of(view(chosen[index], style, rng)) for index in range(STYLED_THINGS)]
+        best = likeness(judge.look(pictures), references, "style").argmax(1)
+        right.append((best == number).float().mean())
+    return float(torch.stack(right).mean())
+
+
+def right_caption(judge: Judge, things: list[FamilyThing]) -> float:
+    """How often, of 100 different detailed captions, a picture agrees most with its own."""
+    rng = np.random.default_rng(SEED + 4)
+    pictures: dict[str, Image.Image] = {}
+    while len(pictures) < THINGS:
+        picture = view(things[len(pictures)], sample_style(rng, FULL_MIX), rng)
+        pictures.setdefault(picture.captions[0], image_of(picture))
+    agreement = judge.look(list(pictures.values())).shared @ judge.read(list(pictures)).T
+    return float((agreement.argmax(1) == torch.arange(THINGS)).float().mean())
+
+
+def image_of(picture: Picture) -> Image.Image:
+    return Image.fromarray(picture.pixels)
+
+
+if __name__ == "__main__":
+    main()
