@@ -35,6 +35,7 @@ from ti_core.errors import (
     UnknownTokenError,
 )
 from ti_core.images import Picture, prepare_picture
+from ti_core.judge import GENERAL_JUDGE
 from ti_core.prompts import check_tokens
 from ti_core.recipe import PARAMETERS_CHUNK, Recipe, read_recipe
 from ui.texts import train
@@ -65,7 +66,7 @@ LATIN_IN_JAPANESE = {
     word
     for text in [*(japanese for _, japanese in MESSAGES + PARTS), *SETTINGS.values(), *CHOICES]
     for word in LATIN.findall(PLACEHOLDER.sub("", text))
-}
+} | set(LATIN.findall(GENERAL_JUDGE))
 
 Function = ast.FunctionDef | None
 

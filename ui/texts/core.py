@@ -147,6 +147,10 @@ MESSAGES: Pairs = (
         "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
     ),
     (
+        "The embedded model has no judge of its own yet: compare the pictures by eye.",
+        "内蔵モデル用の評価モデルはまだありません。画像を見比べて判断してください。",
+    ),
+    (
         "The judge is not on this machine: fetch it once with “hf download {source}”, or do without scores.",
         "評価モデルがこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
         "評価なしで使ってください。",
