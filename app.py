@@ -24,6 +24,7 @@ def main() -> None:
     if port != options.port:
         print(f"Port {options.port} is taken; using {port} instead.", flush=True)
 
+    import ui.zero  # noqa: F401  (before anything touches CUDA)
     from ui.studio import Limits, Studio
 
     limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
@@ -82,9 +83,9 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        default="toybox",
+        default=os.environ.get("ONE_WORD_MODEL", "toybox"),
         help="preset, folder, checkpoint file, or owner/name[@revision][:variant] on the Hugging Face Hub "
-        "(default: toybox)",
+        "(default: ONE_WORD_MODEL of the environment, or else toybox)",
     )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of words and runs")
     parser.add_argument(

@@ -8,10 +8,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import gradio as gr
 from gradio.processing_utils import save_file_to_cache
@@ -32,12 +33,27 @@ from ti_core.generation import (
 from ti_core.inspection import interpolate_from_initial
 from ti_core.recipe import Recipe, save_png
 from ui.people import Home
+from ui.slices import OrderValues
 from ui.studio import Studio
 from ui.texts import Language, say
+from ui.zero import WORK_SECONDS
 
 POLL_SECONDS = 0.5
 
-Draw = Callable[[Backbone, OnProgress, ShouldStop], Iterator[GeneratedPicture]]
+DrawSlice = Callable[[Sequence[OrderValues]], list[GeneratedPicture]]
+"""Draws the first of some orders, one picture each, on a GPU that is lent."""
+
+
+class Draw(Protocol):
+    """Draws on the device of the model, or where there is none in slices."""
+
+    def __call__(
+        self,
+        backbone: Backbone,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        draw_slice: DrawSlice | None = None,
+    ) -> Iterator[GeneratedPicture]: ...
 
 
 @dataclass(frozen=True)
@@ -81,9 +97,15 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
     """
 
     def draw(
-        backbone: Backbone, on_progress: OnProgress, should_stop: ShouldStop
+        backbone: Backbone,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        draw_slice: DrawSlice | None = None,
     ) -> Iterator[GeneratedPicture]:
         orders = plan(backbone)
+        if draw_slice is not None:
+            yield from _draw_in_slices(draw_slice, orders, on_progress, should_stop)
+            return
         lengths = [order.settings.count * order.settings.denoising_steps for order in orders]
 
         def report(ahead: int, progress: Progress) -> None:
@@ -105,6 +127,25 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
             yield from drawing
 
     return draw
+
+
+def _draw_in_slices(
+    draw_slice: DrawSlice, orders: Sequence[Order], on_progress: OnProgress, should_stop: ShouldStop
+) -> Iterator[GeneratedPicture]:
+    """Each picture as an order of its own, for each has a seed of its own."""
+    singles = [
+        (replace(order.settings, count=1, seed=order.settings.seed + number), order.concepts, order.source)
+        for order in orders
+        for number in range(order.settings.count)
+    ]
+    done = 0
+    while done < len(singles):
+        if should_stop():
+            raise Cancelled("Drawing was stopped.")
+        pictures = draw_slice(singles[done:])
+        yield from pictures
+        done += len(pictures)
+        on_progress(Progress(done, len(singles)))
 
 
 def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float) -> tuple[Concept, ...]:
@@ -137,21 +178,27 @@ def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[Sh
                     yield Sheet("stopped")
                     return
                 yield Sheet("waiting", place=ticket.position, seconds_left=ticket.seconds_left)
-            yield from _draw(backbone, draw, home, stop, studio.limits.kept_pictures)
+            yield from _draw(studio, backbone, draw, home, stop)
 
 
-def _draw(backbone: Backbone, draw: Draw, home: Home, stop: threading.Event, kept: int) -> Iterator[Sheet]:
+def _draw(
+    studio: Studio, backbone: Backbone, draw: Draw, home: Home, stop: threading.Event
+) -> Iterator[Sheet]:
+    if studio.gpu is not None:
+        gpu, model = studio.gpu, studio.models.name_of(backbone)
+        draw = partial(draw, draw_slice=lambda orders: gpu.draw(model, orders, WORK_SECONDS))
     news: queue.SimpleQueue[Progress | Drawn | Exception | None] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             for picture in draw(backbone, news.put, stop.is_set):
-                news.put(keep_picture(home, picture, kept))
+                news.put(keep_picture(home, picture, studio.limits.kept_pictures))
             news.put(None)
         except Exception as error:  # raised again where the visitor is
             news.put(error)
 
-    worker = threading.Thread(target=work, name="drawing", daemon=True)
+    # In the visitor's context, for on ZeroGPU it is the visitor to whom the GPU is lent.
+    worker = threading.Thread(target=copy_context().run, args=(work,), name="drawing", daemon=True)
     started, sheet = time.monotonic(), Sheet("drawing")
     worker.start()
     try:

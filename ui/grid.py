@@ -16,7 +16,7 @@ from ti_core.concept import Concept
 from ti_core.generation import GeneratedPicture, GenerationSettings, OnProgress, ShouldStop
 from ti_core.prompts import concept_tokens, replace_token
 from ti_core.runs import Run, concept_at, list_runs, saved_steps
-from ui.drawing import Drawn, Order, at_strength, draw_orders
+from ui.drawing import Drawn, DrawSlice, Order, at_strength, draw_orders
 from ui.people import Home
 from ui.prompt_box import all_words, concepts_in, fitting_words
 from ui.studio import Studio
@@ -222,9 +222,12 @@ def draw_grid(
         ]
 
     def draw(
-        backbone: Backbone, on_progress: OnProgress, should_stop: ShouldStop
+        backbone: Backbone,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        draw_slice: DrawSlice | None = None,
     ) -> Iterator[GeneratedPicture]:
-        for picture in draw_orders(plan)(backbone, on_progress, should_stop):
+        for picture in draw_orders(plan)(backbone, on_progress, should_stop, draw_slice):
             images.append(picture.image)
             yield picture
 

@@ -20,6 +20,7 @@ from ti_core.errors import ConfigError, ModelError, OneWordError
 from ti_core.memory import free_bytes, release
 from ti_core.models import find_preset, model_source
 from ti_core.pace import Pace, measure_pace
+from ui.zero import ON_ZERO_GPU
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,15 @@ class ModelStatus:
     seconds: float = 0.0
     error: OneWordError | None = None
     fetched: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A loaded model as another process loads it: the same weights in the same precision."""
+
+    name: str
+    dtype: torch.dtype
+    safety_checker: bool
 
 
 @dataclass(frozen=True)
@@ -103,14 +113,14 @@ class ModelKeeper:
                 self._status = ModelStatus(self._status.name, "none")
                 self._changed.notify_all()
 
-    def wait(self) -> tuple[Backbone, Pace]:
-        """The model and its pace, once it is loaded.
+    def wait(self) -> tuple[Backbone, Pace | None]:
+        """The model and its pace, once it is loaded; None where training borrows another device.
 
         Raises :class:`ModelError` if no model is loaded or its loading failed or was cancelled.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._status.phase != "loading")
-            if self._backbone is None or self._pace is None:
+            if self._backbone is None:
                 raise self._status.error or ModelError(
                     "No model is loaded: choose one at the top of the page."
                 )
@@ -122,20 +132,28 @@ class ModelKeeper:
         with self._changed:
             return self._backbone
 
+    def name_of(self, backbone: Backbone) -> ModelName:
+        """By what another process loads the model in use."""
+        with self._changed:
+            return ModelName(self._status.name, backbone.dtype, self.safety_checker)
+
     def _load(self, loading: ModelStatus) -> None:
         backbone, pace, error = None, None, None
         try:
             with ONE_AT_A_TIME:
                 if self._status is not loading:  # cancelled while it waited
                     return
-                release(best_device())  # of the model before
+                device = device_here()
+                release(device)  # of the model before
                 backbone = Backbone.load(
                     loading.name,
+                    device=device.type,
+                    dtype=dtype_on(device),
                     safety_checker=self.safety_checker,
                     on_fetch=partial(self._note_fetched, loading),
                     should_stop=lambda: self._status is not loading,
                 )
-                pace = measure_pace(backbone)
+                pace = None if ON_ZERO_GPU else measure_pace(backbone)
         except OneWordError as reason:
             backbone, error = None, reason
         except Exception as reason:
@@ -157,10 +175,10 @@ class ModelKeeper:
 
 def memory_need(name: str) -> MemoryNeed:
     """What the weights of a preset, a folder or a file need in the precision used here, and what is free."""
-    device = best_device()
+    device = device_here()
     preset = find_preset(name)
     parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
-    return MemoryNeed(parameters * fastest_dtype(device).itemsize if parameters else None, free_bytes(device))
+    return MemoryNeed(parameters * dtype_on(device).itemsize if parameters else None, free_bytes(device))
 
 
 def count_parameters(model: Path) -> int:
@@ -179,8 +197,20 @@ def _parameters_in(file: Path) -> int:
         return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
 
 
+def device_here() -> torch.device:
+    """The device of this process: on ZeroGPU the CPU, for the GPU is lent to others."""
+    return torch.device("cpu") if ON_ZERO_GPU else best_device()
+
+
+def dtype_on(device: torch.device) -> torch.dtype:
+    """The precision of the model: on ZeroGPU that of the GPU that it will be on, which cannot be measured."""
+    return torch.bfloat16 if ON_ZERO_GPU else fastest_dtype(device)
+
+
 def device_name(device: torch.device) -> str:
     """Such as “CPU” or “NVIDIA H100 (cuda)”."""
+    if ON_ZERO_GPU:
+        return "ZeroGPU"
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} (cuda)"
     return device.type.upper()

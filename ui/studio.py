@@ -21,7 +21,9 @@ from ui.device import Device, QueueFull
 from ui.jobs import TooManyJobs, Trainer
 from ui.models import ModelKeeper
 from ui.people import Home, Homes, NoHomeError
+from ui.slices import BorrowedGpu, SlicedTrainer, SliceTooShortError
 from ui.texts import Language, explain, language_of, say
+from ui.zero import WORK_SECONDS, Borrow, borrow
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +47,26 @@ class Limits:
 
 
 class Studio:
-    """One server. ``root`` holds everyone's words, runs and pictures."""
+    """One server. ``root`` holds everyone's words, runs and pictures.
 
-    def __init__(self, root: Path, *, shared: bool = False, limits: Limits | None = None):
+    ``gpu`` is there only where it has to be borrowed, by ``borrow``; ``slices`` is its trainer.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        shared: bool = False,
+        limits: Limits | None = None,
+        borrow: Borrow | None = borrow,
+    ):
         self.limits = limits or Limits()
         self.homes = Homes(root, shared)
         self.device = Device(self.limits.waiting)
-        self.trainer = Trainer(self.device, self.limits.jobs)
         self.models = ModelKeeper()
+        self.gpu = BorrowedGpu(borrow) if borrow else None
+        self.slices = SlicedTrainer(self.gpu, self.models, self.limits.jobs) if self.gpu else None
+        self.trainer: Trainer | SlicedTrainer = self.slices or Trainer(self.device, self.limits.jobs)
         self._drawings: dict[tuple[Home, str | None], list[threading.Event]] = {}
 
     def home(self, request: gr.Request) -> Home:
@@ -119,6 +133,8 @@ def in_plain_words(language: Language, error: Exception) -> str:
     if isinstance(error, QueueFull):
         minutes = "?" if error.seconds is None else max(1, round(error.seconds / 60))
         return say(language, "frame_queue_full", waiting=error.waiting, minutes=minutes)
+    if isinstance(error, SliceTooShortError):
+        return say(language, "frame_slice_too_short", seconds=WORK_SECONDS)
     if isinstance(error, TooManyJobs):
         return say(language, "frame_too_many_jobs", waiting=error.active)
     if isinstance(error, OneWordError):

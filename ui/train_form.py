@@ -236,7 +236,10 @@ def suggest_word(
             yield None, line_html(say(language, "drawing_waiting", place=ticket.position))
         count = len(candidate_words(backbone, kind))
         yield None, line_html(say(language, "train_suggesting", count=count))
-        word = prepare(backbone, pictures, config).initializer
+        if studio.gpu is None:
+            word = prepare(backbone, pictures, config).initializer
+        else:
+            word = studio.gpu.choose(studio.models.name_of(backbone), pictures, config)
     yield word, line_html(say(language, "train_suggested", word=word))
 
 

@@ -140,6 +140,7 @@ def build_job() -> JobPart:
 def bind_job(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     """Let the buttons and the timer answer; what has changed of the run's view is sent, and no more."""
     _bind_run(studio, frame, part, form)
+    _bind_slices(studio, part)
     comparison = _bind_result(studio, frame, part)
     for leaves in (part.runs.input, part.another.click, part.resume.click, form.start.click):
         leaves(None, cancels=comparison, **HIDDEN)
@@ -222,6 +223,21 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     ):
         # Queued, for only then is an error shown, and the change of a state noticed.
         trigger(handler, [*inputs, *known], shown, **HIDDEN)
+
+
+def _bind_slices(studio: Studio, part: JobPart) -> None:
+    """Where the GPU is lent, the open page asks for one slice after the other; a tick waits for the last."""
+    slices = studio.slices
+    if slices is None:
+        return
+
+    @plainly
+    def go_on(request: gr.Request, view: JobView) -> None:
+        run = find_run(studio.home(request), view.run)
+        if run is not None:
+            slices.go_on(run)
+
+    part.timer.tick(go_on, part.view, None, **HIDDEN)
 
 
 def _bind_result(studio: Studio, frame: Frame, part: JobPart) -> Dependency:

@@ -13,18 +13,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
-from ti_core.generation import (
-    GeneratedPicture,
-    GenerationSettings,
-    OnProgress,
-    Progress,
-    ShouldStop,
-    generate,
-)
+from ti_core.generation import GenerationSettings
 from ti_core.images import open_picture
 from ti_core.prompts import fill_template, replace_token
 from ti_core.runs import (
@@ -36,7 +28,7 @@ from ti_core.runs import (
     read_metrics,
     saved_steps,
 )
-from ui.drawing import draw_in_turn, progress_html
+from ui.drawing import Order, draw_in_turn, draw_orders, progress_html
 from ui.people import Home
 from ui.studio import Studio
 from ui.texts import Language, language_of, say
@@ -101,16 +93,11 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
     """
     language, concept = language_of(request), run.concept()
 
-    def draw(
-        backbone: Backbone, on_progress: OnProgress, should_stop: ShouldStop
-    ) -> Iterator[GeneratedPicture]:
-        prompts = _prompts(concept)
-        for number, prompt in enumerate(prompts):
-            settings = GenerationSettings(prompt, count=1, seed=run.config.seed)
-            whole = partial(_report, on_progress, number, len(prompts))
-            yield from generate(backbone, settings, [concept], on_progress=whole, should_stop=should_stop)
-
-    for sheet in draw_in_turn(studio, request, draw):
+    orders = [
+        Order(GenerationSettings(prompt, count=1, seed=run.config.seed), (concept,))
+        for prompt in _prompts(concept)
+    ]
+    for sheet in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
         if sheet.phase == "done":
             for name, drawn in zip(EVIDENCE, sheet.pictures, strict=True):
                 target = _evidence_file(run, concept, name)
@@ -203,11 +190,6 @@ def _prompts(concept: Concept) -> tuple[str, str, str]:
     plain = fill_template(PLAIN_SCENE[concept.kind], concept.token)
     scene = fill_template(NEW_SCENE[concept.kind], concept.token)
     return replace_token(plain, concept.token, concept.initializer), plain, scene
-
-
-def _report(on_progress: OnProgress, number: int, count: int, progress: Progress) -> None:
-    """The progress of one drawing as a part of several."""
-    on_progress(Progress(number * progress.total + progress.done, count * progress.total))
 
 
 def _evidence_file(run: Run, concept: Concept, name: str) -> Path:

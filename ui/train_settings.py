@@ -139,10 +139,12 @@ def _time(
     values: Sequence[Any],
     changed: Mapping[str, Any],
 ) -> str:
-    """The expected duration, “…” while the model is not loaded or a setting is wrong."""
+    """The expected duration, “…” while the model is not loaded, a setting is wrong, or nobody knows."""
     if studio.models.status.phase != "ready":
         return "…"
     _, pace = studio.models.wait()
+    if pace is None:
+        return "…"
     try:
         config = dataclasses.replace(_named(values), **changed)
     except ConfigError:

@@ -1,0 +1,388 @@
+"""Training and drawing on a GPU that is lent: what the slices learn is what one run would have learned.
+
+The lender is these tests' own. Like that of a ZeroGPU Space it forks a process, pickles what goes there and
+comes back, and kills the process when its time is up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from serving import ROOT
+from ui_requests import request_of
+
+from ti_core import training
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept
+from ti_core.config import TrainingConfig
+from ti_core.errors import OneWordError, RunError
+from ti_core.generation import GenerationSettings, generate
+from ti_core.images import Picture
+from ti_core.runs import Run, create_run, load_state, read_metrics, train_runs
+from ti_core.training import prepare
+from ui import slices
+from ui.drawing import Drawn, Order, draw_in_turn, draw_orders
+from ui.jobs import JobStatus, TooManyJobs
+from ui.models import ModelKeeper
+from ui.slices import SlicedTrainer, SliceTooShortError
+from ui.studio import Limits, Studio
+from ui.train_job import current_run
+from ui.train_progress import job_view
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="This system cannot fork."),
+]
+
+PATIENCE = 120.0  # seconds after which a test has failed
+LATE = b"late"
+ME = request_of()
+VISITOR: ContextVar[str] = ContextVar("VISITOR", default="nobody")
+
+
+class Lender:
+    """Decorates what borrows. ``late_after`` are steps that each next process takes before it is killed."""
+
+    def __init__(self) -> None:
+        self.late_after: list[int | None] = []
+        self.borrowers: list[str] = []
+
+    def __call__(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def lent(*arguments: Any) -> Any:
+            self.borrowers.append(VISITOR.get())
+            late_after = self.late_after.pop(0) if self.late_after else None
+            context = multiprocessing.get_context("fork")
+            receiver, sender = context.Pipe(duplex=False)
+            values = (work, pickle.dumps(arguments), sender, late_after)
+            process = context.Process(target=serve, args=values, daemon=True)
+            process.start()
+            sender.close()
+            try:
+                assert receiver.poll(PATIENCE)
+                answer = receiver.recv_bytes()
+            finally:
+                process.kill()
+                process.join()
+            if answer == LATE:
+                raise gr.Error("GPU task aborted")
+            result, error = pickle.loads(answer)
+            if error is not None:
+                raise gr.Error(error)
+            return result
+
+        return lent
+
+
+def serve(work: Callable[..., Any], arguments: bytes, sender: Connection, late_after: int | None) -> None:
+    """The forked process: in it a second passes with each look at the clock."""
+    torch.set_num_threads(1)  # the others were not forked
+    slices.monotonic = map(float, count()).__next__
+    take_step, taken = training.train_step, count()
+
+    def train_step(*values: Any) -> list[float]:
+        if next(taken) == late_after:
+            sender.send_bytes(LATE)
+            threading.Event().wait()
+        return take_step(*values)
+
+    training.train_step = train_step
+    try:
+        sender.send_bytes(pickle.dumps((work(*pickle.loads(arguments)), None)))
+    except Exception as error:  # of which a lender tells no more than its name
+        sender.send_bytes(pickle.dumps((None, type(error).__name__)))
+
+
+class Results:
+    """What a trainer handed over."""
+
+    def __init__(self) -> None:
+        self.concepts: list[Concept] = []
+
+    def __call__(self, _run: Run, concept: Concept) -> None:
+        self.concepts.append(concept)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As many as the forked processes have: sums over several are rounded otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "WORK_SECONDS", 6)  # five steps and the look at the clock before the first
+
+
+@pytest.fixture
+def lender() -> Lender:
+    return Lender()
+
+
+@pytest.fixture(scope="module")
+def models(tiny_sd1: Path) -> ModelKeeper:
+    models = ModelKeeper()
+    models.load(str(tiny_sd1))
+    models.wait()
+    return models
+
+
+@pytest.fixture
+def studio(tmp_path: Path, models: ModelKeeper, lender: Lender, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    monkeypatch.setattr("ui.studio.ModelKeeper", lambda: models)
+    return Studio(tmp_path / "homes", borrow=lender, limits=Limits(jobs=2))
+
+
+@pytest.fixture
+def backbone(studio: Studio) -> Backbone:
+    return studio.models.wait()[0]
+
+
+@pytest.fixture
+def trainer(studio: Studio) -> SlicedTrainer:
+    assert studio.slices is studio.trainer
+    return studio.slices
+
+
+def pictures() -> list[Picture]:
+    numbers = np.random.default_rng(0)
+    return [
+        Picture(
+            f"{number}.png",
+            Image.fromarray(numbers.integers(0, 256, (16, 16, 3), dtype=np.uint8)),
+            None,
+            None,
+            (16, 16),
+            (),
+        )
+        for number in range(2)
+    ]
+
+
+def create(folder: Path, backbone: Backbone) -> Run:
+    config = TrainingConfig(
+        "<x>",
+        initializer="toy",
+        steps=18,
+        batch_size=1,
+        learning_rate=0.02,
+        eval_every=2,
+        eval_rows=2,
+        stop="never",
+        checkpoint_every=2,
+    )
+    return create_run(folder, backbone, config, pictures())
+
+
+def weights_of(backbone: Backbone) -> str:
+    digest = hashlib.sha256()
+    for module in (backbone.unet, backbone.vae, *(encoder.model for encoder in backbone._encoders)):
+        for values in module.state_dict().values():
+            digest.update(values.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --- where ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", "(45, False)"), ("", "(None, False)")])
+def test_the_gpu_is_borrowed_on_zero_gpu_alone_and_before_torch_is_there(tmp_path, value, expected):
+    (tmp_path / "spaces.py").write_text("def GPU(duration): return duration\n")
+    code = "import sys, ui.zero; print((ui.zero.borrow, 'torch' in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "SPACES_ZERO_GPU": value,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected
+
+
+# --- training ---------------------------------------------------------------------------------------------
+
+
+def test_slices_of_which_some_are_killed_learn_what_one_run_learns(tmp_path, backbone, trainer, lender):
+    whole = create(tmp_path / "whole", backbone)
+    for _ in train_runs(backbone, [whole]):
+        pass
+    before = weights_of(backbone)
+
+    run, results = create(tmp_path / "run", backbone), Results()
+    lender.late_after = [None, 2, 0]
+    trainer.start(backbone, run, results)
+    assert trainer.status(run) == JobStatus("waiting", 0, 18)
+    trainer.go_on(run)
+    assert run.step == 5
+    status = trainer.status(run)
+    assert (status.phase, status.step) == ("training", 5)
+    assert status.seconds_left > 0
+    trainer.go_on(run)  # killed in its third step, when the first is saved
+    assert (run.step, trainer.status(run).step) == (6, 7)
+    with pytest.raises(gr.Error, match="aborted"):
+        trainer.go_on(run)  # killed before it could save any
+    assert trainer.status(run) == JobStatus("stopped", 6, 18)
+
+    trainer.start(backbone, run, results)  # by a click
+    while trainer.status(run).phase == "training":
+        trainer.go_on(run)
+    assert trainer.status(run) == JobStatus("finished", 18, 18)
+    assert trainer.active() == 0
+
+    state, wanted = load_state(backbone, run), load_state(backbone, whole)
+    for mine, theirs in ((state.vectors, wanted.vectors), (state.best, wanted.best)):
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert state.evaluations == wanted.evaluations
+    assert read_metrics(run) == read_metrics(whole)
+    assert [concept.sha256 for concept in results.concepts] == [whole.concept().sha256]
+    assert weights_of(backbone) == before
+    assert not list(run.folder.glob("stop"))
+
+
+def test_a_run_that_is_stopped_keeps_its_result_and_goes_on_by_a_click(tmp_path, backbone, trainer):
+    run, results = create(tmp_path / "run", backbone), Results()
+    trainer.start(backbone, run, results)
+    trainer.go_on(run)
+    trainer.stop(run)
+    assert trainer.status(run).phase == "stopping"
+    trainer.go_on(run)
+    assert trainer.status(run) == JobStatus("stopped", 5, 18)
+    assert [concept.sha256 for concept in results.concepts] == [run.concept().sha256]
+    trainer.go_on(run)  # nobody has started it
+    assert run.step == 5
+    trainer.start(backbone, run, results)
+    trainer.go_on(run)
+    assert trainer.status(run).step == run.step == 10
+
+
+def test_a_run_whose_page_was_closed_waits_for_a_click(tmp_path, backbone, trainer, monkeypatch):
+    run = create(tmp_path / "run", backbone)
+    trainer.start(backbone, run, Results())
+    trainer.go_on(run)
+    assert trainer.active() == 1
+    monkeypatch.setattr(slices, "LEFT_SECONDS", -1.0)
+    assert trainer.status(run) == JobStatus("stopped", 5, 18)
+    assert trainer.active() == 0
+
+
+def test_a_run_is_started_once_and_not_too_many_are(tmp_path, backbone, trainer):
+    runs = [create(tmp_path / str(number), backbone) for number in range(3)]
+    for run in runs[:2]:
+        trainer.start(backbone, run, Results())
+    with pytest.raises(RunError, match="in training already"):
+        trainer.start(backbone, runs[0], Results())
+    with pytest.raises(TooManyJobs):
+        trainer.start(backbone, runs[2], Results())
+
+
+def test_an_error_of_the_core_is_told_by_the_status(tmp_path, backbone, trainer):
+    run = create(tmp_path / "run", backbone)
+    shutil.rmtree(run.folder / "pictures")
+    trainer.start(backbone, run, Results())
+    trainer.go_on(run)
+    status = trainer.status(run)
+    assert (status.phase, status.step) == ("failed", 0)
+    assert str(status.error).startswith("Picture 0 of the run")
+
+
+def test_a_slice_without_a_step_is_an_error(tmp_path, backbone, trainer, monkeypatch):
+    monkeypatch.setattr(slices, "WORK_SECONDS", 0)
+    run = create(tmp_path / "run", backbone)
+    trainer.start(backbone, run, Results())
+    trainer.go_on(run)
+    assert isinstance(trainer.status(run).error, SliceTooShortError)
+
+
+def test_one_slice_at_a_time(tmp_path, backbone, trainer, lender, monkeypatch):
+    run = create(tmp_path / "run", backbone)
+    trainer.start(backbone, run, Results())
+    lend = trainer._gpu.train
+
+    def train(*arguments: Any) -> None:
+        trainer.go_on(run)  # as another page of the same visitor would
+        assert trainer.status(run).phase == "preparing"
+        lend(*arguments)
+
+    monkeypatch.setattr(trainer._gpu, "train", train)
+    trainer.go_on(run)
+    assert (run.step, len(lender.borrowers)) == (5, 1)
+
+
+# --- the page ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_a_run_in_slices(studio, backbone, trainer):
+    run = create(studio.home(ME).runs / ("0" * 32), backbone)
+    trainer.start(backbone, run, Results())
+    trainer.go_on(run)
+    view = job_view(studio, ME, run)
+    assert (view.active, view.can_stop, view.can_resume) == (True, True, False)
+    assert current_run(studio, ME, view) == run
+    trainer.stop(run)
+    trainer.go_on(run)
+    view = job_view(studio, ME, run)
+    assert (view.active, view.can_resume, view.result is None) == (False, True, False)
+
+
+def drawn_by(studio: Studio, *orders: Order) -> tuple[Drawn, ...]:
+    *_, last = draw_in_turn(studio, ME, draw_orders(lambda _: orders))
+    assert last.phase == "done"
+    return last.pictures
+
+
+def test_a_drawing_is_lent_to_its_visitor_and_gives_the_same_pictures(studio, backbone, lender):
+    settings = GenerationSettings("a cat", count=2, steps=2, seed=5)
+    expected = list(generate(backbone, settings, batch_size=1))
+    VISITOR.set("me")
+    pictures = drawn_by(studio, Order(settings))
+    assert lender.borrowers == ["me"]
+    for drawn, picture in zip(pictures, expected, strict=True):
+        assert drawn.recipe == picture.recipe
+        assert np.array_equal(Image.open(drawn.path), picture.image)
+
+
+def test_a_long_drawing_takes_several_slices_and_ends_between_them(studio, lender, monkeypatch):
+    monkeypatch.setattr("ui.drawing.WORK_SECONDS", 1)
+    settings = GenerationSettings("a cat", count=2, steps=2)
+    assert len(drawn_by(studio, Order(settings), Order(settings))) == 4
+    assert len(lender.borrowers) == 4
+    turn = draw_in_turn(studio, ME, draw_orders(lambda _: [Order(settings)]))
+    for sheet in turn:
+        if sheet.pictures:
+            studio.stop_drawing(ME)
+    assert (sheet.phase, len(lender.borrowers)) in {("stopped", 5), ("done", 6)}
+
+
+def test_what_is_wrong_with_a_drawing_comes_back_as_a_sentence(studio):
+    with pytest.raises(OneWordError, match="No loaded concept defines <our-cat>"):
+        drawn_by(studio, Order(GenerationSettings("<our-cat>", count=1)))
+
+
+def test_the_initial_word_is_chosen_there(studio, backbone):
+    config = TrainingConfig("<x>", batch_size=1)
+    word = studio.gpu.choose(studio.models.name_of(backbone), pictures(), config)
+    assert word == prepare(backbone, pictures(), config).initializer
