@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,14 +31,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(data: Path, port: int, *options: str) -> Iterator[str]:
-    """``app.py`` in a process of its own, over the folder ``data``; the address it answers at."""
+def serve(
+    data: Path, port: int, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """``app.py`` in a process of its own, over the folder ``data``; the address it answers at.
+
+    ``environment`` is what it has beside this process's own.
+    """
     address = f"http://127.0.0.1:{port}"
     log = data.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), "--data", str(data), *options],
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from hub_server import HubServer, serve_hub
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 from serving import ROOT, chromium, free_port, go_to, new_visitor, serve
 from ui_requests import request_of
@@ -22,16 +23,32 @@ from ui_requests import request_of
 from ti_core.backbone import Backbone
 from ti_core.concept import BaseModel, Concept
 from ti_core.images import open_picture
+from ui.frame import TAB_NAMES
 from ui.people import COOKIE, Home, Homes
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=30_000)
 
+LONG = 240_000  # milliseconds that the embedded model may take to learn or to draw
 EXAMPLES = ROOT / "assets" / "examples"
 SLOW_SIDE = 256  # pixels: sixteen times the tiny model's own; such drawings do not end by themselves here
 MANY_STEPS = 100_000
 ABANDONED = re.compile("signal is aborted|Connection errored out")
 """What Gradio logs of a request whose page was left."""
+HAVE_A_NAME = {
+    "button",
+    "checkbox",
+    "combobox",
+    "link",
+    "listbox",
+    "radio",
+    "searchbox",
+    "slider",
+    "spinbutton",
+    "switch",
+    "tab",
+    "textbox",
+}
 
 
 # --- the servers and their visitors -----------------------------------------------------------------------
@@ -52,12 +69,35 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """As it starts on one's own machine."""
+    data = tmp_path_factory.mktemp("own") / "data"
+    with serve(data, free_port()) as address:
+        yield Site(address, Homes(data, shared=False))
+
+
+@pytest.fixture(scope="module")
 def shared_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Iterator[Site]:
     """A tiny model for everyone, where one drawing may wait."""
     data = tmp_path_factory.mktemp("shared") / "data"
     options = ["--shared", "--model", str(tiny_sd1), "--max-waiting", "1"]
     with serve(data, free_port(), *options) as address:
         yield Site(address, Homes(data, shared=True))
+
+
+@pytest.fixture(scope="module")
+def hub_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Iterator[tuple[Site, HubServer]]:
+    """One's own machine, where Ann is logged in to a Hub."""
+    data = tmp_path_factory.mktemp("logged-in") / "data"
+    with serve_hub() as hub:
+        environment = {
+            "HF_ENDPOINT": hub.address,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0",
+            "HF_TOKEN": "hf_ann",
+        }
+        with serve(data, free_port(), "--model", str(tiny_sd1), environment=environment) as address:
+            yield Site(address, Homes(data, shared=False)), hub
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +215,11 @@ def drawn(page: Page, tab: str = "generate") -> Locator:
     return page.locator(f"#{tab}-gallery").get_by_role("img")
 
 
+def open_words(page: Page) -> Locator:
+    page.locator("#words-button").click()
+    return page.locator("#words")
+
+
 def give_words(home: Home, base: BaseModel) -> None:
     """A thing and a style, as if they had been learned."""
     named: list[tuple[str, Literal["object", "style"]]] = [("<our-cat>", "object"), ("<our-ink>", "style")]
@@ -193,7 +238,58 @@ def wait_until(happened: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
+def nameless(page: Page) -> list[str]:
+    """The controls in sight that a screen reader has no name for."""
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    found = []
+    for node in nodes:
+        if not node["ignored"] and node["role"]["value"] in HAVE_A_NAME and not node["name"]["value"].strip():
+            shown = session.send("DOM.getOuterHTML", {"backendNodeId": node["backendDOMNodeId"]})
+            found.append(shown["outerHTML"])
+    session.detach()
+    return found
+
+
 # --- learning ---------------------------------------------------------------------------------------------
+
+
+def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, own_site: Site) -> None:
+    page = visitors.open(own_site)
+    expect(page.get_by_role("button", name="My words (0)")).to_be_visible()
+    choose_pictures(page, sorted((EXAMPLES / "monster").glob("*.png")))
+    expect(cards(page)).to_have_count(4)
+    page.get_by_role("textbox", name="Name", exact=False).fill("Our Monster")
+    expect(page.get_by_text("In your sentences it will be <our-monster>.")).to_be_visible()
+    expect(page.get_by_text("toybox is ready")).to_be_visible(timeout=LONG)
+    set_training(page, steps=40, previews=20, word="monster")
+    page.get_by_role("button", name="Learn the word").click()
+    expect(page.get_by_text(re.compile(r"Step \d+ of 40"))).to_be_visible(timeout=LONG)
+
+    page.reload()
+    expect(page.get_by_role("heading", name="Training of <our-monster>")).to_be_visible()
+    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Finished: all 40 steps are done.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="<our-monster> is learned and among your words.")).to_be_visible()
+    expect(page.get_by_role("img", name="Loss over the steps")).to_be_visible()
+    for prompt in ("a photo of monster", "a photo of <our-monster>", "a photo of <our-monster> on the moon"):
+        expect(page.get_by_role("img", name=prompt, exact=True)).to_be_visible(timeout=LONG)
+    assert nameless(page) == []
+
+    page.get_by_role("button", name="Use it in Generate").click()
+    expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#generate-prompt textarea")).to_have_value("a photo of <our-monster>")
+    set_drawing(page, steps=8)
+    draw(page)
+    expect(page.get_by_text("1 drawn.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("img", name="seed 0")).to_have_js_property("naturalWidth", 128)
+    assert nameless(page) == []
+
+    expect(page.get_by_role("button", name="My words (1)")).to_be_visible()
+    words = open_words(page)
+    words.get_by_role("button", name="<our-monster>").click()
+    expect(words.get_by_role("heading", name="<our-monster>")).to_be_visible()
+    assert nameless(page) == []
 
 
 def test_stopping_keeps_what_was_learned_and_resuming_goes_on(visitors: Visitors, shared_site: Site) -> None:
@@ -299,7 +395,116 @@ def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, ti
     expect(drawn(page, "compose")).to_have_js_property("naturalWidth", 16)
 
 
+def test_style_over_subjects_and_over_a_picture(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    page = visitors.open(shared_site, tab="style")
+    expect(page.get_by_role("button", name="<our-ink> style", pressed=True)).to_be_visible()
+    page.get_by_role("textbox", name="Subjects").fill("a cat\na red dog")
+    set_drawing(page)
+    draw(page)
+    expect(page.get_by_text("2 drawn.")).to_be_visible()
+    for subject in ("a cat", "a red dog"):
+        expect(page.get_by_role("img", name=f"{subject} · seed 0")).to_be_visible()
+
+    page.get_by_role("tab", name="A picture of mine").click()
+    page.locator("#style-picture input[type=file]").set_input_files(EXAMPLES / "teapot" / "0.png")
+    expect(page.locator("#style-picture").get_by_role("button", name="Remove Image")).to_be_visible()
+    draw(page)
+    expect(page.get_by_text("1 drawn.")).to_be_visible()
+    expect(drawn(page, "style")).to_have_count(1)
+    expect(page.locator("#style-comparison img")).to_have_count(2)
+
+
 # --- everyone ---------------------------------------------------------------------------------------------
+
+
+def test_two_people_learn_at_once_and_do_not_see_each_other(visitors: Visitors, shared_site: Site) -> None:
+    pages = {
+        "monster": visitors.open(shared_site, "Ann"),
+        "teapot": visitors.open(shared_site, "Ben"),
+    }
+    for thing, page in pages.items():
+        learn_example(page, f"A {thing}", steps=200)
+    for thing, page in pages.items():
+        other = next(name for name in pages if name != thing)
+        learned = page.get_by_role("heading", name=f"<our-{thing}> is learned and among your words.")
+        expect(learned).to_be_visible(timeout=LONG)
+        page.reload()
+        expect(page.get_by_role("heading", name=f"Training of <our-{thing}>")).to_be_visible()
+        words = open_words(page)
+        expect(words.get_by_role("button", name=f"<our-{thing}>")).to_be_visible()
+        expect(page.get_by_text(f"our-{other}")).to_have_count(0)
+        page.get_by_role("combobox", name="Your trainings").click()
+        expect(page.get_by_role("option")).to_have_count(2)  # this one, and a new one
+
+
+def test_word_leaves_as_a_file_of_another_program_and_comes_back(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel, tmp_path: Path
+) -> None:
+    home = visitors.home(shared_site)
+    give_words(home, tiny_base)
+    sha256 = home.library.find("<our-cat>").concept.sha256
+    page = visitors.open(shared_site)
+    words = open_words(page)
+    word = words.get_by_role("button", name="<our-cat>")
+    word.click()
+    page.locator("#words-layout input").click()
+    page.get_by_role("option", name="A1111 (.pt)").click()
+    with page.expect_download() as download:
+        words.get_by_role("button", name="Export", exact=True).click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.suffix == ".pt"
+    words.get_by_role("button", name="Delete", exact=True).click()
+    expect(word).to_have_count(0)
+    with page.expect_file_chooser() as chooser:
+        words.get_by_role("button", name="Import").click()
+    chooser.value.set_files(file)
+    expect(word).to_be_visible()
+    assert home.library.find("<our-cat>").concept.sha256 == sha256
+
+
+def test_word_is_published_and_found_again(
+    visitors: Visitors, hub_site: tuple[Site, HubServer], tiny_base: BaseModel
+) -> None:
+    site, hub = hub_site
+    home = visitors.home(site)
+    give_words(home, tiny_base)
+    sha256 = home.library.find("<our-cat>").concept.sha256
+    page = visitors.open(site)
+    words = open_words(page)
+    word = words.get_by_role("button", name="<our-cat>")
+    word.click()
+    words.get_by_role("button", name="Publish on the Hub").click()
+    expect(words.get_by_text("You are ann on Hugging Face.")).to_be_visible()
+    words.get_by_role("button", name="Publish", exact=True).click()
+    expect(words.get_by_text("<our-cat> is published:")).to_be_visible()
+    published = hub.repositories["ann/our-cat"]
+    assert {"README.md", "learned_embeds.safetensors", "learned_embeds.bin"} <= published.files.keys()
+    assert not any(path.startswith("concept_images/") for path in published.files)
+
+    published.tags = ("textual_inversion",)  # which the real Hub reads from the card
+    words.get_by_role("button", name="Delete", exact=True).click()
+    expect(word).to_have_count(0)
+    words.get_by_role("button", name="Words on the Hub").click()
+    words.get_by_role("button", name="Search", exact=True).click()
+    words.get_by_role("button", name="Add our-cat to my words").click()
+    expect(words.get_by_text("<our-cat> is one of your words now")).to_be_visible()
+    expect(word).to_be_visible()
+    assert home.library.find("<our-cat>").concept.sha256 == sha256
+
+
+def test_another_base_model_is_taken_from_its_folder(
+    visitors: Visitors, own_site: Site, tiny_sd2: Path
+) -> None:
+    page = visitors.open(own_site)
+    expect(page.get_by_text("toybox is ready")).to_be_visible(timeout=LONG)
+    page.locator("#model-choice input").fill(str(tiny_sd2))
+    page.locator("#model-choice input").press("Enter")
+    page.get_by_role("button", name="Load", exact=True).click()
+    expect(page.get_by_text(f"{tiny_sd2} is ready")).to_be_visible(timeout=LONG)
 
 
 def test_language_follows_the_browser_and_the_switch(visitors: Visitors, shared_site: Site) -> None:
@@ -329,6 +534,25 @@ def test_address_names_the_tab(visitors: Visitors, shared_site: Site) -> None:
     expect(page).to_have_url(re.compile("tab=style"))
     page.reload()
     expect(page.get_by_role("button", name="Teach a style")).to_be_visible()
+
+
+def test_phone_shows_everything_without_scrolling_sideways(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    page = visitors.open(shared_site, width="phone")
+    main_button = {"train": "Learn the word", "generate": "Draw", "compose": "Draw", "style": "Draw"}
+    for name in TAB_NAMES:
+        page.get_by_role("tab", name=name.title()).click()
+        button = page.get_by_role("button", name=main_button[name], exact=True)
+        button.click(trial=True)  # nothing covers it
+        assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"], name
+
+    words = open_words(page)
+    expect(words.get_by_role("button", name="<our-cat>")).to_be_in_viewport()
+    words.get_by_role("button", name="My words").click()
+    expect(words.get_by_role("button", name="<our-cat>")).not_to_be_in_viewport()
+    button.click(trial=True)
 
 
 def test_keyboard_alone_reaches_the_prompt_and_draws(visitors: Visitors, shared_site: Site) -> None:
@@ -367,3 +591,17 @@ def outline_width(focused: Locator) -> float:
             }"""
         )
     )
+
+
+@pytest.mark.parametrize("language", ["en-US", "ja-JP"])
+def test_every_control_has_a_name(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel, language: str
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    for name in TAB_NAMES:
+        page = visitors.open(shared_site, tab=name, language=language)
+        folded = page.locator("button.label-wrap:not(.open, [inert] *)").locator("visible=true")
+        while folded.count():
+            folded.first.click()
+        assert nameless(page) == [], name
+        page.close()

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from ui_requests import request_of
 
-from ti_core.concept import BaseModel, Concept
+from ti_core.concept import BaseModel, Concept, save_concept
 from ti_core.generation import fit_source, picture_sha256
 from ti_core.images import open_picture
 from ti_core.recipe import read_recipe
+from ui import cards
 from ui.drawing import Drawn
 from ui.frame import Frame
 from ui.models import ModelKeeper
@@ -33,6 +34,7 @@ from ui.style import (
 from ui.widgets import bind
 
 ME, JAPANESE = request_of(), request_of(language="ja")
+NEWCOMER = request_of(person="a newcomer")
 # negative prompt, count, steps, guidance, seed, scheduler, width, height
 CONTROLS: tuple[Any, ...] = ("", 1, 4, 3.0, 5, "ddim", 0, 0)
 INK = "<our-ink>"
@@ -242,3 +244,27 @@ def test_an_upload_that_is_no_picture_is_taken_away(studio: Studio, picture: str
     with pytest.warns(UserWarning, match="letter.png is a text file"):
         assert check_picture(studio, ME, {"path": str(tmp_path / "letter.png")}) is None
     assert check_picture(studio, ME, {"path": picture}) == gr.skip()
+
+
+# --- ready-made words -------------------------------------------------------------------------------------
+
+
+def test_ready_made_words_are_taken_once_and_only_by_the_model_that_draws_them(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = studio.models.wait()[0].base
+    vectors = {name: torch.ones(1, width) for name, width in base.widths.items()}
+    ready = tmp_path / "ready"
+    picture = Image.new("RGB", (16, 16), "red")
+    save_concept(Concept("<toy-red>", vectors, "style", base), ready / "toy-red", [picture])
+    monkeypatch.setattr(cards, "READY_WORDS", ready)
+    library = studio.home(NEWCOMER).library
+    for _ in range(2):
+        assert cards.take_ready_words(studio, NEWCOMER, 0) == 1
+        assert [entry.concept.token for entry in library.entries()[0]] == ["<toy-red>"]
+    assert library.find("<toy-red>").thumbnail is not None
+    elsewhere = BaseModel("elsewhere", "sd1", {"clip_l": 8})
+    other = Concept("<toy-red>", {"clip_l": torch.ones(1, 8)}, "style", elsewhere)
+    save_concept(other, ready / "toy-red")
+    with pytest.raises(gr.Error, match="choose toybox"):
+        cards.take_ready_words(studio, NEWCOMER, 0)

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.concept import BaseModel, Concept
-from ti_core.library import Entry
-from ui.texts import Language, say
+from ti_core.concept import BaseModel, Concept, load_concept
+from ti_core.images import open_picture
+from ti_core.library import Entry, picture_files
+from ti_core.models import ASSETS
+from ui.frame import Frame
+from ui.studio import Studio
+from ui.texts import Language, label, language_of, say
 from ui.thumbnails import thumbnail_uri
+from ui.widgets import HIDDEN, QUIET, bind, refusal
+
+READY_WORDS = ASSETS / "words"
 
 # Sent anew, the cards have lost the focus of the keyboard: the one that was clicked gets it back.
 SCRIPT = """
@@ -32,6 +39,35 @@ watch("value", () => {
 def place_cards(name: str) -> gr.HTML:
     """Where the cards of the tab ``name`` appear; :func:`clicked_token` reads its ``select`` event."""
     return gr.HTML(elem_id=f"{name}-cards", elem_classes="snug", js_on_load=SCRIPT)
+
+
+def place_first_words(studio: Studio, frame: Frame, name: str) -> gr.Row:
+    """What the tab ``name`` offers to a person who has too few words: to teach one, or to take ready ones."""
+    with gr.Row(visible=False, elem_id=f"{name}-first") as row:
+        teach = gr.Button(label("cards_teach"), variant="primary", elem_id=f"{name}-teach")
+        ready = gr.Button(label("cards_ready"), elem_id=f"{name}-ready")
+    teach.click(lambda: (gr.Tabs(selected="train"), "train"), None, [frame.tabs, frame.tab], **QUIET)
+    # Queued, for only then is an error shown, and the change of a state noticed.
+    ready.click(bind(studio, take_ready_words), frame.words_changed, frame.words_changed, **HIDDEN)
+    return row
+
+
+def take_ready_words(studio: Studio, request: gr.Request, words_changed: int) -> int:
+    """Add the words that came with the program to the person's, where the model in use can draw them."""
+    library, backbone = studio.home(request).library, studio.models.backbone
+    own = {entry.concept.token for entry in library.entries()[0]}
+    ready = {folder: load_concept(folder) for folder in sorted(READY_WORDS.iterdir())}
+    fitting = {
+        folder: concept
+        for folder, concept in ready.items()
+        if backbone is None or concept.base.fits(backbone.base)
+    }
+    if not fitting:
+        raise refusal(language_of(request), "cards_ready_elsewhere")
+    for folder, concept in fitting.items():
+        if concept.token not in own:
+            library.add(concept, [open_picture(file)[0] for file in picture_files(folder)])
+    return words_changed + 1
 
 
 def clicked_token(event: gr.EventData) -> str:

@@ -17,7 +17,7 @@ from ti_core.concept import Concept
 from ti_core.generation import GenerationSettings
 from ti_core.inspection import blend
 from ti_core.prompts import COMPOSITION_TEMPLATES, MAX_NAME_LENGTH, concept_tokens, fill_template
-from ui.cards import cards_html, clicked_token, place_cards, usable_words
+from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
 from ui.drawing import Drawn, Order, draw_orders
 from ui.frame import Frame
 from ui.grid import label_sheet
@@ -70,7 +70,7 @@ def make_prompt() -> gr.Textbox:
 def build(studio: Studio, frame: Frame) -> None:
     prompt, chosen = frame.compose_prompt, gr.State(())
     cards = place_cards("compose")
-    teach = gr.Button(label("compose_teach"), variant="primary", visible=False, elem_id="compose-teach")
+    first = place_first_words(studio, frame, "compose")
     with gr.Row(visible=False) as panel:
         with gr.Column(scale=3, min_width=320):
             with gr.Row():
@@ -104,7 +104,7 @@ def build(studio: Studio, frame: Frame) -> None:
     area.drawn.change(hide_old, area.drawn, sheet, **QUIET)
 
     state = [chosen, prompt, name, *weights]
-    shown = [cards, teach, panel, *weights, sentences, prompt, down, across, share, name, chosen]
+    shown = [cards, first, panel, *weights, sentences, prompt, down, across, share, name, chosen]
 
     @plainly
     def on_card(event: gr.EventData, request: gr.Request, *state: Any) -> list[Any]:
@@ -117,7 +117,6 @@ def build(studio: Studio, frame: Frame) -> None:
     cards.select(on_card, state, shown, **QUIET)
     gr.on([frame.demo.load, frame.words_changed.change], on_words, state, shown, **QUIET)
     prompt.change(bind(studio, take_note), prompt, note, trigger_mode="always_last", **QUIET)
-    teach.click(lambda: (gr.Tabs(selected="train"), "train"), None, [frame.tabs, frame.tab], **QUIET)
 
 
 def _place_grid(

@@ -16,7 +16,7 @@ from ti_core.generation import fit_source
 from ti_core.images import open_picture
 from ti_core.models import ASSETS
 from ti_core.prompts import fill_template
-from ui.cards import cards_html, clicked_token, place_cards, usable_words
+from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
 from ui.drawing import Drawn, Order, draw_orders, served
 from ui.frame import Frame
 from ui.prompt_box import MAX_LENGTH, SCRIPT, all_words, concepts_in
@@ -85,7 +85,7 @@ def make_picture() -> gr.Image:
 def build(studio: Studio, frame: Frame) -> None:
     chosen, way, before = gr.State(""), gr.State("subjects"), gr.State(None)
     cards = place_cards("style")
-    teach = gr.Button(label("style_teach"), variant="primary", visible=False, elem_id="style-teach")
+    first = place_first_words(studio, frame, "style")
     with gr.Row(visible=False) as panel:
         with gr.Column(scale=3, min_width=320):
             with gr.Tabs(elem_id="style-ways") as ways:
@@ -140,7 +140,7 @@ def build(studio: Studio, frame: Frame) -> None:
     def on_picture(event: gr.SelectData, request: gr.Request, before: Image.Image | None, drawn: Any) -> Any:
         return compare(before, drawn[event.index]) if before else gr.skip()
 
-    shown = [cards, teach, panel, chosen]
+    shown = [cards, first, panel, chosen]
     cards.select(on_card, None, shown, **QUIET)
     gr.on([frame.demo.load, frame.words_changed.change], on_words, chosen, shown, **QUIET)
     by_subjects.select(lambda: "subjects", None, way, **QUIET)
@@ -156,7 +156,6 @@ def build(studio: Studio, frame: Frame) -> None:
     # Also when another tab sends a picture.
     frame.style_picture.change(lambda: (gr.Tabs(selected="picture"), "picture"), None, [ways, way], **QUIET)
     area.gallery.select(on_picture, [before, area.drawn], comparison, **QUIET)
-    teach.click(lambda: (gr.Tabs(selected="train"), "train"), None, [frame.tabs, frame.tab], **QUIET)
 
 
 def examples_html() -> str:

@@ -4,6 +4,11 @@ EN = {
     "cards_object": "thing",
     "cards_style": "style",
     "cards_other_model": "of another model: {model}",
+    "cards_teach": "Teach a word",
+    "cards_ready": "Try with ready-made words",
+    "cards_ready_elsewhere": (
+        "The ready-made words belong to the embedded model: choose toybox at the top of the page first."
+    ),
     "compose_choose": "Choose two to four of your words.",
     "compose_chosen": (
         "Words chosen: {count}. Choose one again to take it out. "
@@ -14,7 +19,6 @@ EN = {
         "Two words of the model in use can be put together, and you have {count}. "
         "Teach one from a few pictures first."
     ),
-    "compose_teach": "Teach a word",
     "compose_weight": "Weight of {token}",
     "compose_sentences": "Begin with",
     "compose_grid": "Grid over the weights",
@@ -43,6 +47,11 @@ JA = {
     "cards_object": "もの",
     "cards_style": "スタイル",
     "cards_other_model": "別のモデル用：{model}",
+    "cards_teach": "「ことば」を学習する",
+    "cards_ready": "用意された「ことば」で試す",
+    "cards_ready_elsewhere": (
+        "用意された「ことば」は内蔵モデル用です。まず、ページの上部で toybox を選んでください。"
+    ),
     "compose_choose": "組み合わせる「ことば」を 2～4 個選んでください。",
     "compose_chosen": (
         "選択中の「ことば」：{count} 個。もう一度選ぶと外れます。"
@@ -53,7 +62,6 @@ JA = {
         "組み合わせるには、使用中のモデルの「ことば」が 2 個必要です（今は {count} 個）。"
         "まず、数枚の画像から「ことば」を学習してください。"
     ),
-    "compose_teach": "「ことば」を学習する",
     "compose_weight": "{token} の重み",
     "compose_sentences": "ひな形",
     "compose_grid": "重みの一覧表",

@@ -7,7 +7,6 @@ EN = {
         "A style is taken from a word of the model in use, and you have none. "
         "Teach one from a few pictures of that style first."
     ),
-    "style_teach": "Teach a style",
     "style_no_word": "Choose a word at the top first: the pictures take its style.",
     "style_way_subjects": "Subjects",
     "style_way_picture": "A picture of mine",
@@ -36,7 +35,6 @@ JA = {
         "スタイルには、使用中のモデルの「ことば」が必要ですが、まだありません。"
         "まず、そのスタイルの画像を数枚使って学習してください。"
     ),
-    "style_teach": "スタイルを学習する",
     "style_no_word": "まず、上で「ことば」を選んでください。画像はそのスタイルになります。",
     "style_way_subjects": "題材から",
     "style_way_picture": "自分の画像から",

@@ -1,0 +1,46 @@
+"""Learn the words that ship with the program, from the example pictures: ``python -m demo_model.words``.
+
+With the defaults of the page and of the command line; to be done anew whenever the embedded model is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from demo_model.examples import EXAMPLES
+from ti_core.backbone import Backbone
+from ti_core.concept import save_concept
+from ti_core.config import Kind, TrainingConfig
+from ti_core.images import load_pictures
+from ti_core.models import ASSETS
+from ti_core.runs import create_run, train_runs
+
+STYLES = ("x-ray",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ASSETS / "words")
+    options = parser.parse_args()
+    backbone = Backbone.load()
+    with tempfile.TemporaryDirectory() as runs:
+        for name in EXAMPLES.values():
+            kind: Kind = "style" if name in STYLES else "object"
+            pictures, _ = load_pictures([ASSETS / "examples" / name], backbone.resolution)
+            config = TrainingConfig(
+                f"toy-{name}", kind=kind, initializer="painting" if kind == "style" else name
+            )
+            run = create_run(Path(runs) / name, backbone, config, pictures)
+            for _ in train_runs(backbone, [run]):
+                pass
+            folder = options.out / f"toy-{name}"
+            shutil.rmtree(folder, ignore_errors=True)
+            save_concept(run.concept(), folder, [picture.image for picture in pictures])
+            print(folder, run.concept().training["steps"], "steps", flush=True)
+
+
+if __name__ == "__main__":
+    main()
