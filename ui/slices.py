@@ -38,16 +38,6 @@ OrderValues = tuple[GenerationSettings, tuple[Concept, ...], Image.Image | None]
 """What :func:`~ti_core.generation.generate` draws, with which words, from what picture."""
 
 
-class SliceTooShortError(OneWordError):
-    """Not even one step fits into the time for which a GPU is lent."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"Not one training step fits into the {WORK_SECONDS} s for which a GPU is lent: "
-            "choose fewer rows per step."
-        )
-
-
 # --- what the other process does ----------------------------------------------------------------------------
 
 
@@ -58,7 +48,7 @@ def _load(model: ModelName) -> Backbone:
 
 
 def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
-    """Take the next steps of a run, until so many seconds have passed or it is asked to stop.
+    """Take the next steps of a run, at least one, until so many seconds have passed or it is asked to stop.
 
     Asked to stop, it makes the best vectors so far the run's result. Raises as
     :func:`~ti_core.runs.train_runs`.
@@ -66,7 +56,7 @@ def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
     end, asked = monotonic() + seconds, folder / STOP_FILE
     backbone, run = _load(model), open_run(folder)
     with closing(train_runs(backbone, [run])) as steps:
-        while not asked.exists() and monotonic() < end and next(steps, None):
+        while not asked.exists() and next(steps, None) and monotonic() < end:
             pass
     if asked.exists():
         if run.step and not run.finish:
@@ -249,9 +239,7 @@ class SlicedTrainer:
             if job.run.status == "finished":
                 job.on_result(job.run, job.run.concept())
             return True
-        if not taken:
-            raise SliceTooShortError
-        job.pace = (monotonic() - since) / taken
+        job.pace = (monotonic() - since) / taken if taken else None
         return False
 
     def _forget_left(self) -> None:

@@ -21,9 +21,9 @@ from ui.device import Device, QueueFull
 from ui.jobs import TooManyJobs, Trainer
 from ui.models import ModelKeeper
 from ui.people import Home, Homes, NoHomeError
-from ui.slices import BorrowedGpu, SlicedTrainer, SliceTooShortError
+from ui.slices import BorrowedGpu, SlicedTrainer
 from ui.texts import Language, explain, language_of, say
-from ui.zero import WORK_SECONDS, Borrow, borrow
+from ui.zero import Borrow, borrow
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +133,6 @@ def in_plain_words(language: Language, error: Exception) -> str:
     if isinstance(error, QueueFull):
         minutes = "?" if error.seconds is None else max(1, round(error.seconds / 60))
         return say(language, "frame_queue_full", waiting=error.waiting, minutes=minutes)
-    if isinstance(error, SliceTooShortError):
-        return say(language, "frame_slice_too_short", seconds=WORK_SECONDS)
     if isinstance(error, TooManyJobs):
         return say(language, "frame_too_many_jobs", waiting=error.active)
     if isinstance(error, OneWordError):

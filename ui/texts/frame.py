@@ -45,9 +45,6 @@ EN = {
     ),
     "frame_queue_full": "{waiting} drawings are waiting already, about {minutes} min. Try again then.",
     "frame_too_many_jobs": "{waiting} words are being learned already. Try again when one has finished.",
-    "frame_slice_too_short": (
-        "Not one training step fits into the {seconds} s for which a GPU is lent: choose fewer rows per step."
-    ),
     "frame_no_job": "There is no such training: give the job that /train returned.",
     "frame_not_uploaded": "A picture must be uploaded: give it with handle_file(path).",
     "frame_minutes": "{minutes:.0f} min",
@@ -104,9 +101,6 @@ JA = {
     "frame_queue_full": "すでに {waiting} 件が待っています（約 {minutes} 分）。少し後でまたお試しください。",
     "frame_too_many_jobs": (
         "すでに {waiting} 個の「ことば」を学習しています。どれかが終わってから、もう一度お試しください。"
-    ),
-    "frame_slice_too_short": (
-        "GPU を借りられる {seconds} 秒では 1 ステップも進みません。バッチサイズを小さくしてください。"
     ),
     "frame_no_job": "その学習はありません。/train が返した値を指定してください。",
     "frame_not_uploaded": "画像をアップロードしてください（handle_file(path) を使います）。",
