@@ -490,7 +490,7 @@ def test_word_is_published_and_found_again(
     expect(word).to_have_count(0)
     words.get_by_role("button", name="Words on the Hub").click()
     words.get_by_role("button", name="Search", exact=True).click()
-    words.get_by_role("button", name="Add our-cat to my words").click()
+    words.get_by_role("button", name="Add ann/our-cat to my words").click()
     expect(words.get_by_text("<our-cat> is one of your words now")).to_be_visible()
     expect(word).to_be_visible()
     assert home.library.find("<our-cat>").concept.sha256 == sha256

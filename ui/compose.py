@@ -318,7 +318,7 @@ def draw_grid(
     if drawn:
         names = [f"{second} {weight:g}" for weight in columns], [f"{first} {weight:g}" for weight in rows]
         sheet = label_sheet(*names, [_image_of(picture) for picture in drawn])
-        yield [*(gr.skip() for _ in update), gr.update(value=sheet, visible=True)]
+        yield [*update, gr.update(value=sheet, visible=True)]
 
 
 def draw_blend(

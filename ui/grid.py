@@ -238,7 +238,7 @@ def draw_grid(
         yield [*update, gr.skip()]
     if images:
         sheet = label_sheet(columns.labels(columns.title), rows.labels(rows.title), images)
-        yield [*(gr.skip() for _ in update), gr.update(value=sheet, visible=True)]
+        yield [*update, gr.update(value=sheet, visible=True)]
 
 
 def read_axis(language: Language, name: AxisName, text: str) -> Axis:

@@ -272,8 +272,8 @@ def restyle_picture(
     before = None
     for update in show_drawing(studio, request, draw_orders(lambda _: [order])):
         drawn: Sequence[Drawn] | dict[str, Any] = update[2]
-        if isinstance(drawn, tuple) and drawn and before is None:
-            before = fit_source(source, drawn[0].recipe.width, drawn[0].recipe.height)
+        if isinstance(drawn, tuple) and drawn:
+            before = before or fit_source(source, drawn[0].recipe.width, drawn[0].recipe.height)
             yield [*update, before, compare(before, drawn[0])]
         elif before is None:
             yield [*update, None, gr.update(visible=False)]

@@ -216,15 +216,17 @@ def show_drawing(
     shown = -1
     try:
         for sheet in draw_in_turn(studio, request, draw):
+            going_on = sheet.phase not in ("done", "stopped")
             pictures = [gr.skip(), gr.skip()]
-            if len(sheet.pictures) != shown:  # sent again, they would flicker
+            # Sent with every step they would flicker. The last update has them, for a busy browser merges
+            # those that come at once, and then an empty one counts.
+            if len(sheet.pictures) != shown or not going_on:
                 shown = len(sheet.pictures)
                 items = [
                     (served(drawn.path), caption(number, drawn) if caption else seed_caption(language, drawn))
                     for number, drawn in enumerate(sheet.pictures)
                 ]
                 pictures = [gr.update(value=items, columns=columns), sheet.pictures]
-            going_on = sheet.phase not in ("done", "stopped")
             yield [progress_html(language, sheet), *pictures, gr.update(interactive=going_on)]
     except Exception:
         yield ["", gr.skip(), gr.skip(), gr.update(interactive=False)]
