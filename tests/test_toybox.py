@@ -96,19 +96,11 @@ def test_learning_a_style_lowers_the_loss_below_its_initial_word(toybox: Backbon
     assert state.best_evaluation.loss < 0.97 * state.evaluations[0].loss
 
 
-too_young = pytest.mark.xfail(
-    strict=True,
-    reason="The shipped weights are a first checkpoint, that draws scenes but not yet things.",
-)
-
-
-@too_young
 def test_learning_a_thing_lowers_the_loss_below_its_initial_word(toybox: Backbone) -> None:
     state = learn(toybox, "monster", initializer="monster")
     assert state.best_evaluation.loss < 0.97 * state.evaluations[0].loss
 
 
-@too_young
 def test_the_automatic_initial_word_names_the_family(toybox: Backbone) -> None:
     for name in ("monster", "teapot", "cat"):
         config = TrainingConfig(token="our-thing", initializer="auto")
