@@ -533,7 +533,8 @@ def test_address_names_the_tab(visitors: Visitors, shared_site: Site) -> None:
     page.get_by_role("tab", name="Style").click()
     expect(page).to_have_url(re.compile("tab=style"))
     page.reload()
-    expect(page.get_by_role("button", name="Teach a style")).to_be_visible()
+    expect(page.get_by_role("tab", name="Style")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("button", name="Teach a word")).to_be_visible()
 
 
 def test_phone_shows_everything_without_scrolling_sideways(
