@@ -200,7 +200,8 @@ def test_a_concept_is_found_where_its_picture_is(judge: Judge) -> None:
     beside.paste(first, (0, 0))  # where one of the parts is
 
     def found(picture: Image.Image, kind: Kind) -> list[bool]:
-        return find_concepts(judge, picture, [(kind, [first, first]), (kind, [second, second])])
+        references = [(kind, judge.look([own, own])) for own in (first, second)]
+        return find_concepts(judge, picture, references)
 
     assert found(first, "style") == [True, False]
     assert found(second, "style") == [False, True]

@@ -49,8 +49,6 @@ SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
         "a lamp in the style of {}",
     ),
 }
-
-
 PART_SIDE = 0.6  # of a picture, in which a concept is looked for
 
 
@@ -192,22 +190,21 @@ def judge_comparison(
     return Verdict(judge.name, Score(alike, alike_before, among), asked, sentences[int(agreement.argmax())])
 
 
-def find_concepts(
-    judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Sequence[Image.Image]]]
-) -> list[bool]:
-    """Whether each of two or more concepts is in a picture; ``references`` are their kinds and real pictures.
+def find_concepts(judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Looks]]) -> list[bool]:
+    """Whether each of two or more concepts is in a picture; ``references`` are their kinds and what the judge
+    sees in their real pictures.
 
     One is there if some part of the picture is nearer to its own pictures than to the other concepts': beyond
     the middle between what those look like to each other. A style is looked for in the picture as a whole.
     """
-    parts, whole = judge.look(crops_of(picture)), judge.look([picture])
-    looks = [judge.look(pictures) for _, pictures in references]
+    parts = judge.look(crops_of(picture))
     found = []
-    for number, (kind, _) in enumerate(references):
-        own = looks[number]
-        others = [likeness(own, other, kind).mean() for at, other in enumerate(looks) if at != number]
+    for number, (kind, own) in enumerate(references):
+        others = [
+            likeness(own, other, kind).mean() for at, (_, other) in enumerate(references) if at != number
+        ]
         among = likeness_among(own, kind).mean() if len(own) > 1 else torch.tensor(1.0)
-        best = likeness(whole if kind == "style" else parts, own, kind).mean(1).max()
+        best = likeness(parts[:1] if kind == "style" else parts, own, kind).mean(1).max()
         found.append(bool(best > (among + max(others)) / 2))
     return found
 

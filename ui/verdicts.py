@@ -33,18 +33,21 @@ class Finder:
         self.remark = ""
         self._language, self._tokens = language, [word.token for word in words]
         self._captions: dict[Path, str] = {}
-        self._references = []
+        pictures = []
         for word in words:
             files = picture_files(home.library.find(word.token).folder)
             if not files:
                 reason = say(language, "verdict_no_pictures", token=word.token)
                 self.remark = say(language, "verdict_none", reason=reason)
                 return
-            self._references.append((word.kind, [open_picture(file)[0] for file in files]))
+            pictures.append([open_picture(file)[0] for file in files])
         try:
             self._judge = _judge_here(words[0].base)
         except ModelError as error:
             self.remark = say(language, "verdict_none", reason=explain(language, error))
+            return
+        looks = (self._judge.look(own) for own in pictures)
+        self._references = [(word.kind, seen) for word, seen in zip(words, looks, strict=True)]
 
     def caption(self, _number: int, drawn: Drawn) -> str:
         """The seed, and which words are there."""
