@@ -34,12 +34,12 @@ from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import OneWordError, RunError
-from ti_core.generation import GenerationSettings, generate
+from ti_core.generation import GenerationSettings, Order, generate
 from ti_core.images import Picture
 from ti_core.runs import Run, create_run, load_state, read_metrics, train_runs
 from ti_core.training import prepare
 from ui import slices
-from ui.drawing import Drawn, Order, draw_in_turn, draw_orders
+from ui.drawing import Drawn, draw_in_turn, draw_orders
 from ui.jobs import JobStatus, TooManyJobs
 from ui.models import ModelKeeper
 from ui.slices import SlicedTrainer

@@ -16,11 +16,11 @@ from ui_requests import request_of
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError, ModelError, PromptError, UnknownTokenError
-from ti_core.generation import GeneratedPicture, GenerationSettings, generate
+from ti_core.generation import GeneratedPicture, GenerationSettings, Order, generate
 from ti_core.recipe import read_recipe
 from ui import drawing
 from ui.device import QueueFull
-from ui.drawing import Order, Sheet, at_strength, draw_in_turn, draw_orders, progress_html, served
+from ui.drawing import Sheet, at_strength, draw_in_turn, draw_orders, progress_html, served
 from ui.models import ModelKeeper
 from ui.studio import Limits, Studio
 from ui.widgets import seed_caption, show_drawing, stop_drawing

@@ -19,7 +19,7 @@ from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.config import Kind, check_whole
 from ti_core.errors import ConceptError, ConfigError
-from ti_core.generation import GenerationSettings, OnProgress, Progress, ShouldStop, generate
+from ti_core.generation import GenerationSettings, OnProgress, Order, ShouldStop, generate_all
 from ti_core.judge import Judge, Looks, likeness, likeness_among
 from ti_core.prompts import fill_template, replace_token
 
@@ -116,16 +116,18 @@ def evaluate(
         [fill_template(template, concept.token) for template in prompts[concept.kind]]
         for prompts in (PLAIN_PROMPTS, SCENE_PROMPTS)
     )
-    orders = [
+    settings = [
         GenerationSettings(prompt, count=number, seed=seed, steps=steps)
         for prompts, number in ((plain, count), (scenes, 1))
         for prompt in prompts
     ]
-    orders += [
-        replace(order, prompt=replace_token(order.prompt, concept.token, concept.initializer))
-        for order in orders
+    settings += [
+        replace(each, prompt=replace_token(each.prompt, concept.token, concept.initializer))
+        for each in settings
     ]
-    drawn = judge.look(_draw(backbone, orders, concept, on_progress, should_stop))
+    orders = [Order(each, (concept,)) for each in settings]
+    drawing = generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
+    drawn = judge.look([picture.image for picture in drawing])
     real = judge.look(pictures)
     sentences = judge.read([without_token(prompt, concept.token) for prompt in scenes])
     portraits = len(plain) * count
@@ -223,29 +225,6 @@ def crops_of(picture: Image.Image) -> list[Image.Image]:
 def without_token(prompt: str, token: str) -> str:
     """What a prompt says beside the word: "a photo of <our-cat> on the beach" to "a photo on the beach"."""
     return re.sub(f"( in the style)? of {re.escape(token)}", "", prompt)
-
-
-def _draw(
-    backbone: Backbone,
-    orders: Sequence[GenerationSettings],
-    concept: Concept,
-    on_progress: OnProgress | None,
-    should_stop: ShouldStop | None,
-) -> list[Image.Image]:
-    """The pictures of all orders; the progress is that of the whole."""
-    total = sum(order.count * order.denoising_steps for order in orders)
-    images: list[Image.Image] = []
-    ahead = 0
-    for order in orders:
-
-        def report(progress: Progress, ahead: int = ahead) -> None:
-            if on_progress is not None:
-                on_progress(Progress(ahead + progress.done, total))
-
-        drawing = generate(backbone, order, [concept], on_progress=report, should_stop=should_stop)
-        images += [picture.image for picture in drawing]
-        ahead += order.count * order.denoising_steps
-    return images
 
 
 def _share(score: Score) -> float | None:

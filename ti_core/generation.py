@@ -7,6 +7,8 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,15 @@ class GenerationSettings:
         """How many of the steps are taken: all, or the share that ``strength`` leaves."""
         # The same expression as in diffusers, whose rounding decides.
         return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call of :func:`generate`: what to draw, with which concepts, and from what picture."""
+
+    settings: GenerationSettings
+    concepts: tuple[Concept, ...] = ()
+    source: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,40 @@ def generate(
         arguments |= {"image": _encode_source(backbone, fitted), "strength": settings.strength}
         recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
     return _draw(backbone, settings, sampler, recipe, arguments, batch_size, on_progress, should_stop)
+
+
+def generate_all(
+    backbone: Backbone,
+    orders: Sequence[Order],
+    *,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[GeneratedPicture]:
+    """Draw orders one after the other; the progress is that of the whole.
+
+    What is wrong with any of them is raised by the call itself, before the first is drawn; otherwise as
+    :func:`generate`.
+    """
+    lengths = [order.settings.count * order.settings.denoising_steps for order in orders]
+
+    def report(ahead: int, progress: Progress) -> None:
+        if on_progress is not None:
+            on_progress(Progress(ahead + progress.done, sum(lengths)))
+
+    drawings = [
+        generate(
+            backbone,
+            order.settings,
+            order.concepts,
+            source=order.source,
+            batch_size=batch_size,
+            on_progress=partial(report, sum(lengths[:number])),
+            should_stop=should_stop,
+        )
+        for number, order in enumerate(orders)
+    ]
+    return chain.from_iterable(drawings)
 
 
 def remake(

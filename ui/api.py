@@ -24,12 +24,12 @@ from gradio.utils import get_upload_folder
 from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
 from ti_core.config import TrainingConfig, check_whole
 from ti_core.errors import PictureError
-from ti_core.generation import GenerationSettings
+from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
 from ti_core.prompts import fill_template
 from ti_core.runs import Run
 from ui.compose import compose_order, weights_of, words_for
-from ui.drawing import Order, draw_in_turn, draw_orders, served
+from ui.drawing import draw_in_turn, draw_orders, served
 from ui.prompt_box import all_words, concepts_in
 from ui.studio import Studio, in_plain_words
 from ui.style import MOST_PICTURES

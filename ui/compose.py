@@ -14,11 +14,11 @@ from PIL import Image
 
 from ti_core.composition import RESTYLE_TEMPLATE, weighted_prompt
 from ti_core.concept import Concept
-from ti_core.generation import GenerationSettings
+from ti_core.generation import GenerationSettings, Order
 from ti_core.inspection import blend
 from ti_core.prompts import COMPOSITION_TEMPLATES, MAX_NAME_LENGTH, concept_tokens, fill_template
 from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
-from ui.drawing import Drawn, Order, draw_orders
+from ui.drawing import Drawn, draw_orders
 from ui.frame import Frame
 from ui.grid import label_sheet
 from ui.people import Home

@@ -17,30 +17,21 @@ from typing import Literal, Protocol
 import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
-from PIL import Image
 
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import Cancelled
-from ti_core.generation import (
-    GeneratedPicture,
-    GenerationSettings,
-    OnProgress,
-    Progress,
-    ShouldStop,
-    generate,
-)
+from ti_core.generation import GeneratedPicture, OnProgress, Order, Progress, ShouldStop, generate_all
 from ti_core.inspection import interpolate_from_initial
 from ti_core.recipe import Recipe, save_png
 from ui.people import Home
-from ui.slices import OrderValues
 from ui.studio import Studio
 from ui.texts import Language, say
 from ui.zero import WORK_SECONDS
 
 POLL_SECONDS = 0.5
 
-DrawSlice = Callable[[Sequence[OrderValues]], list[GeneratedPicture]]
+DrawSlice = Callable[[Sequence[Order]], list[GeneratedPicture]]
 """Draws the first of some orders, one picture each, on a GPU that is lent."""
 
 
@@ -54,15 +45,6 @@ class Draw(Protocol):
         should_stop: ShouldStop,
         draw_slice: DrawSlice | None = None,
     ) -> Iterator[GeneratedPicture]: ...
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked of the core in one call of :func:`~ti_core.generation.generate`."""
-
-    settings: GenerationSettings
-    concepts: tuple[Concept, ...] = ()
-    source: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -106,25 +88,13 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
         if draw_slice is not None:
             yield from _draw_in_slices(draw_slice, orders, on_progress, should_stop)
             return
-        lengths = [order.settings.count * order.settings.denoising_steps for order in orders]
-
-        def report(ahead: int, progress: Progress) -> None:
-            on_progress(Progress(ahead + progress.done, sum(lengths)))
-
-        drawings = [
-            generate(
-                backbone,
-                order.settings,
-                order.concepts,
-                source=order.source,
-                batch_size=1 if backbone.device.type == "cpu" else None,
-                on_progress=partial(report, sum(lengths[:number])),
-                should_stop=should_stop,
-            )
-            for number, order in enumerate(orders)
-        ]
-        for drawing in drawings:
-            yield from drawing
+        yield from generate_all(
+            backbone,
+            orders,
+            batch_size=1 if backbone.device.type == "cpu" else None,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
 
     return draw
 
@@ -134,7 +104,7 @@ def _draw_in_slices(
 ) -> Iterator[GeneratedPicture]:
     """Each picture as an order of its own, for each has a seed of its own."""
     singles = [
-        (replace(order.settings, count=1, seed=order.settings.seed + number), order.concepts, order.source)
+        replace(order, settings=replace(order.settings, count=1, seed=order.settings.seed + number))
         for order in orders
         for number in range(order.settings.count)
     ]

@@ -11,9 +11,10 @@ import gradio as gr
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError
+from ti_core.generation import Order
 from ti_core.prompts import replace_token
 from ui import grid, recipes
-from ui.drawing import Drawn, Order, at_strength, draw_orders
+from ui.drawing import Drawn, at_strength, draw_orders
 from ui.frame import Frame
 from ui.prompt_box import all_words, concepts_in, place_prompt
 from ui.prompt_box import make_prompt as make_prompt_box

@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
-from ti_core.generation import GeneratedPicture, GenerationSettings, OnProgress, ShouldStop
+from ti_core.generation import GeneratedPicture, GenerationSettings, OnProgress, Order, ShouldStop
 from ti_core.prompts import concept_tokens, replace_token
 from ti_core.runs import Run, concept_at, list_runs, saved_steps
-from ui.drawing import Drawn, DrawSlice, Order, at_strength, draw_orders
+from ui.drawing import Drawn, DrawSlice, at_strength, draw_orders
 from ui.people import Home
 from ui.prompt_box import all_words, concepts_in, fitting_words
 from ui.studio import Studio

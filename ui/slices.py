@@ -16,13 +16,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from PIL import Image
-
 from ti_core.backbone import Backbone
-from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import OneWordError, RunError
-from ti_core.generation import GeneratedPicture, GenerationSettings, generate
+from ti_core.generation import GeneratedPicture, Order, generate
 from ti_core.images import Picture
 from ti_core.runs import Run, keep_result, open_run, read_metrics, train_runs
 from ti_core.training import prepare
@@ -34,8 +31,6 @@ LEFT_SECONDS = 90.0  # without a slice, after which nobody has the page open; a 
 STOP_FILE = "stop"  # in a run's folder: asks the slice under way to end
 
 Result = TypeVar("Result")
-OrderValues = tuple[GenerationSettings, tuple[Concept, ...], Image.Image | None]
-"""What :func:`~ti_core.generation.generate` draws, with which words, from what picture."""
 
 
 # --- what the other process does ----------------------------------------------------------------------------
@@ -64,13 +59,13 @@ def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
         asked.unlink()
 
 
-def draw_slice(model: ModelName, orders: Sequence[OrderValues], seconds: float) -> list[GeneratedPicture]:
+def draw_slice(model: ModelName, orders: Sequence[Order], seconds: float) -> list[GeneratedPicture]:
     """Draw the orders, one picture each, as many as can be begun within so many seconds, at least one.
 
     Raises as :func:`~ti_core.generation.generate`.
     """
     end, backbone = monotonic() + seconds, _load(model)
-    drawings = [generate(backbone, settings, words, source=source) for settings, words, source in orders]
+    drawings = [generate(backbone, order.settings, order.concepts, source=order.source) for order in orders]
     pictures: list[GeneratedPicture] = []
     for drawing in drawings:
         pictures += drawing

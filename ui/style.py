@@ -12,12 +12,12 @@ from PIL import Image
 
 from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
 from ti_core.errors import PictureError
-from ti_core.generation import fit_source
+from ti_core.generation import Order, fit_source
 from ti_core.images import open_picture
 from ti_core.models import ASSETS
 from ti_core.prompts import fill_template
 from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
-from ui.drawing import Drawn, Order, draw_orders, served
+from ui.drawing import Drawn, draw_orders, served
 from ui.frame import Frame
 from ui.prompt_box import MAX_LENGTH, SCRIPT, all_words, concepts_in
 from ui.studio import Studio, plainly

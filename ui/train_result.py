@@ -16,7 +16,7 @@ import gradio as gr
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
-from ti_core.generation import GenerationSettings
+from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
 from ti_core.prompts import fill_template, replace_token
 from ti_core.runs import (
@@ -28,7 +28,7 @@ from ti_core.runs import (
     read_metrics,
     saved_steps,
 )
-from ui.drawing import Order, draw_in_turn, draw_orders, progress_html
+from ui.drawing import draw_in_turn, draw_orders, progress_html
 from ui.people import Home
 from ui.studio import Studio
 from ui.texts import Language, language_of, say
