@@ -1,9 +1,10 @@
 """Train the judge of the embedded model: ``python -m demo_model.judge --minutes M --out DIR``.
 
 A small CLIP over the same picture world, trained apart from the diffusion model and on seeds of its own.
-It learns two things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), and which two
+It learns three things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), which two
 pictures show the same thing or are in the same style, whatever else differs (the contrastive loss of
-SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives). The folder can be resumed
+SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives), and the numbers that the
+thing or the style was drawn from, which tell it soonest what to look at. The folder can be resumed
 by the same command and holds an ordinary CLIPModel. Runs on CUDA where there is one, else on the CPU.
 """
 
@@ -14,6 +15,7 @@ import copy
 import os
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,14 +27,24 @@ from demo_model.rendering import Renderer
 from demo_model.train import (
     Clock,
     learning_rate_at,
-    mean_and_clear,
     mixed_precision,
     report,
     save_checkpoint,
     update_average,
 )
-from demo_model.world import FAMILIES, FamilyThing, Mix, ParametricStyle, Picture, Style, Thing, draw_plan
+from demo_model.world import (
+    FAMILIES,
+    FamilyThing,
+    Mix,
+    NamedStyle,
+    ParametricStyle,
+    Picture,
+    Style,
+    Thing,
+    draw_plan,
+)
 from demo_model.world.picture import plan_picture, sample_scene, sample_style
+from demo_model.world.settings import SETTINGS, SUBJECT_KINDS, settings_of
 from demo_model.world.styles import sample_named_style
 from demo_model.world.things import sample_family_thing, sample_noun_thing
 
@@ -45,6 +57,8 @@ NOUN_SHARE = 0.3  # of the others
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
 BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
 POOL_PAIRS = 8_192
+SETTINGS_WEIGHT = 4.0
+NO_SETTINGS = -1  # instead of a kind of subject: a named style has no numbers
 TEMPERATURE = 0.1
 CAPTION_TOKENS = 40
 AVERAGE_DECAY = 0.998
@@ -54,7 +68,16 @@ KINDS = ("object", "style")
 LIKENESS = {"object": (0, 96), "style": (96, 160)}
 """The entries of a picture's pooled state that are compared for a concept of each kind."""
 
-Chunk = tuple[np.ndarray, np.ndarray, list[tuple[tuple[str, ...], tuple[str, ...]]]]
+
+class PairChunk(NamedTuple):
+    """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS``, what the
+    two share as its kind in ``SUBJECT_KINDS`` (n,) and numbers (n, SETTINGS), and each picture's captions."""
+
+    pixels: np.ndarray
+    kinds: np.ndarray
+    subjects: np.ndarray
+    numbers: np.ndarray
+    captions: list[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def main() -> None:
@@ -119,15 +142,21 @@ def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
 # --- what it is shown -------------------------------------------------------------------------------------
 
 
-def render_pairs(seed: int, index: int) -> Chunk:
-    """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS``, and each
-    picture's captions."""
+def render_pairs(seed: int, index: int) -> PairChunk:
+    """``PAIRS_IN_CHUNK`` pairs."""
     rng = np.random.default_rng([seed, index])
     family = list(FAMILIES.values())[rng.integers(len(FAMILIES))].name
     kinds = (rng.random(PAIRS_IN_CHUNK) < STYLE_SHARE).astype(np.int64)
     pairs = [sample_style_pair(rng) if kind else sample_thing_pair(rng, family) for kind in kinds]
     pixels = np.stack([[picture.pixels for picture in pair] for pair in pairs]).transpose(0, 1, 4, 2, 3)
-    return np.ascontiguousarray(pixels), kinds, [(captions_of(a), captions_of(b)) for a, b in pairs]
+    subjects = np.full(PAIRS_IN_CHUNK, NO_SETTINGS)
+    numbers = np.zeros((PAIRS_IN_CHUNK, SETTINGS), np.float32)
+    for row, (kind, (picture, _)) in enumerate(zip(kinds, pairs, strict=True)):
+        subject = picture.plan.style if kind else picture.plan.things[0]
+        if subject is not None and not isinstance(subject, NamedStyle):
+            subjects[row], numbers[row] = settings_of(subject)
+    captions = [(captions_of(a), captions_of(b)) for a, b in pairs]
+    return PairChunk(np.ascontiguousarray(pixels), kinds, subjects, numbers, captions)
 
 
 def captions_of(picture: Picture) -> tuple[str, ...]:
@@ -166,50 +195,60 @@ def sample_view(rng: np.random.Generator, thing: Thing, style: Style | None) -> 
     return draw_plan(plan_picture((thing,), sample_scene(rng, MIX), style, rng, MIX.posed), PICTURE_SIZE)
 
 
+class Batch(NamedTuple):
+    """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; tokens (2, n, length); the rest as in
+    :class:`PairChunk`."""
+
+    pictures: torch.Tensor
+    tokens: torch.Tensor
+    kinds: torch.Tensor
+    subjects: torch.Tensor
+    numbers: torch.Tensor
+
+
 class PairPool:
-    """The newest rendered pairs, on the device: pictures uint8 (n, 2, 3, s, s), kinds (n,), and captions as
-    tokens (n, 2, variants, length)."""
+    """The newest rendered pairs, on the device, with their captions as tokens (n, 2, variants, length)."""
 
     def __init__(self, tokenizer: CLIPTokenizer, device: torch.device):
         self._tokenizer, self._device = tokenizer, device
-        self._pictures = self._kinds = self._captions = torch.empty(0)
+        self._kept: list[torch.Tensor] = []
         self.added = 0
 
-    def add(self, pixels: np.ndarray, kinds: np.ndarray, captions: list) -> None:
+    def add(self, chunk: PairChunk) -> None:
         tokens = self._tokenizer(
-            [caption for pair in captions for variants in pair for caption in variants],
+            [caption for pair in chunk.captions for variants in pair for caption in variants],
             padding="max_length",
             max_length=CAPTION_TOKENS,
             truncation=True,
             return_tensors="pt",
         ).input_ids
         entries = (
-            torch.from_numpy(pixels),
-            torch.from_numpy(kinds),
-            tokens.to(torch.int16).unflatten(0, (len(captions), 2, -1)),
+            torch.from_numpy(chunk.pixels),
+            tokens.to(torch.int16).unflatten(0, (len(chunk.captions), 2, -1)),
+            torch.from_numpy(chunk.kinds),
+            torch.from_numpy(chunk.subjects),
+            torch.from_numpy(chunk.numbers),
         )
-        if self.added == 0:
-            self._pictures, self._kinds, self._captions = (
+        if not self._kept:
+            self._kept = [
                 entry.new_empty((POOL_PAIRS, *entry.shape[1:]), device=self._device) for entry in entries
-            )
+            ]
         place = self.added % POOL_PAIRS
-        for kept, entry in zip((self._pictures, self._kinds, self._captions), entries, strict=True):
+        for kept, entry in zip(self._kept, entries, strict=True):
             kept[place : place + len(entry)] = entry.to(self._device)
-        self.added += len(kinds)
+        self.added += len(chunk.kinds)
 
-    def sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; kinds (n,); tokens (2, n, length)."""
+    def sample(self, count: int) -> Batch:
         places = torch.randint(min(self.added, POOL_PAIRS), (count,), device=self._device)
-        pictures = self._pictures[places].transpose(0, 1).float().div(127.5).sub(1)
+        pictures, captions, kinds, subjects, numbers = (kept[places] for kept in self._kept)
+        pictures = pictures.transpose(0, 1).float().div(127.5).sub(1)
         chances = torch.tensor(CAPTION_SHARES, device=self._device)
         variants = torch.multinomial(chances, 2 * count, replacement=True).view(2, count)
-        tokens = self._captions[places].transpose(0, 1)
-        tokens = tokens[
+        tokens = captions.transpose(0, 1)[
             torch.arange(2, device=self._device)[:, None], torch.arange(count, device=self._device), variants
-        ]
-        tokens = tokens.long()
+        ].long()
         tokens[..., -1] = self._tokenizer.eos_token_id  # where a caption was cut
-        return spoil(pictures), self._kinds[places], tokens
+        return Batch(spoil(pictures), tokens, kinds, subjects, numbers)
 
 
 def spoil(pictures: torch.Tensor) -> torch.Tensor:
@@ -225,22 +264,51 @@ def spoil(pictures: torch.Tensor) -> torch.Tensor:
 # --- how it learns ----------------------------------------------------------------------------------------
 
 
+class SettingsReader(torch.nn.Module):
+    """Reads a subject's numbers off the part of a picture's state that is compared for its likeness; only in
+    training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers = torch.nn.ModuleDict(
+            {
+                kind: torch.nn.Linear(end - start, len(SUBJECT_KINDS) * SETTINGS)
+                for kind, (start, end) in LIKENESS.items()
+            }
+        )
+
+    def forward(self, pooled: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Mean squared error of the numbers read from ``pooled`` (2, n, width)."""
+        errors = []
+        for kind, name in enumerate(KINDS):
+            chosen = (batch.kinds == kind) & (batch.subjects != NO_SETTINGS)
+            read = self.readers[name](pooled[:, chosen][..., slice(*LIKENESS[name])])
+            read = read.unflatten(-1, (len(SUBJECT_KINDS), SETTINGS))
+            read = read[:, torch.arange(read.shape[1]), batch.subjects[chosen]]
+            errors.append((read - batch.numbers[chosen]).square().mean(-1).flatten())
+        return torch.cat(errors).mean()
+
+
 def judge_loss(
-    model: CLIPModel, pictures: torch.Tensor, kinds: torch.Tensor, tokens: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The losses by captions and by pairs; pictures (2, n, 3, s, s), kinds (n,), tokens (2, n, length)."""
-    output = model(input_ids=tokens.flatten(0, 1), pixel_values=pictures.flatten(0, 1))
-    pooled = output.vision_model_output.pooler_output.float().unflatten(0, (2, -1))  # (2, n, width)
+    model: CLIPModel, reader: SettingsReader, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The losses by captions, by pairs and by settings."""
+    seen = model.vision_model(pixel_values=batch.pictures.flatten(0, 1)).pooler_output
+    read = model.text_model(input_ids=batch.tokens.flatten(0, 1)).pooler_output
+    images = F.normalize(model.visual_projection(seen).float(), dim=-1)
+    texts = F.normalize(model.text_projection(read).float(), dim=-1)
+    pooled = seen.float().unflatten(0, (2, -1))  # (2, n, width)
     by_pair = []
     for kind, name in enumerate(KINDS):
-        first, second = F.normalize(pooled[:, kinds == kind][..., slice(*LIKENESS[name])], dim=-1)
+        first, second = F.normalize(pooled[:, batch.kinds == kind][..., slice(*LIKENESS[name])], dim=-1)
         if len(first) > 1:
             by_pair.append(
                 same_loss(first @ second.T / TEMPERATURE, torch.eye(len(first), device=first.device))
             )
-    rows = tokens.flatten(0, 1)
+    rows = batch.tokens.flatten(0, 1)
     same_caption = (rows[:, None] == rows[None]).all(-1).float()
-    return same_loss(output.logits_per_image.float(), same_caption), torch.stack(by_pair).mean()
+    by_caption = same_loss(model.logit_scale.exp() * images @ texts.T, same_caption)
+    return by_caption, torch.stack(by_pair).mean(), reader(pooled, batch)
 
 
 def same_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
@@ -258,26 +326,28 @@ def train_judge(
 ) -> None:
     checkpoint = options.out / CHECKPOINT
     averaged = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05, fused=True)
+    reader = SettingsReader().to(device)
+    trained = torch.nn.ModuleDict({"model": model, "reader": reader})
+    optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     elapsed, step = 0.0, 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
+        trained.load_state_dict(saved["trained"])
         averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
         elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
     torch.manual_seed(FIRST_SEED + step)
-    pool, losses, likeness_losses = PairPool(tokenizer, device), [], []
+    pool, history = PairPool(tokenizer, device), []
     while pool.added < 16 * PAIRS_IN_CHUNK:
-        pool.add(*renderer.take())
+        pool.add(renderer.take())
     wanted = float(pool.added)
     clock = Clock(options.minutes, options.checkpoint_minutes, elapsed)
 
     def save() -> None:
         save_checkpoint(
             checkpoint,
-            model=model.state_dict(),
+            trained=trained.state_dict(),
             averaged=averaged.state_dict(),
             optimizer=optimizer.state_dict(),
             elapsed=clock.elapsed,
@@ -289,21 +359,22 @@ def train_judge(
     while (share := clock.tick()) < 1:
         wanted += options.pairs / options.reuse
         while pool.added < wanted and renderer.ready:
-            pool.add(*renderer.take())
+            pool.add(renderer.take())
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step)
         with mixed_precision(device):
-            by_caption, by_pair = judge_loss(model, *pool.sample(options.pairs))
+            losses = torch.stack(judge_loss(model, reader, pool.sample(options.pairs)))
         optimizer.zero_grad()
-        (by_caption + by_pair).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        (losses[0] + losses[1] + SETTINGS_WEIGHT * losses[2]).backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
         update_average(averaged, model, min(AVERAGE_DECAY, 1 - 9 / (10 + step)))
-        losses.append(by_caption.detach())
-        likeness_losses.append(by_pair.detach())
+        history.append(losses.detach())
         if clock.should_report():
-            detail = f"captions {mean_and_clear(losses):.3f}, pairs {mean_and_clear(likeness_losses):.3f}"
+            captions, pairs, settings = torch.stack(history).mean(0).tolist()
+            history.clear()
+            detail = f"captions {captions:.3f}, pairs {pairs:.3f}, settings {settings:.4f}"
             report("judge", clock, step * options.pairs, "pairs", f"{detail}, {pool.added} rendered")
         if clock.should_save():
             save()

@@ -6,23 +6,37 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from demo_model.architecture import PICTURE_SIZE
 from demo_model.world import FULL_MIX, Mix, sample_picture
+from demo_model.world.settings import Subject, settings_captions, subjects_of
 
 CHUNK_SIZE = 32
-Chunk = tuple[np.ndarray, list[tuple[str, ...]]]
+
+
+class Chunk(NamedTuple):
+    """Pictures uint8 (n, 3, size, size); for each its captions, those of settings, and whom these name."""
+
+    pixels: np.ndarray
+    captions: list[tuple[str, ...]]
+    settings_captions: list[tuple[str, ...]]
+    subjects: list[dict[str, Subject]]
 
 
 def render_chunk(seed: int, index: int, mix: Mix = FULL_MIX) -> Chunk:
-    """``CHUNK_SIZE`` pictures as uint8 (n, 3, size, size) and each one's captions."""
+    """``CHUNK_SIZE`` pictures."""
     rng = np.random.default_rng([seed, index])
     pictures = [sample_picture(rng, PICTURE_SIZE, mix) for _ in range(CHUNK_SIZE)]
     pixels = np.stack([picture.pixels for picture in pictures]).transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(pixels), [picture.captions for picture in pictures]
+    return Chunk(
+        np.ascontiguousarray(pixels),
+        [picture.captions for picture in pictures],
+        [settings_captions(picture.plan) for picture in pictures],
+        [subjects_of(picture.plan) for picture in pictures],
+    )
 
 
 class Renderer:

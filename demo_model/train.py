@@ -1,9 +1,10 @@
 """Train the embedded model from nothing, or further: ``python -m demo_model.train --minutes M --out DIR``.
 
 First the autoencoder learns the world's pictures, on crops; then the text encoder and the denoiser
-learn together to draw from captions. The folder can be resumed at any time by the same command, is
-exported as an ordinary diffusers pipeline at every checkpoint, and ``--start`` goes on from such an
-export. Runs on CUDA (bfloat16) where there is one, else on the CPU.
+learn together to draw from captions, and from captions of settings, in which a subject's name is moved by
+a vector of all its numbers (:mod:`demo_model.world.settings`). The folder can be resumed at any time by the
+same command, is exported as an ordinary diffusers pipeline at every checkpoint, and ``--start`` goes on from
+such an export. Runs on CUDA (bfloat16) where there is one, else on the CPU.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +27,20 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet
-from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
+from demo_model.architecture import TEXT_WIDTH, make_autoencoder, make_text_encoder, make_unet
+from demo_model.rendering import CHUNK_SIZE, Chunk, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, SIMPLE_MIX, training_captions
+from demo_model.world.settings import (
+    SETTINGS,
+    SUBJECT_KINDS,
+    SUBJECTS,
+    TOKENS,
+    Subject,
+    settings_of,
+    word_of,
+)
+from ti_core.text_encoding import TextEncoder, chunks_of
 
 CROP = 64
 KL_WEIGHT = 1e-4
@@ -55,7 +66,30 @@ class Parts:
     vae: AutoencoderKL
     text_encoder: CLIPTextModel
     unet: UNet2DConditionModel
+    settings_words: SettingsWords
     averaged: torch.nn.ModuleDict
+
+    @property
+    def trained(self) -> torch.nn.ModuleDict:
+        """What learns after the autoencoder."""
+        return torch.nn.ModuleDict(
+            {"text_encoder": self.text_encoder, "unet": self.unet, "settings_words": self.settings_words}
+        )
+
+
+class SettingsWords(torch.nn.Module):
+    """What the numbers of a subject add to the embedding of its word: one linear map for each kind.
+
+    Training needs it, the exported model does not have it: there, inversion finds such vectors by pictures.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(0.003 * torch.randn(len(SUBJECT_KINDS), SETTINGS, TEXT_WIDTH))
+
+    def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Vectors (m, width) of ``kinds`` (m,) and their ``numbers`` (m, SETTINGS)."""
+        return torch.einsum("ms,msw->mw", numbers, self.weight[kinds])
 
 
 def noise_schedule() -> DDIMScheduler:
@@ -122,11 +156,11 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
             )
         tokenizer = CLIPTokenizer.from_pretrained(folder)
         vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
-    trained = torch.nn.ModuleDict({"text_encoder": text_encoder, "unet": unet})
-    averaged = copy.deepcopy(trained).requires_grad_(False)
-    for module in (vae, trained, averaged):
+    parts = Parts(tokenizer, vae, text_encoder, unet, SettingsWords(), torch.nn.ModuleDict())
+    parts.averaged = copy.deepcopy(parts.trained).requires_grad_(False)
+    for module in (vae, parts.trained, parts.averaged):
         module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Parts(tokenizer, vae, text_encoder, unet, averaged)
+    return parts
 
 
 class Clock:
@@ -215,14 +249,14 @@ def train_autoencoder(
         optimizer.load_state_dict(saved["optimizer"])
         elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
-    validation = to_unit_range(render_chunk(VALIDATION_SEED, 0)[0], device)
+    validation = to_unit_range(render_chunk(VALIDATION_SEED, 0).pixels, device)
     generator = torch.Generator().manual_seed(options.seed + step)
     rows = 32 if device.type == "cuda" else 8
     vae.train()
     losses = []
     clock = Clock(options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
     while (share := clock.tick()) < 1:
-        pictures = to_unit_range(renderer.take()[0], device)
+        pictures = to_unit_range(renderer.take().pixels, device)
         for batch in pictures.split(rows):
             top, left = torch.randint(0, pictures.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
             crops = batch[:, :, top : top + CROP, left : left + CROP]
@@ -251,7 +285,7 @@ def train_autoencoder(
                 finished=False,
             )
     vae.eval()
-    balance_latents(vae, [to_unit_range(renderer.take()[0], device) for _ in range(16)])
+    balance_latents(vae, [to_unit_range(renderer.take().pixels, device) for _ in range(16)])
     save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
 
 
@@ -299,47 +333,121 @@ def change_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor)
     incoming.weight /= scale[None, :, None, None]
 
 
-class LatentPool:
-    """The pictures rendered so far, on the device: latents fp16 (n, 8, 16, 16) and each one's captions as
-    tokens (n, variants, 77). The oldest make room."""
+@dataclass
+class Named:
+    """Which words of a batch of captions are moved by settings: (m,) of each, numbers (m, SETTINGS)."""
 
-    def __init__(self, vae: AutoencoderKL, tokenizer: CLIPTokenizer, device: torch.device):
-        self._vae, self._tokenizer, self._device = vae, tokenizer, device
-        self._no_caption = self._tokens([""])[0]
-        self._latents = self._captions = torch.empty(0)
+    rows: torch.Tensor
+    places: torch.Tensor
+    kinds: torch.Tensor
+    numbers: torch.Tensor
+
+
+class LatentPool:
+    """The pictures rendered so far, on the device: latents fp16 (n, 8, 16, 16), each one's captions as tokens
+    (n, variants, 77), where these name which subject (n, variants, SUBJECTS; 0: nowhere), and the subjects'
+    kinds (n, SUBJECTS) and numbers (n, SUBJECTS, SETTINGS). The oldest make room."""
+
+    def __init__(self, parts: Parts, device: torch.device):
+        self._parts, self._device = parts, device
+        self._encoder = TextEncoder("clip_l", parts.tokenizer, parts.text_encoder, -1)
+        self._no_caption = self._tokens([""])[0].to(device)
+        self._kept: list[torch.Tensor] = []
         self.added = 0
 
     def _tokens(self, captions: list[str]) -> torch.Tensor:
-        ids = self._tokenizer(
+        return self._parts.tokenizer(
             captions, padding="max_length", max_length=FULL_CAPTION, truncation=True, return_tensors="pt"
-        ).input_ids
-        return ids.to(self._device, torch.int16)
+        ).input_ids.to(torch.int16)
+
+    def _settings_tokens(
+        self, caption: str, subjects: dict[str, Subject]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens (77,) with each subject's word, and the place of that word (SUBJECTS,)."""
+        tokenizer = self._parts.tokenizer
+        one_row = {"clip_l": torch.empty(1, TEXT_WIDTH)}
+        chunk = chunks_of(self._encoder, caption, dict.fromkeys(subjects, one_row))[0]
+        ids, places = list(chunk.ids), torch.zeros(SUBJECTS, dtype=torch.int8)
+        for position, token, _ in chunk.splices:
+            [ids[position]] = tokenizer(word_of(subjects[token]), add_special_tokens=False).input_ids
+            places[TOKENS.index(token)] = position + 1
+        row = torch.full((FULL_CAPTION,), tokenizer.pad_token_id, dtype=torch.int16)
+        sequence = [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id]
+        row[: len(sequence)] = torch.tensor(sequence, dtype=torch.int16)
+        return row, places
 
     @torch.no_grad()
-    def add(self, pixels: np.ndarray, captions: list[tuple[str, ...]]) -> None:
-        """Encode uint8 pictures (n, 3, h, w) and their captions, once."""
+    def add(self, chunk: Chunk) -> None:
+        """Encode pictures and their captions, once."""
         with mixed_precision(self._device):
-            latents = self._vae.encode(to_unit_range(pixels, self._device)).latent_dist.mean.half()
-        tokens = self._tokens([caption for variants in captions for caption in variants])
-        tokens = tokens.unflatten(0, (len(captions), -1))
-        if self.added == 0:
-            self._latents = latents.new_empty((POOL_CAPACITY, *latents.shape[1:]))
-            self._captions = tokens.new_empty((POOL_CAPACITY, *tokens.shape[1:]))
+            pixels = to_unit_range(chunk.pixels, self._device)
+            latents = self._parts.vae.encode(pixels).latent_dist.mean.half()
+        count = len(latents)
+        plain = self._tokens([caption for variants in chunk.captions for caption in variants])
+        plain = plain.unflatten(0, (count, -1))
+        named = [
+            self._settings_tokens(caption, subjects)
+            for variants, subjects in zip(chunk.settings_captions, chunk.subjects, strict=True)
+            for caption in variants
+        ]
+        of_settings, places = (
+            torch.stack(rows).unflatten(0, (count, -1)) for rows in zip(*named, strict=True)
+        )
+        kinds = torch.zeros(count, SUBJECTS, dtype=torch.int8)
+        numbers = torch.zeros(count, SUBJECTS, SETTINGS, dtype=torch.float16)
+        for row, subjects in enumerate(chunk.subjects):
+            for token, subject in subjects.items():
+                slot = TOKENS.index(token)
+                kinds[row, slot], values = settings_of(subject)
+                numbers[row, slot] = torch.from_numpy(values)
+        entries = (
+            latents,
+            torch.cat([plain, of_settings], 1),
+            torch.cat([places.new_zeros(*plain.shape[:2], SUBJECTS), places], 1),
+            kinds,
+            numbers,
+        )
+        if not self._kept:
+            self._kept = [
+                torch.empty((POOL_CAPACITY, *entry.shape[1:]), dtype=entry.dtype, device=self._device)
+                for entry in entries
+            ]
         place = self.added % POOL_CAPACITY
-        self._latents[place : place + len(latents)] = latents
-        self._captions[place : place + len(tokens)] = tokens
-        self.added += len(latents)
+        for kept, entry in zip(self._kept, entries, strict=True):
+            kept[place : place + count] = entry.to(self._device)
+        self.added += count
 
-    def sample(self, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor, Named]:
         """Random latents (count, 8, 16, 16), float32, and for each the tokens (count, length) of one of its
-        captions, or of none."""
-        places = torch.randint(min(self.added, POOL_CAPACITY), (count,), device=self._device)
-        variants = torch.randint(self._captions.shape[1], (count,), device=self._device)
+        captions, or of none, with what these name by settings."""
+        latents, captions, places, kinds, numbers = self._kept
+        chosen = torch.randint(min(self.added, POOL_CAPACITY), (count,), device=self._device)
+        variants = torch.randint(captions.shape[1], (count,), device=self._device)
         dropped = torch.rand(count, device=self._device) < CAPTION_DROPOUT
-        tokens = torch.where(dropped[:, None], self._no_caption, self._captions[places, variants])
+        tokens = torch.where(dropped[:, None], self._no_caption, captions[chosen, variants])
         tokens = tokens[:, :length].long()
-        tokens[:, -1] = self._tokenizer.eos_token_id  # where a caption was cut
-        return self._latents[places].float(), tokens
+        tokens[:, -1] = self._parts.tokenizer.eos_token_id  # where a caption was cut
+        where = places[chosen, variants].long()
+        rows, slots = ((where > 0) & (where < length - 1) & ~dropped[:, None]).nonzero(as_tuple=True)
+        named = Named(
+            rows, where[rows, slots], kinds[chosen[rows], slots].long(), numbers[chosen[rows], slots].float()
+        )
+        return latents[chosen].float(), tokens, named
+
+
+@contextmanager
+def moved_words(text_encoder: CLIPTextModel, named: Named, vectors: torch.Tensor) -> Iterator[None]:
+    """Add ``vectors`` (m, width) to the embeddings of the named words while the context is open."""
+
+    def move(_module, _inputs, embeddings: torch.Tensor) -> torch.Tensor:
+        where = (named.rows, named.places)
+        return embeddings.index_put(where, vectors.to(embeddings.dtype), accumulate=True)
+
+    handle = text_encoder.get_input_embeddings().register_forward_hook(move)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def train_denoiser(
@@ -347,7 +455,7 @@ def train_denoiser(
 ) -> None:
     """Text encoder and denoiser together, on latents of pictures that keep coming."""
     checkpoint = options.out / DENOISER_CHECKPOINT
-    trained = torch.nn.ModuleDict({"text_encoder": parts.text_encoder, "unet": parts.unet})
+    trained = parts.trained
     optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     elapsed, step = 0.0, 0
     if checkpoint.is_file():
@@ -363,9 +471,9 @@ def train_denoiser(
     scheduler = noise_schedule()
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
     density = timestep_density(scheduler.alphas_cumprod).to(device)
-    pool, losses = LatentPool(parts.vae, parts.tokenizer, device), []
+    pool, losses = LatentPool(parts, device), []
     while pool.added < 16 * CHUNK_SIZE:
-        pool.add(*renderer.take())
+        pool.add(renderer.take())
     wanted = float(pool.added)
     clock = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
 
@@ -385,16 +493,18 @@ def train_denoiser(
     while (share := clock.tick()) < 1:
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
-            pool.add(*renderer.take())
+            pool.add(renderer.take())
         length = FULL_CAPTION if share > 1 - FULL_LENGTH_SHARE else SHORT_CAPTION
-        latents, tokens = pool.sample(options.batch_size, length)
+        latents, tokens, named = pool.sample(options.batch_size, length)
         noise = torch.randn_like(latents)
         timesteps = torch.multinomial(density, len(latents), replacement=True)
         noisy = scheduler.add_noise(latents, noise, timesteps)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step)
         with mixed_precision(device):
-            hidden = parts.text_encoder(tokens).last_hidden_state
+            vectors = parts.settings_words(named.kinds, named.numbers)
+            with moved_words(parts.text_encoder, named, vectors):
+                hidden = parts.text_encoder(tokens).last_hidden_state
             prediction = parts.unet(
                 noisy.contiguous(memory_format=torch.channels_last), timesteps, hidden
             ).sample

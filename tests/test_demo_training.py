@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from PIL import Image
-from transformers import CLIPImageProcessor, CLIPModel
+from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from demo_model import judge, train
 from demo_model.architecture import PICTURE_SIZE, make_autoencoder
 from demo_model.rendering import Renderer, render_chunk
+from ti_core.judge import Judge
+
+TOYBOX = Path(train.__file__).parent.parent / "assets" / "toybox"
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +62,7 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
 def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> None:
     torch.manual_seed(0)
     vae = make_autoencoder().eval()
-    pictures = [train.to_unit_range(render_chunk(0, index)[0], torch.device("cpu")) for index in range(2)]
+    pictures = [train.to_unit_range(render_chunk(0, index).pixels, torch.device("cpu")) for index in range(2)]
     with torch.no_grad():
         before = vae.decode(vae.encode(pictures[0]).latent_dist.mean).sample
         train.balance_latents(vae, pictures)
@@ -73,17 +78,40 @@ def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> N
 def test_an_untrained_autoencoder_already_keeps_the_colours() -> None:
     torch.manual_seed(0)
     vae = make_autoencoder().eval()
-    pictures = train.to_unit_range(render_chunk(0, 0)[0], torch.device("cpu"))
+    pictures = train.to_unit_range(render_chunk(0, 0).pixels, torch.device("cpu"))
     assert train.validate_autoencoder(vae, pictures) > 14
 
 
 def test_the_renderer_goes_on_where_it_is_told() -> None:
     with Renderer(partial(render_chunk, 3), workers=1) as renderer:
         renderer.seek(5)
-        pixels, captions = renderer.take()
-    expected_pixels, expected_captions = render_chunk(3, 5)
-    assert np.array_equal(pixels, expected_pixels)
-    assert captions == expected_captions
+        chunk = renderer.take()
+    expected = render_chunk(3, 5)
+    assert np.array_equal(chunk.pixels, expected.pixels)
+    assert chunk.captions == expected.captions
+    assert chunk.settings_captions == expected.settings_captions
+
+
+def test_captions_of_settings_move_the_words_they_name_and_no_others(tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    parts = train.load_parts(Namespace(start=TOYBOX, out=tmp_path), device)
+    pool = train.LatentPool(parts, device)
+    pool.add(render_chunk(0, 1))
+    torch.manual_seed(0)
+    _, tokens, named = pool.sample(400, train.SHORT_CAPTION)
+    words = parts.tokenizer.batch_decode(tokens[named.rows, named.places][:, None])
+    subjects = [train.SUBJECT_KINDS[kind] for kind in named.kinds]
+    assert 100 < len(words) < 300
+    for word, subject in zip(words, subjects, strict=True):
+        assert word == {"style": "illustration"}.get(subject, word if subject == "noun" else subject)
+
+    vectors = parts.settings_words(named.kinds, named.numbers)
+    table = parts.text_encoder.get_input_embeddings()
+    with train.moved_words(parts.text_encoder, named, vectors):
+        moved = table(tokens) - table.weight[tokens]
+    assert torch.allclose(moved[named.rows, named.places], vectors, atol=1e-6)
+    moved[named.rows, named.places] = 0
+    assert not moved.any()
 
 
 def test_loss_weights_are_bounded_on_both_sides() -> None:
@@ -109,6 +137,25 @@ def test_a_judge_is_trained_exported_and_resumed(tmp_path: Path, monkeypatch: py
     assert model.config.likeness == {kind: list(ends) for kind, ends in judge.LIKENESS.items()}
     pixels = CLIPImageProcessor.from_pretrained(tmp_path)(Image.new("RGB", (40, 30)), return_tensors="pt")
     assert pixels["pixel_values"].shape == (1, 3, PICTURE_SIZE, PICTURE_SIZE)
+
+
+def test_the_judge_learns_to_compare_what_it_compares_later() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(TOYBOX / "tokenizer")
+    torch.manual_seed(0)
+    model, pool = judge.make_judge(tokenizer), judge.PairPool(tokenizer, torch.device("cpu"))
+    pool.add(judge.render_pairs(judge.FIRST_SEED, 0))
+    batch = pool.sample(8)
+    processor = CLIPImageProcessor(
+        do_resize=False, do_center_crop=False, do_rescale=False, do_normalize=False
+    )
+    looks = Judge(model, processor, tokenizer, "new", torch.device("cpu")).look(list(batch.pictures[0]))
+    seen = []
+    reader = judge.SettingsReader()
+    reader.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    judge.judge_loss(model, reader, batch)
+    for kind, ends in judge.LIKENESS.items():
+        compared = F.normalize(seen[0][0][:, slice(*ends)], dim=-1)
+        assert torch.allclose(looks.likeness[kind], compared, atol=1e-4)
 
 
 def test_the_pairs_of_the_judge_show_one_thing_or_one_style() -> None:

@@ -36,6 +36,7 @@ from demo_model.world import (
 from demo_model.world.__main__ import contact_sheet
 from demo_model.world.captions import with_article
 from demo_model.world.nouns import find_font, glyph_pixels
+from demo_model.world.settings import SETTINGS, TOKENS, settings_captions, settings_of, subjects_of
 
 ALL_STYLES = (*NAMED_STYLES, *HELD_OUT_STYLES, *DEVELOPMENT_STYLES)
 
@@ -44,6 +45,30 @@ ALL_STYLES = (*NAMED_STYLES, *HELD_OUT_STYLES, *DEVELOPMENT_STYLES)
 def plain_plan():
     noun = next(noun for noun in TRAINING_NOUNS if noun.name == "rooster")
     return plan_picture((NounThing(noun),), SCENES[0], None, np.random.default_rng(3))
+
+
+def test_captions_of_settings_name_what_is_in_the_picture() -> None:
+    rng = np.random.default_rng(0)
+    plans = [sample_plan(rng) for _ in range(200)]
+    named = set()
+    for plan in plans:
+        tokens = {word for caption in settings_captions(plan) for word in caption.split() if word in TOKENS}
+        assert tokens <= set(subjects_of(plan))
+        named |= tokens
+        assert settings_captions(plan) == settings_captions(plan)
+    assert named == set(TOKENS)
+
+
+def test_settings_tell_one_thing_from_another_and_have_even_sizes() -> None:
+    rng = np.random.default_rng(1)
+    subjects = [subject for _ in range(400) for subject in subjects_of(sample_plan(rng)).values()]
+    numbers = np.stack([settings_of(subject)[1] for subject in subjects])
+    assert numbers.shape == (len(subjects), SETTINGS)
+    assert np.abs(numbers).max() < 5
+    kinds = {settings_of(subject)[0] for subject in subjects}
+    assert len(kinds) == 12  # ten families, nouns, styles
+    families = [subject for subject in subjects if isinstance(subject, FamilyThing)]
+    assert len({settings_of(thing)[1].tobytes() for thing in families}) == len(families)
 
 
 def test_same_seed_same_picture_and_other_seed_another() -> None:
