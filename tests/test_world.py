@@ -165,7 +165,7 @@ def test_parametric_styles_differ() -> None:
 
 def test_nouns_are_disjoint_and_all_in_the_font() -> None:
     nouns = (*TRAINING_NOUNS, *DEVELOPMENT_NOUNS, *HELD_OUT_NOUNS)
-    assert (len(TRAINING_NOUNS) >= 100, len(DEVELOPMENT_NOUNS), len(HELD_OUT_NOUNS)) == (True, 8, 12)
+    assert (len(TRAINING_NOUNS) >= 300, len(DEVELOPMENT_NOUNS), len(HELD_OUT_NOUNS)) == (True, 8, 12)
     assert len({noun.name for noun in nouns}) == len({noun.glyph for noun in nouns}) == len(nouns)
     pictures = {glyph_pixels(noun.glyph).tobytes() for noun in nouns}
     assert len(pictures) == len(nouns)  # a missing glyph is drawn as the same empty box
@@ -174,7 +174,7 @@ def test_nouns_are_disjoint_and_all_in_the_font() -> None:
 def test_concepts_are_disjoint_and_lie_in_their_regions() -> None:
     names = [concept.name for concept in (*HELD_OUT, *DEVELOPMENT)]
     assert len(set(names)) == len(names)
-    assert sum(concept.kind == "object" for concept in HELD_OUT) == 8
+    assert sum(concept.kind == "object" for concept in HELD_OUT) == 20
     assert sum(concept.kind == "style" for concept in HELD_OUT) == 4
     for concepts, region in ((HELD_OUT, "is_held_out"), (DEVELOPMENT, "is_development")):
         for concept in concepts:

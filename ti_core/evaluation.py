@@ -89,6 +89,44 @@ class Evaluation:
         return asdict(self) | {"recovered": self.recovered, "kept": self.kept}
 
 
+@dataclass(frozen=True)
+class Showing:
+    """What the judge sees in the pictures that a word draws: ``plain``, ``count`` of each plain prompt, and
+    ``scenes``, one of each."""
+
+    plain: Looks
+    scenes: Looks
+    count: int
+
+    @classmethod
+    def of(cls, judge: Judge, pictures: Sequence[Image.Image], kind: Kind, count: int) -> Showing:
+        """The pictures as :func:`showing_orders` has them drawn."""
+        looks, portraits = judge.look(pictures), len(PLAIN_PROMPTS[kind]) * count
+        return cls(looks[:portraits], looks[portraits:], count)
+
+
+def showing_orders(
+    concept: Concept, *, initial: bool, count: int, steps: int = GenerationSettings.steps, seed: int = 0
+) -> list[Order]:
+    """What to draw to see a word, or its ``initial`` word from the same seeds.
+
+    Raises :class:`ConceptError` for a word that does not say what it started from.
+    """
+    if not concept.initializer:
+        raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
+    settings = [
+        GenerationSettings(fill_template(template, concept.token), count=number, seed=seed, steps=steps)
+        for prompts, number in ((PLAIN_PROMPTS, count), (SCENE_PROMPTS, 1))
+        for template in prompts[concept.kind]
+    ]
+    if initial:
+        settings = [
+            replace(each, prompt=replace_token(each.prompt, concept.token, concept.initializer))
+            for each in settings
+        ]
+    return [Order(each, (concept,)) for each in settings]
+
+
 def evaluate(
     backbone: Backbone,
     judge: Judge,
@@ -110,47 +148,42 @@ def evaluate(
     check_whole("count", count, 2, 1000)
     if len(pictures) < 2:
         raise ConfigError("Likeness is told from two pictures of the concept or more: give the others too.")
-    if not concept.initializer:
-        raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
-    plain, scenes = (
-        [fill_template(template, concept.token) for template in prompts[concept.kind]]
-        for prompts in (PLAIN_PROMPTS, SCENE_PROMPTS)
-    )
-    settings = [
-        GenerationSettings(prompt, count=number, seed=seed, steps=steps)
-        for prompts, number in ((plain, count), (scenes, 1))
-        for prompt in prompts
+    orders = [
+        order
+        for initial in (False, True)
+        for order in showing_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
     ]
-    settings += [
-        replace(each, prompt=replace_token(each.prompt, concept.token, concept.initializer))
-        for each in settings
-    ]
-    orders = [Order(each, (concept,)) for each in settings]
     drawing = generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
-    drawn = judge.look([picture.image for picture in drawing])
-    real = judge.look(pictures)
-    sentences = judge.read([without_token(prompt, concept.token) for prompt in scenes])
-    portraits = len(plain) * count
-    learned, initial = (
-        (drawn[start : start + portraits], drawn[start + portraits : start + len(drawn) // 2])
-        for start in (0, len(drawn) // 2)
+    drawn = [picture.image for picture in drawing]
+    learned, initially = (
+        Showing.of(judge, half, concept.kind, count)
+        for half in (drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :])
     )
+    return score(judge, concept, judge.look(pictures), learned, initially)
+
+
+def score(judge: Judge, concept: Concept, real: Looks, learned: Showing, initial: Showing) -> Evaluation:
+    """What the judge says of the pictures of a word, of its initial word, and the ``real`` ones."""
+    prompts = [fill_template(template, concept.token) for template in SCENE_PROMPTS[concept.kind]]
+    sentences = judge.read([without_token(prompt, concept.token) for prompt in prompts])
     return Evaluation(
         token=concept.token,
         kind=concept.kind,
         judge=judge.name,
         likeness=Score(
-            likeness(learned[0], real, concept.kind).mean().item(),
-            likeness(initial[0], real, concept.kind).mean().item(),
+            likeness(learned.plain, real, concept.kind).mean().item(),
+            likeness(initial.plain, real, concept.kind).mean().item(),
             likeness_among(real, concept.kind).mean().item(),
         ),
         agreement=Score(
-            _agreement(learned[1], sentences),
-            _agreement(initial[1], sentences),
+            _agreement(learned.scenes, sentences),
+            _agreement(initial.scenes, sentences),
             (real.shared @ sentences.T).mean().item(),
         ),
         diversity=Score(
-            _diversity(learned[0], count), _diversity(initial[0], count), _diversity(real, len(real))
+            _diversity(learned.plain, learned.count),
+            _diversity(initial.plain, initial.count),
+            _diversity(real, len(real)),
         ),
     )
 

@@ -1,0 +1,311 @@
+"""Are words learned, and at what price: ``python -m benchmarks.inversion``.
+
+Learns the held-out concepts, from four pictures each, by one or more recipes and from one or more training
+seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
+each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
+result is a line of ``results.jsonl``, so a benchmark that was stopped goes on, and ``--sheet`` draws the
+words that were learned. ``--list development`` is for finding defaults; the held-out list is measured only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.machine import describe_machine
+from benchmarks.sheets import Cell, contact_sheet
+from demo_model.world import DEVELOPMENT, HELD_OUT, NounThing, concept_pictures
+from demo_model.world import Concept as WorldConcept
+from ti_core.backbone import Backbone
+from ti_core.concept import Concept, load_concept, save_concept
+from ti_core.config import TrainingConfig
+from ti_core.evaluation import PLAIN_PROMPTS, Showing, score, showing_orders
+from ti_core.generation import generate_all
+from ti_core.images import Picture
+from ti_core.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
+from ti_core.training import TrainingState, current_concept, learned_concept, prepare, train
+
+PICTURES = 4
+DRAWN = 4  # of each plain prompt
+RESAMPLES = 10_000  # of the bootstrap that the confidence intervals are from
+GROUPS = ("family", "noun", "style")
+SCENES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``changes`` to the defaults. A ``script`` keeps the last vectors instead of the best, and is also
+    measured on its way, ``at`` some steps."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    script: bool = False
+    at: tuple[int, ...] = ()
+
+
+SCRIPT_RATE = 5e-4 * TrainingConfig.batch_size
+SCRIPT = {
+    "learning_rate": SCRIPT_RATE,
+    "lr_schedule": "constant",
+    "lr_warmup_steps": 0,
+    "stop": "never",
+}
+"""The settings of the diffusers training script, with --scale_lr as its README has it."""
+
+RECIPES = {
+    "defaults": Recipe(),
+    "50 steps": Recipe({"steps": 50}),
+    "100 steps": Recipe({"steps": 100}),
+    "600 steps": Recipe({"steps": 600}),
+    "script": Recipe({**SCRIPT, "steps": 5 * TrainingConfig.steps}, script=True, at=(TrainingConfig.steps,)),
+    "rate / 2": Recipe({"learning_rate": 0.0025}),
+    "rate x 2": Recipe({"learning_rate": 0.01}),
+    "constant rate": Recipe({"lr_schedule": "constant"}),
+    "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
+    "min-SNR 5": Recipe({"snr_gamma": 5.0}),
+    "fixed norm": Recipe({"norm_control": "fixed"}),
+    "two vectors": Recipe({"vectors": 2}),
+    "four vectors": Recipe({"vectors": 4}),
+    "no early stop": Recipe({"stop": "never"}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="toybox", help="a preset or a model folder")
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
+    parser.add_argument("--list", choices=["held-out", "development"], default="held-out")
+    parser.add_argument(
+        "--recipe", action="append", choices=RECIPES, help="again for more; default: defaults and script"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each concept")
+    parser.add_argument("--every", type=int, default=1, help="only every so many concepts of the list")
+    parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
+    parser.add_argument("--sheet", action="store_true", help="draw what was learned, and learn nothing more")
+    options = parser.parse_args()
+    print(describe_machine())
+    backbone = Backbone.load(options.model)
+    judge = load_judge(str(options.judge), backbone.device)
+    subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
+    out = options.out / options.list
+    results = Results(out / "results.jsonl", backbone.base.fingerprint)
+    if options.sheet:
+        draw_sheets(backbone, subjects, results, out)
+        return
+    for subject in subjects:
+        bench = Bench(backbone, judge, subject)
+        for seed in range(options.seeds):
+            for recipe in options.recipe or ("defaults", "script"):
+                if not results.has(subject.name, recipe, seed):
+                    for concept, found in bench.learn(RECIPES[recipe], recipe, seed):
+                        results.add(found)
+                        if found["recipe"] == recipe and seed == 0:
+                            save_concept(concept, word_folder(out, recipe, subject))
+    print_table(results)
+
+
+class Results:
+    """The lines of results of one model in a file of all."""
+
+    def __init__(self, path: Path, fingerprint: str):
+        self._path, self._fingerprint = path, fingerprint
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        self.rows = [row for row in map(json.loads, lines) if row["model"] == fingerprint]
+
+    def has(self, subject: str, recipe: str, seed: int) -> bool:
+        return any(
+            (row["concept"], row["recipe"], row["seed"]) == (subject, recipe, seed) for row in self.rows
+        )
+
+    def add(self, row: dict[str, Any]) -> None:
+        row = {"model": self._fingerprint} | row
+        self.rows.append(row)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(
+            f"{row['concept']:<14} {row['recipe']:<24} seed {row['seed']} {row['samples']:>6} samples "
+            f"{row['seconds']:>6.0f} s  recovered {percent(row['recovered'])}  kept {percent(row['kept'])}  "
+            f"norm x {row['norm']:.1f}",
+            flush=True,
+        )
+
+
+class Bench:
+    """One concept with its real pictures; what its initial word draws is drawn once."""
+
+    def __init__(self, backbone: Backbone, judge: Judge, subject: WorldConcept):
+        self._backbone, self._judge, self._subject = backbone, judge, subject
+        self._pictures = training_pictures(subject, backbone.resolution)
+        self._real: Looks = judge.look([picture.image for picture in self._pictures])
+        self._initial: Showing | None = None
+
+    def learn(self, recipe: Recipe, name: str, seed: int) -> list[tuple[Concept, dict[str, Any]]]:
+        """Train once; the words, with what the judge says of them."""
+        subject, backbone = self._subject, self._backbone
+        config = TrainingConfig(
+            subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed, **recipe.changes
+        )
+        start = time.perf_counter()
+        state = prepare(backbone, self._pictures, config)
+        if recipe.script:
+            use_script_optimizer(state)
+        learned = []
+        for _ in train(backbone, [state]):
+            if state.step in recipe.at:
+                learned.append((f"{name}, {state.step} steps", state.step, current_concept(backbone, state)))
+        concept = current_concept(backbone, state) if recipe.script else learned_concept(backbone, state)
+        learned.append((name, state.step, concept))
+        seconds = time.perf_counter() - start
+        return [
+            (concept, self._found(concept, label, seed, steps, seconds * steps / state.step, config))
+            for label, steps, concept in learned
+        ]
+
+    def _found(
+        self, concept: Concept, recipe: str, seed: int, steps: int, seconds: float, config: TrainingConfig
+    ) -> dict[str, Any]:
+        if self._initial is None:
+            self._initial = self._show(concept, initial=True)
+        found = score(self._judge, concept, self._real, self._show(concept, initial=False), self._initial)
+        start = self._backbone.initial_vectors(concept.initializer, config.vectors)
+        [(name, rows)] = concept.vectors.items()
+        return {
+            "concept": self._subject.name,
+            "group": group_of(self._subject),
+            "recipe": recipe,
+            "seed": seed,
+            "samples": steps * config.batch_size,
+            "seconds": seconds,
+            "norm": float(rows.norm(dim=1).mean() / start[name].norm(dim=1).mean()),
+        } | found.to_dict()
+
+    def _show(self, concept: Concept, initial: bool) -> Showing:
+        orders = showing_orders(concept, initial=initial, count=DRAWN)
+        drawn = [picture.image for picture in generate_all(self._backbone, orders)]
+        return Showing.of(self._judge, drawn, concept.kind, DRAWN)
+
+
+def use_script_optimizer(state: TrainingState) -> None:
+    """PyTorch's AdamW with its own defaults, as the script uses it."""
+    state.optimizer = torch.optim.AdamW(list(state.vectors.values()), lr=SCRIPT_RATE, weight_decay=1e-2)
+    for group in state.optimizer.param_groups:
+        group["peak_lr"] = SCRIPT_RATE
+
+
+def training_pictures(subject: WorldConcept, side: int) -> list[Picture]:
+    """The pictures of a concept as the model takes them."""
+    images = [
+        Image.fromarray(np.asarray(picture.pixels)) for picture in concept_pictures(subject, PICTURES, side)
+    ]
+    return [
+        Picture(f"{subject.name}-{number}", image, None, None, image.size, ())
+        for number, image in enumerate(images)
+    ]
+
+
+def group_of(subject: WorldConcept) -> str:
+    if subject.kind == "style":
+        return "style"
+    return "noun" if isinstance(subject.subject, NounThing) else "family"
+
+
+def word_folder(out: Path, recipe: str, subject: WorldConcept) -> Path:
+    return out / "words" / recipe.replace(" ", "-").replace("/", "per") / subject.name
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+def print_table(results: Results) -> None:
+    """Each recipe's means over the concepts of a group, each the mean of its seeds, and a 95 % interval."""
+    print(f"\n{'recipe':<24} {'group':<7} {'n':>3} {'samples':>8} {'seconds':>8} {'norm':>6}", end="")
+    print(f"  {'recovered':<22} kept")
+    for recipe in dict.fromkeys(row["recipe"] for row in results.rows):
+        for group in GROUPS:
+            rows = [row for row in results.rows if (row["recipe"], row["group"]) == (recipe, group)]
+            if rows:
+                concepts = len({row["concept"] for row in rows})
+                samples, seconds, norm = (
+                    statistics.mean(row[name] for row in rows) for name in ("samples", "seconds", "norm")
+                )
+                recovered, kept = (interval(by_concept(rows, name)) for name in ("recovered", "kept"))
+                print(
+                    f"{recipe:<24} {group:<7} {concepts:>3} {samples:>8.0f} {seconds:>8.0f} {norm:>6.2f}  "
+                    f"{recovered:<22} {kept}"
+                )
+
+
+def by_concept(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """The mean of each concept's seeds, where the judge could tell."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if row[name] is not None:
+            values.setdefault(row["concept"], []).append(row[name])
+    return [statistics.mean(seeds) for seeds in values.values()]
+
+
+def interval(values: Sequence[float]) -> str:
+    """The mean, and where it lies in 95 % of resamples of the concepts."""
+    if not values:
+        return "—"
+    chosen = np.random.default_rng(0).choice(np.array(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(chosen.mean(1), (2.5, 97.5))
+    return f"{percent(statistics.mean(values))} ({percent(low)} to {percent(high)})"
+
+
+def percent(share: float | None) -> str:
+    return "   —" if share is None else f"{share:4.0%}"
+
+
+# --- contact sheets ---------------------------------------------------------------------------------------
+
+
+def draw_sheets(backbone: Backbone, subjects: Sequence[WorldConcept], results: Results, out: Path) -> None:
+    """``sheet.webp`` of every concept that has been learned by the defaults, and ``four.webp``: the best by
+    what it recovered, the weakest, and those at one and at two thirds of the way."""
+    found = {row["concept"]: row for row in results.rows if (row["recipe"], row["seed"]) == ("defaults", 0)}
+    learned = [subject for subject in subjects if subject.name in found]
+    ranked = sorted(learned, key=lambda subject: -(found[subject.name]["recovered"] or 0.0))
+    four = [ranked[round(share * (len(ranked) - 1))] for share in (0, 1 / 3, 2 / 3, 1)]
+    rows = {}
+    for subject in learned:
+        concept = load_concept(word_folder(out, "defaults", subject))
+        rows[subject.name] = sheet_row(backbone, subject, concept, found[subject.name])
+    for name, chosen in (("sheet", learned), ("four", four)):
+        contact_sheet([rows[subject.name] for subject in chosen], lines=3).save(out / f"{name}.webp")
+        print(out / f"{name}.webp")
+
+
+def sheet_row(
+    backbone: Backbone, subject: WorldConcept, concept: Concept, found: Mapping[str, Any]
+) -> tuple[str, list[Cell]]:
+    """The pictures given, the initial word, the learned word, and some of the scenes, all from seed 0."""
+    cells = [
+        Cell(picture.image, "given" if number == 0 else "")
+        for number, picture in enumerate(training_pictures(subject, backbone.resolution))
+    ]
+    initial, learned = (showing_orders(concept, initial=initial, count=1) for initial in (True, False))
+    scenes = learned[len(PLAIN_PROMPTS[concept.kind]) :]
+    shown = [initial[0], learned[0], *scenes[:SCENES_SHOWN]]
+    cells += [
+        Cell(picture.image, order.settings.prompt)
+        for order, picture in zip(shown, generate_all(backbone, shown), strict=True)
+    ]
+    scores = f"recovered {percent(found['recovered']).strip()}, kept {percent(found['kept']).strip()}"
+    return f"{concept.token}, starting from “{concept.initializer}”: {scores}", cells
+
+
+if __name__ == "__main__":
+    main()
