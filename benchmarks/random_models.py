@@ -7,13 +7,13 @@ from typing import Any
 
 from diffusers import (
     AutoencoderKL,
-    DDIMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from demo_model.architecture import noise_schedule
 from ti_core.backbone import Backbone, best_device, fastest_dtype
 from ti_core.models import Family
 
@@ -65,15 +65,7 @@ def random_model(family: Family, *, full: bool) -> Backbone:
     parts = {
         "vae": _vae(LATENTS[family], full),
         "unet": UNet2DConditionModel(sample_size=LATENTS[family], **_unet_sizes(family, full)),
-        "scheduler": DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-            prediction_type="v_prediction" if family == "sd2" else "epsilon",
-        ),
+        "scheduler": noise_schedule("v_prediction" if family == "sd2" else "epsilon"),
         "tokenizer": tokenizer,
         "text_encoder": text_encoders[0],
     }

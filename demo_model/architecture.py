@@ -7,7 +7,7 @@ two CPU cores can train and run it.
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 PICTURE_SIZE = 128
@@ -75,6 +75,19 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
+    )
+
+
+def noise_schedule(prediction_type: str = "epsilon") -> DDIMScheduler:
+    """Stable Diffusion's schedule: 1,000 steps, scaled linear."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
     )
 
 

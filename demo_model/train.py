@@ -24,10 +24,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from demo_model.architecture import TEXT_WIDTH, make_autoencoder, make_text_encoder, make_unet
+from demo_model.architecture import (
+    TEXT_WIDTH,
+    make_autoencoder,
+    make_text_encoder,
+    make_unet,
+    noise_schedule,
+)
 from demo_model.rendering import CHUNK_SIZE, Chunk, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, SIMPLE_MIX, training_captions
@@ -48,7 +54,7 @@ DISTURBANCE = 0.3  # added to a latent channel to see what it does to the pictur
 AVERAGE_DECAY = 0.999
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
-MAX_WEIGHT = 20.0  # of the noisiest steps, where the layout of a picture is decided
+MOST_TRAINED_LOG_SNR = -3.5  # where little is to see, and a caption says most of what is known
 SHORT_CAPTION, FULL_CAPTION = 32, 77  # tokens: short ones are cheaper; the last part is at full length
 FULL_LENGTH_SHARE = 0.1
 TOKENIZER_CAPTIONS = 60_000
@@ -90,18 +96,6 @@ class SettingsWords(torch.nn.Module):
     def forward(self, kinds: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         """Vectors (m, width) of ``kinds`` (m,) and their ``numbers`` (m, SETTINGS)."""
         return torch.einsum("ms,msw->mw", numbers, self.weight[kinds])
-
-
-def noise_schedule() -> DDIMScheduler:
-    """Stable Diffusion's schedule: 1,000 steps, scaled linear, epsilon prediction."""
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
 
 
 def main() -> None:
@@ -527,23 +521,23 @@ def train_denoiser(
 
 
 def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
-    """The weight of each timestep's epsilon loss: min(snr + 1, gamma) / snr, bounded.
+    """The weight of each timestep's epsilon loss: min(snr + 1, gamma) / snr.
 
     Equal weight on the velocity (arXiv 2202.00512), which a small model learns a picture's layout by
     sooner than by the noise alone, with min-SNR's bound where there is little noise.
     """
     snr = alphas_cumprod / (1 - alphas_cumprod)
-    return ((snr + 1).clamp(max=SNR_GAMMA) / snr).clamp(max=MAX_WEIGHT)
+    return (snr + 1).clamp(max=SNR_GAMMA) / snr
 
 
 def timestep_density(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     """How often each timestep is trained: a bell over the log of the signal-to-noise ratio.
 
-    Its top is a little on the noisy side of 1, where the shape of a thing is decided; the ends, where nearly
-    nothing or nearly everything is to see, come seldom (after logit-normal sampling, arXiv 2403.03206).
+    Its top lies where a thing's colours and shape are still open, so that they are learned from the words;
+    where they can be seen already, a caption adds nothing (after logit-normal sampling, arXiv 2403.03206).
     """
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
-    return 1 / torch.cosh((log_snr + 1) / 2)
+    return 1 / torch.cosh((log_snr - MOST_TRAINED_LOG_SNR) / 2)
 
 
 @torch.no_grad()

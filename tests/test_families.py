@@ -10,7 +10,6 @@ import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
-    DDIMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -19,6 +18,7 @@ from diffusers_script import script_gradient
 from tiny_models import tiny_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from demo_model.architecture import noise_schedule
 from ti_core.backbone import Backbone
 from ti_core.errors import ModelError
 from ti_core.models import check_family
@@ -146,17 +146,6 @@ def full_vae(sample_size: int) -> AutoencoderKL:
     )
 
 
-def schedule() -> DDIMScheduler:
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
-
-
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
 
@@ -170,7 +159,7 @@ def test_at_the_size_of_sd15_the_gradient_is_that_of_the_script(tmp_path: Path) 
         text_encoder=CLIPTextModel(text_config(tokenizer, **CLIP_L)),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8),
-        scheduler=schedule(),
+        scheduler=noise_schedule(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -205,6 +194,6 @@ def test_at_the_size_of_sdxl_the_gradient_is_that_of_the_script(tmp_path: Path) 
             addition_time_embed_dim=256,
             projection_class_embeddings_input_dim=2816,
         ),
-        scheduler=schedule(),
+        scheduler=noise_schedule(),
     )
     assert_same_gradient(pipeline, side=8)

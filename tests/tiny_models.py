@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
-    DDIMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -24,6 +23,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from demo_model.architecture import noise_schedule
 from ti_core.models import Family
 
 WORDS = ("cat", "photo", "of", "dog", "toy", "painting", "in", "the", "style", "red")
@@ -92,7 +92,7 @@ def _build_sd(folder: Path, is_sd2: bool) -> StableDiffusionPipeline:
         text_encoder=CLIPTextModel(_text_config(tokenizer, width)),
         tokenizer=tokenizer,
         unet=_unet(width, use_linear_projection=is_sd2),
-        scheduler=_scheduler("v_prediction" if is_sd2 else "epsilon"),
+        scheduler=noise_schedule("v_prediction" if is_sd2 else "epsilon"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -113,7 +113,7 @@ def _build_sdxl(folder: Path) -> StableDiffusionXLPipeline:
             addition_time_embed_dim=TIME_ID_WIDTH,
             projection_class_embeddings_input_dim=CLIP_G_WIDTH + TIME_IDS * TIME_ID_WIDTH,
         ),
-        scheduler=_scheduler("epsilon"),
+        scheduler=noise_schedule("epsilon"),
     )
 
 
@@ -155,16 +155,4 @@ def _vae(scaling_factor: float) -> AutoencoderKL:
         norm_num_groups=8,
         sample_size=16,
         scaling_factor=scaling_factor,
-    )
-
-
-def _scheduler(prediction_type: str) -> DDIMScheduler:
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prediction_type,
     )

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ti_core.models import LICENCE_OF_FAMILY, find_preset
+from ti_core.prompts import PLAIN_TEMPLATES, Kind, fill_template
 from ti_core.recipe import Recipe
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-SCENES = {"object": "a photo of", "style": "a house in the style of"}
 
 
 class _BaseModel(Protocol):
@@ -28,7 +28,7 @@ class _Concept(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> Kind: ...
     @property
     def base(self) -> _BaseModel: ...
     @property
@@ -130,7 +130,7 @@ def _how_trained(concept: _Concept) -> str:
 def _how_to_use(concept: _Concept, repo_id: str | None) -> str:
     parts = [f"## How to use it\n\nWith diffusers:\n\n```python\n{_loading(concept, repo_id)}```"]
     if repo_id is not None:
-        prompt, file = f"{SCENES[concept.kind]} {concept.token}", _a1111_file(concept)
+        prompt, file = fill_template(PLAIN_TEMPLATES[concept.kind], concept.token), _a1111_file(concept)
         parts += [
             f"In stable-diffusion-webui (A1111) and the like: put `{file}` into the folder `embeddings`, and "
             f"write `{concept.name}` in the prompt.",
@@ -160,7 +160,8 @@ def _loading(concept: _Concept, repo_id: str | None) -> str:
             f"    text_encoder=pipeline.text_encoder{suffix},\n    tokenizer=pipeline.tokenizer{suffix},\n)\n"
             for file, suffix in zip(concept.files.values(), ("", "_2"), strict=True)
         )
-    return f'{opening}{loading}pipeline("{SCENES[concept.kind]} {concept.token}").images[0]\n'
+    prompt = fill_template(PLAIN_TEMPLATES[concept.kind], concept.token)
+    return f'{opening}{loading}pipeline("{prompt}").images[0]\n'
 
 
 def _recipes(gallery: Sequence[Recipe]) -> str:

@@ -21,11 +21,11 @@ from ti_core.config import Kind, check_whole
 from ti_core.errors import ConceptError, ConfigError
 from ti_core.generation import GenerationSettings, OnProgress, Order, ShouldStop, generate_all
 from ti_core.judge import Judge, Looks, likeness, likeness_among
-from ti_core.prompts import fill_template, replace_token
+from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 
 PLAIN_PROMPTS: dict[Kind, tuple[str, ...]] = {
-    "object": ("a photo of {}",),
-    "style": ("a house in the style of {}", "a cat in the style of {}"),
+    "object": (PLAIN_TEMPLATES["object"],),
+    "style": (PLAIN_TEMPLATES["style"], "a cat in the style of {}"),
 }
 SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
     "object": (

@@ -74,6 +74,9 @@ STYLE_TEMPLATES: tuple[str, ...] = (
     "a page of pictures in the style of {}",
 )
 
+PLAIN_TEMPLATES: dict[Kind, str] = {"object": "a photo of {}", "style": "a house in the style of {}"}
+"""The sentence that shows a word of each kind with the least beside it."""
+
 COMPOSITION_TEMPLATES: tuple[str, ...] = (
     "a photo of {} and {}",
     "{} next to {}",

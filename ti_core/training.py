@@ -29,6 +29,7 @@ from ti_core.inspection import nearest_words
 from ti_core.memory import out_of_memory_as
 from ti_core.prompts import (
     OBJECT_WORDS,
+    PLAIN_TEMPLATES,
     STYLE_WORDS,
     Kind,
     caption_prompt,
@@ -560,7 +561,7 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
 
 def _preview(backbone: Backbone, state: TrainingState) -> Image.Image:
     """A small sample of the word as it is now, always from the same noise."""
-    template = "{}" if state.config.kind == "object" else "a house in the style of {}"
+    template = "{}" if state.config.kind == "object" else PLAIN_TEMPLATES["style"]
     settings = GenerationSettings(
         prompt=fill_template(template, state.config.token),
         count=1,

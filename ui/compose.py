@@ -16,7 +16,13 @@ from ti_core.composition import RESTYLE_TEMPLATE, weighted_prompt
 from ti_core.concept import Concept
 from ti_core.generation import GenerationSettings, Order
 from ti_core.inspection import blend
-from ti_core.prompts import COMPOSITION_TEMPLATES, MAX_NAME_LENGTH, concept_tokens, fill_template
+from ti_core.prompts import (
+    COMPOSITION_TEMPLATES,
+    MAX_NAME_LENGTH,
+    PLAIN_TEMPLATES,
+    concept_tokens,
+    fill_template,
+)
 from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
 from ui.drawing import Drawn, draw_orders
 from ui.frame import Frame
@@ -44,7 +50,6 @@ FEWEST_WORDS, MOST_WORDS = 2, 4
 MOST_WEIGHT = 2.0  # of a slider
 MOST_CELLS = 25
 GRID_WEIGHTS = "0.5, 1, 1.5"
-BLEND_TEMPLATE = "a photo of {}"
 
 Tokens = tuple[str, ...]
 
@@ -327,7 +332,7 @@ def draw_blend(
     """Draw the word that lies between the two chosen ones."""
     home = studio.home(request)
     blended = blend_of(home, language_of(request), chosen, share, name)
-    template = RESTYLE_TEMPLATE if blended.kind == "style" else BLEND_TEMPLATE
+    template = RESTYLE_TEMPLATE if blended.kind == "style" else PLAIN_TEMPLATES["object"]
     settings = read_settings(fill_template(template, blended.token), *controls)
     order = Order(settings, (blended, *concepts_in(all_words(home.library), settings.negative_prompt)))
     yield from show_drawing(studio, request, draw_orders(lambda _: [order]))

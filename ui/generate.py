@@ -12,7 +12,7 @@ from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError
 from ti_core.generation import Order
-from ti_core.prompts import replace_token
+from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ui import grid, recipes
 from ui.drawing import Drawn, at_strength, draw_orders
 from ui.frame import Frame
@@ -75,7 +75,7 @@ def suggest_prompts(words: Sequence[Concept]) -> list[str]:
     if not words:
         return list(EXAMPLES)
     token = words[0].token
-    thing = f"a house in the style of {token}" if words[0].kind == "style" else f"a photo of {token}"
+    thing = fill_template(PLAIN_TEMPLATES[words[0].kind], token)
     return [thing, f"{thing} on the beach", *EXAMPLES]
 
 

@@ -19,6 +19,7 @@ from ti_core.errors import ConceptError, IncompatibleConceptError
 from ti_core.formats import LAYOUTS, SUFFIXES, Layout, layouts_for
 from ti_core.inspection import NormReport, inspect_concept
 from ti_core.library import Entry, Imported
+from ti_core.prompts import PLAIN_TEMPLATES, fill_template
 from ui.drawing import served
 from ui.frame import Frame
 from ui.hub import PublishPanel, Word, bind_panel, build_browser, place_panel
@@ -31,7 +32,6 @@ PICTURES_SHOWN = 4
 
 ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
 """How a training ended, as concepts record it, and the text of each."""
-SENTENCES = {"object": "a photo of {}", "style": "a house in the style of {}"}
 """What a word becomes in an empty prompt."""
 
 # The cards stay as they are when one is chosen, so that the focus of the keyboard stays too.
@@ -289,7 +289,7 @@ def _with_word(text: str, concept: Concept, *, sentence: bool) -> str:
     """The text with a word at its end; an empty prompt becomes a whole sentence."""
     if text.strip():
         return f"{text.rstrip()} {concept.token}"
-    return SENTENCES[concept.kind].format(concept.token) if sentence else concept.token
+    return fill_template(PLAIN_TEMPLATES[concept.kind], concept.token) if sentence else concept.token
 
 
 # --- what is shown ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
 from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
-from ti_core.prompts import fill_template, replace_token
+from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ti_core.runs import (
     Run,
     concept_at,
@@ -35,7 +35,6 @@ from ui.texts import Language, language_of, say
 from ui.thumbnails import data_uri
 from ui.verdicts import comparison_html
 
-PLAIN_SCENE = {"object": "a photo of {}", "style": "a house in the style of {}"}
 NEW_SCENE = {"object": "a photo of {} on the moon", "style": "a car in the city in the style of {}"}
 EVIDENCE = ("initial", "learned", "scene")
 """The pictures that are drawn to compare, in this order."""
@@ -80,7 +79,7 @@ def use_token(home: Home, run: Run) -> str:
 
 
 def prompt_to_try(run: Run, token: str) -> str:
-    return fill_template(PLAIN_SCENE[run.config.kind], token)
+    return fill_template(PLAIN_TEMPLATES[run.config.kind], token)
 
 
 # --- the evidence -----------------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ def words_in_line(nearest: Sequence[tuple[str, float]]) -> str:
 
 def _prompts(concept: Concept) -> tuple[str, str, str]:
     """In the order of :data:`EVIDENCE`: one sentence with the initial and the learned word, and another."""
-    plain = fill_template(PLAIN_SCENE[concept.kind], concept.token)
+    plain = fill_template(PLAIN_TEMPLATES[concept.kind], concept.token)
     scene = fill_template(NEW_SCENE[concept.kind], concept.token)
     return replace_token(plain, concept.token, concept.initializer), plain, scene
 
