@@ -25,25 +25,27 @@ def main() -> None:
         print(f"Port {options.port} is taken; using {port} instead.", flush=True)
 
     import ui.zero  # noqa: F401  (before anything touches CUDA)
+    from ti_core.models import model_source
     from ui.studio import Limits, Studio
 
     limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
     data = options.data.resolve()
     studio = Studio(data, shared=options.shared, limits=limits)
     studio.models.safety_checker = options.safety_checker
-    studio.models.load(options.model)
+    model_source(options.model)  # what can be no model is told before the page is built
+    page = serve(studio, data, options.host, port, share=options.share)
+    studio.models.load(options.model)  # only now: what it imports would keep the page waiting
     try:
-        serve(studio, data, options.host, port, share=options.share)
+        page.block_thread()
     finally:
         studio.trainer.close()
+        studio.models.close()
 
 
-def serve(
-    studio: Studio, data: Path, host: str, port: int, *, share: bool = False, wait: bool = True
-) -> gr.Blocks:
+def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = False) -> gr.Blocks:
     """Build the page over a studio and serve it, but nothing of ``data``, of which the page shows copies.
 
-    Returns when the program is told to end, or at once if it is not to ``wait``.
+    Returns once the page answers.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from starlette.middleware import Middleware
@@ -57,7 +59,7 @@ def serve(
         server_name=host,
         server_port=port,
         share=share,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
         i18n=label,
         theme=THEME,
         css_paths=HERE / "page.css",

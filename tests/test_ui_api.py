@@ -53,7 +53,7 @@ def running(data: Path, model: Path, **options: Any) -> Iterator[Running]:
     studio = Studio(data, **options)
     studio.models.load(str(model))
     studio.models.wait()
-    page = app.serve(studio, data, HOST, app.free_port(HOST, FIRST_PORT), wait=False)
+    page = app.serve(studio, data, HOST, app.free_port(HOST, FIRST_PORT))
     try:
         yield Running(str(page.local_url).rstrip("/"), studio, data)
     finally:

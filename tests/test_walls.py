@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -16,7 +17,7 @@ MODEL_LIBRARIES = {"diffusers", "transformers"}
 LAYERS = (
     {"card", "errors", "files", "config", "concept", "formats", "images", "models", "prompts", "recipe"},
     {"fetching", "memory", "text_encoding"},
-    {"pipelines"},
+    {"pipelines", "samplers"},
     {"backbone", "judge"},
     {"composition", "generation", "inspection", "training"},
     {"evaluation"},
@@ -97,13 +98,20 @@ def test_the_core_imports_nothing_above_it() -> None:
 
 
 def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
-    """Behind it stands the module that loads the models for it, and for no one else."""
+    """Behind it stand the modules that load models and make samplers for it, and for no one else."""
     files = sources(outside={"demo_model", "benchmarks", "tests"})
-    behind_the_door = {CORE / "backbone.py", CORE / "pipelines.py"}
+    behind_the_door = {CORE / "pipelines.py", CORE / "samplers.py"}
     judge = CORE / "judge.py"  # a model of its own, which only looks at pictures
     assert offenders([path for path in files if path not in {*behind_the_door, judge}], MODEL_LIBRARIES) == []
-    users = {path for path in files if "ti_core.pipelines" in imports_of(path)}
-    assert users == {CORE / "backbone.py"}
+    for module in ("ti_core.pipelines", "ti_core.samplers"):
+        users = {path for path in files if module in imports_of(path)}
+        assert users == {CORE / "backbone.py"}
+
+
+def test_the_page_is_built_without_the_model_libraries() -> None:
+    """They take seconds to import, and are needed only once a model is loaded."""
+    program = f"import sys, ui.page; assert not {MODEL_LIBRARIES} & set(sys.modules), sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_the_program_does_not_import_how_its_model_was_made() -> None:

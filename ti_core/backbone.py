@@ -1,7 +1,9 @@
-"""The frozen text-to-image model: with :mod:`ti_core.pipelines`, the only door to diffusers and transformers.
+"""The frozen text-to-image model: with what works for it, the only door to diffusers and transformers.
 
 Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
 the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.
+:mod:`ti_core.pipelines` and :mod:`ti_core.samplers` import those libraries, which takes seconds: so they are
+imported here only when a model is loaded.
 """
 
 from __future__ import annotations
@@ -12,21 +14,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from typing import Any, Literal
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    StableDiffusionImg2ImgPipeline,
-    StableDiffusionXLImg2ImgPipeline,
-    UniPCMultistepScheduler,
-)
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from safetensors import SafetensorError
 
@@ -41,7 +32,6 @@ from ti_core.models import (
     model_id,
     model_source,
 )
-from ti_core.pipelines import load_file, load_folder
 from ti_core.prompts import check_tokens
 from ti_core.text_encoding import (
     Conditioning,
@@ -53,19 +43,21 @@ from ti_core.text_encoding import (
     chunks_of,
 )
 
+if TYPE_CHECKING:
+    from ti_core.samplers import Mode
+
 LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
 PROBE_SIDE = 16  # of the latents that a pass is measured with
 
-Mode = Literal["text", "picture"]
-
-SCHEDULERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
-    "ddim": (DDIMScheduler, {}),
-    "euler": (EulerDiscreteScheduler, {}),
-    "euler_a": (EulerAncestralDiscreteScheduler, {}),
-    "dpm++_2m": (DPMSolverMultistepScheduler, {}),
-    "dpm++_2m_karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    "unipc": (UniPCMultistepScheduler, {}),
+SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "dpm++_2m": ("DPMSolverMultistepScheduler", {}),
+    "dpm++_2m_karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+    "unipc": ("UniPCMultistepScheduler", {}),
 }
+"""The samplers by name: diffusers' class, and what it is made with."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +83,8 @@ class Backbone:
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
         """Raises :class:`ModelError` for a pipeline that is no base model."""
+        from ti_core.samplers import make_scheduler, sampler_classes
+
         is_xl = hasattr(pipeline, "text_encoder_2")
         family = check_family(
             model_id,
@@ -101,7 +95,7 @@ class Backbone:
         )
         self.device, self.dtype = device, dtype
         self.unet, self.vae = pipeline.unet, pipeline.vae
-        self.noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+        self.noise_scheduler = make_scheduler("DDPMScheduler", pipeline.scheduler.config)
         self._checker = getattr(pipeline, "safety_checker", None)
         self._checker_input = getattr(pipeline, "feature_extractor", None)
         self._encoders: tuple[TextEncoder, ...]
@@ -132,11 +126,7 @@ class Backbone:
         self._parts[option] = pipeline.config[option]
         if not is_xl:  # the checker sees what is decoded, and samplers give latents
             self._parts |= {"safety_checker": None, "feature_extractor": None, option: False}
-        other = StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline
-        self._pipeline_classes = {
-            "text": _at_the_denoiser(type(pipeline)),
-            "picture": _at_the_denoiser(other),
-        }
+        self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
 
     @classmethod
     def load(
@@ -155,6 +145,8 @@ class Backbone:
         What is missing is downloaded first, as by :func:`~ti_core.fetching.fetch_model`. Raises
         :class:`ModelError`, and :class:`Cancelled` for a download that was stopped.
         """
+        from ti_core.pipelines import load_file, load_folder
+
         source = model_source(model)
         path = fetch_model(source, on_fetch, should_stop)
         target = torch.device(device) if device else best_device()
@@ -386,20 +378,16 @@ class Backbone:
         """diffusers' own pipeline over these weights, text to picture or picture to picture.
 
         Call it with the result of :meth:`sampler_conditioning`, and with latents in place of pictures
-        (``image`` and ``output_type="latent"``): the autoencoder may be in another precision. Each call gives
-        one of its own, for a scheduler holds the state of its drawing. Raises :class:`ConfigError` for an
-        unknown scheduler.
+        (``image`` and ``output_type="latent"``). Each call gives one of its own. Raises :class:`ConfigError`
+        for an unknown scheduler.
         """
+        from ti_core.samplers import make_sampler, make_scheduler
+
         if scheduler not in SCHEDULERS:
             raise ConfigError(f"There is no scheduler called {scheduler}: choose {', '.join(SCHEDULERS)}.")
-        scheduler_class, options = SCHEDULERS[scheduler]
-        own_scheduler = scheduler_class.from_config(self.noise_scheduler.config, **options)
-        pipeline = self._pipeline_classes[mode](**{**self._parts, "scheduler": own_scheduler})
-        pipeline.set_progress_bar_config(disable=True)
-        if mode == "picture":  # which takes for latents only what has four channels
-            pipeline.image_processor.register_to_config(vae_latent_channels=self.vae.config.latent_channels)
-            pipeline.prepare_latents = partial(_noisy_latents, own_scheduler)
-        return pipeline
+        class_name, options = SCHEDULERS[scheduler]
+        own_scheduler = make_scheduler(class_name, self.noise_scheduler.config, **options)
+        return make_sampler(self._samplers, mode, {**self._parts, "scheduler": own_scheduler})
 
     def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
         """The keyword arguments by which a sampler takes conditioning, (b, ...) each."""
@@ -449,29 +437,6 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
         except RuntimeError:  # the device cannot compute in it
             continue
     return torch.float32
-
-
-def _noisy_latents(
-    scheduler: Any,
-    latents: torch.Tensor,
-    timestep: torch.Tensor,
-    batch_size: int,
-    num_images_per_prompt: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    generator: list[torch.Generator],
-    add_noise: bool = True,
-) -> torch.Tensor:
-    """Stands in for a picture-to-picture pipeline's ``prepare_latents``: noisy latents (b, c, h, w)."""
-    latents = latents.to(device, dtype)
-    noise = randn_tensor(latents.shape, generator=generator, device=device, dtype=dtype)
-    return scheduler.add_noise(latents, noise, timestep)
-
-
-def _at_the_denoiser(pipeline_class: Any) -> Any:
-    """The pipeline's class, but computing where the denoiser is: other parts may rest elsewhere."""
-    here = property(lambda pipeline: pipeline.unet.device)
-    return type(pipeline_class.__name__, (pipeline_class,), {"_execution_device": here})
 
 
 def _fingerprint(encoders: Sequence[TextEncoder]) -> str:

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError
-from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from ti_core.concept import BaseModel
 from ti_core.config import KINDS, Kind
@@ -106,6 +105,8 @@ def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> J
 @lru_cache(maxsize=1)
 def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Judge:
     """A CLIP model from a folder or the Hub; the last one is kept. Raises :class:`ModelError`."""
+    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer  # takes seconds
+
     here_only = {"local_files_only": not fetch}
     try:
         model = CLIPModel.from_pretrained(source, dtype=torch.float32, **here_only)

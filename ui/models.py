@@ -24,6 +24,7 @@ from ui.zero import ON_ZERO_GPU
 
 log = logging.getLogger(__name__)
 
+CLOSING_SECONDS = 30.0  # that a loading may take to end
 ONE_AT_A_TIME = threading.Lock()  # two loadings in one process would spoil each other
 
 # The files that diffusers loads if it is not asked for a variant such as fp16.
@@ -79,6 +80,7 @@ class ModelKeeper:
         self._status = ModelStatus("", "none")
         self._started = 0.0
         self._fetched: tuple[int, int] | None = None
+        self._loader: threading.Thread | None = None
         self._backbone: Backbone | None = None
         self._pace: Pace | None = None
 
@@ -100,8 +102,10 @@ class ModelKeeper:
                 raise ConfigError(f"{self._status.name} is being loaded: wait for it, or cancel it first.")
             self._backbone = self._pace = self._fetched = None
             self._status, self._started = ModelStatus(name, "loading"), time.monotonic()
-            loading = self._status
-        threading.Thread(target=self._load, args=(loading,), name="model", daemon=True).start()
+            self._loader = threading.Thread(
+                target=self._load, args=(self._status,), name="model", daemon=True
+            )
+        self._loader.start()
 
     def cancel(self) -> None:
         """Give up the loading under way: a download stops, and what else it ends with is thrown away.
@@ -112,6 +116,13 @@ class ModelKeeper:
             if self._status.phase == "loading":
                 self._status = ModelStatus(self._status.name, "none")
                 self._changed.notify_all()
+
+    def close(self) -> None:
+        """Give up the loading under way, and wait until it has ended: a library that is being loaded would
+        not survive the end of the program."""
+        self.cancel()
+        if self._loader is not None:
+            self._loader.join(CLOSING_SECONDS)
 
     def wait(self) -> tuple[Backbone, Pace | None]:
         """The model and its pace, once it is loaded; None where training borrows another device.
