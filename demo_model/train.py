@@ -54,9 +54,10 @@ DISTURBANCE = 0.3  # added to a latent channel to see what it does to the pictur
 AVERAGE_DECAY = 0.999
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
-MOST_TRAINED_LOG_SNR = -3.5  # where little is to see, and a caption says most of what is known
+PREDICTION = "v_prediction"
+MOST_TRAINED_LOG_SNR = -2.5  # where little is to see, and a caption says most of what is known
 SHORT_CAPTION, FULL_CAPTION = 32, 77  # tokens: short ones are cheaper; the last part is at full length
-FULL_LENGTH_SHARE = 0.1
+FULL_LENGTH_SHARE = 0.04
 TOKENIZER_CAPTIONS = 60_000
 MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "full": FULL_MIX}
 VALIDATION_SEED = 1_000_003
@@ -462,7 +463,7 @@ def train_denoiser(
         renderer.seek(saved["chunk"])
     torch.manual_seed(options.seed + step)
     parts.vae.eval().requires_grad_(False)
-    scheduler = noise_schedule()
+    scheduler = noise_schedule(PREDICTION)
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
     density = timestep_density(scheduler.alphas_cumprod).to(device)
     pool, losses = LatentPool(parts, device), []
@@ -502,7 +503,8 @@ def train_denoiser(
             prediction = parts.unet(
                 noisy.contiguous(memory_format=torch.channels_last), timesteps, hidden
             ).sample
-        errors = F.mse_loss(prediction.float(), noise, reduction="none").mean((1, 2, 3))
+        target = scheduler.get_velocity(latents, noise, timesteps)
+        errors = F.mse_loss(prediction.float(), target, reduction="none").mean((1, 2, 3))
         loss = (weight_of[timesteps] * errors).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -521,13 +523,14 @@ def train_denoiser(
 
 
 def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
-    """The weight of each timestep's epsilon loss: min(snr + 1, gamma) / snr.
+    """The weight of each timestep's loss on the velocity (arXiv 2202.00512): min(snr + 1, gamma) / (snr + 1).
 
-    Equal weight on the velocity (arXiv 2202.00512), which a small model learns a picture's layout by
-    sooner than by the noise alone, with min-SNR's bound where there is little noise.
+    Where all is noise the velocity is the picture itself, so that what a caption says of it is learned; the
+    noise, which is known there nearly as well without the caption, would hide it. Where there is little noise
+    min-SNR's bound holds (arXiv 2303.09556).
     """
-    snr = alphas_cumprod / (1 - alphas_cumprod)
-    return (snr + 1).clamp(max=SNR_GAMMA) / snr
+    snr_plus_one = 1 / (1 - alphas_cumprod)
+    return snr_plus_one.clamp(max=SNR_GAMMA) / snr_plus_one
 
 
 def timestep_density(alphas_cumprod: torch.Tensor) -> torch.Tensor:
@@ -560,7 +563,7 @@ def export(parts: Parts, folder: Path) -> None:
         text_encoder=copy.deepcopy(parts.averaged["text_encoder"]).half(),
         tokenizer=parts.tokenizer,
         unet=copy.deepcopy(parts.averaged["unet"]).half(),
-        scheduler=noise_schedule(),
+        scheduler=noise_schedule(PREDICTION),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -1,0 +1,78 @@
+"""The benchmark of inversion: what it measures, keeps and shows, on a tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import save_tiny_judge
+
+from benchmarks.inversion import (
+    SCRIPT,
+    Bench,
+    Recipe,
+    Results,
+    by_concept,
+    draw_sheets,
+    interval,
+    word_folder,
+)
+from demo_model.world import DEVELOPMENT
+from ti_core.backbone import Backbone
+from ti_core.concept import save_concept
+from ti_core.judge import Judge, load_judge
+from ti_core.models import Family
+
+pytestmark = pytest.mark.slow
+
+FISH = next(subject for subject in DEVELOPMENT if subject.name.startswith("fish"))
+LIKENESS = {"object": (0, 10), "style": (10, 16)}
+QUICK = {"steps": 4, "eval_every": 2, "eval_rows": 4, "batch_size": 2}
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    folder = save_tiny_judge(tmp_path_factory.mktemp("judge"), LIKENESS)
+    return load_judge(str(folder), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def sd1(backbones: dict[Family, Backbone]) -> Backbone:
+    return backbones["sd1"]
+
+
+def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp_path: Path) -> None:
+    bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl", "one model")
+    [(concept, found)] = bench.learn(Recipe(QUICK), "defaults", seed=0)
+    assert (found["samples"], found["group"], found["token"]) == (8, "family", concept.token)
+    assert found["norm"] > 0 and found["seconds"] > 0
+    results.add(found)
+    assert results.has(FISH.name, "defaults", 0)
+    assert not results.has(FISH.name, "defaults", 1)
+    assert Results(tmp_path / "results.jsonl", "one model").rows == results.rows
+    assert Results(tmp_path / "results.jsonl", "another model").rows == []
+
+    save_concept(concept, word_folder(tmp_path, "defaults", FISH))
+    draw_sheets(sd1, DEVELOPMENT, results, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.webp")} == {"sheet.webp", "four.webp"}
+
+
+def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backbone, judge: Judge) -> None:
+    recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, script=True, at=(2,))
+    (early, first), (late, last) = Bench(sd1, judge, FISH).learn(recipe, "script", seed=0)
+    assert (first["recipe"], first["samples"]) == ("script, 2 steps", 4)
+    assert (last["recipe"], last["samples"]) == ("script", 8)
+    assert not torch.equal(early.vectors["clip_l"], late.vectors["clip_l"])
+
+
+def test_each_concept_counts_once_and_what_the_judge_cannot_tell_does_not() -> None:
+    rows = [
+        {"concept": "a", "recovered": 0.2},
+        {"concept": "a", "recovered": 0.4},
+        {"concept": "b", "recovered": None},
+        {"concept": "c", "recovered": 0.9},
+    ]
+    assert by_concept(rows, "recovered") == pytest.approx([0.3, 0.9])
+    assert interval([0.5, 0.5, 0.5]) == " 50% ( 50% to  50%)"
+    assert interval([]) == "—"
