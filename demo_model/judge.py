@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from demo_model.architecture import PICTURE_SIZE
+from demo_model.pool import Pool
 from demo_model.rendering import Renderer
 from demo_model.train import (
     Clock,
@@ -211,8 +212,11 @@ class PairPool:
 
     def __init__(self, tokenizer: CLIPTokenizer, device: torch.device):
         self._tokenizer, self._device = tokenizer, device
-        self._kept: list[torch.Tensor] = []
-        self.added = 0
+        self._pool = Pool(POOL_PAIRS, device)
+
+    @property
+    def added(self) -> int:
+        return self._pool.added
 
     def add(self, chunk: PairChunk) -> None:
         tokens = self._tokenizer(
@@ -222,25 +226,18 @@ class PairPool:
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        entries = (
-            torch.from_numpy(chunk.pixels),
-            tokens.to(torch.int16).unflatten(0, (len(chunk.captions), 2, -1)),
-            torch.from_numpy(chunk.kinds),
-            torch.from_numpy(chunk.subjects),
-            torch.from_numpy(chunk.numbers),
+        self._pool.add(
+            (
+                torch.from_numpy(chunk.pixels),
+                tokens.to(torch.int16).unflatten(0, (len(chunk.captions), 2, -1)),
+                torch.from_numpy(chunk.kinds),
+                torch.from_numpy(chunk.subjects),
+                torch.from_numpy(chunk.numbers),
+            )
         )
-        if not self._kept:
-            self._kept = [
-                entry.new_empty((POOL_PAIRS, *entry.shape[1:]), device=self._device) for entry in entries
-            ]
-        place = self.added % POOL_PAIRS
-        for kept, entry in zip(self._kept, entries, strict=True):
-            kept[place : place + len(entry)] = entry.to(self._device)
-        self.added += len(chunk.kinds)
 
     def sample(self, count: int) -> Batch:
-        places = torch.randint(min(self.added, POOL_PAIRS), (count,), device=self._device)
-        pictures, captions, kinds, subjects, numbers = (kept[places] for kept in self._kept)
+        pictures, captions, kinds, subjects, numbers = self._pool.draw(count)
         pictures = pictures.transpose(0, 1).float().div(127.5).sub(1)
         chances = torch.tensor(CAPTION_SHARES, device=self._device)
         variants = torch.multinomial(chances, 2 * count, replacement=True).view(2, count)

@@ -34,6 +34,7 @@ from demo_model.architecture import (
     make_unet,
     noise_schedule,
 )
+from demo_model.pool import Pool
 from demo_model.rendering import CHUNK_SIZE, Chunk, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, SIMPLE_MIX, training_captions
@@ -347,8 +348,11 @@ class LatentPool:
         self._parts, self._device = parts, device
         self._encoder = TextEncoder("clip_l", parts.tokenizer, parts.text_encoder, -1)
         self._no_caption = self._tokens([""])[0].to(device)
-        self._kept: list[torch.Tensor] = []
-        self.added = 0
+        self._pool = Pool(POOL_CAPACITY, device)
+
+    @property
+    def added(self) -> int:
+        return self._pool.added
 
     def _tokens(self, captions: list[str]) -> torch.Tensor:
         return self._parts.tokenizer(
@@ -395,39 +399,30 @@ class LatentPool:
                 slot = TOKENS.index(token)
                 kinds[row, slot], values = settings_of(subject)
                 numbers[row, slot] = torch.from_numpy(values)
-        entries = (
-            latents,
-            torch.cat([plain, of_settings], 1),
-            torch.cat([places.new_zeros(*plain.shape[:2], SUBJECTS), places], 1),
-            kinds,
-            numbers,
+        self._pool.add(
+            (
+                latents,
+                torch.cat([plain, of_settings], 1),
+                torch.cat([places.new_zeros(*plain.shape[:2], SUBJECTS), places], 1),
+                kinds,
+                numbers,
+            )
         )
-        if not self._kept:
-            self._kept = [
-                torch.empty((POOL_CAPACITY, *entry.shape[1:]), dtype=entry.dtype, device=self._device)
-                for entry in entries
-            ]
-        place = self.added % POOL_CAPACITY
-        for kept, entry in zip(self._kept, entries, strict=True):
-            kept[place : place + count] = entry.to(self._device)
-        self.added += count
 
     def sample(self, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor, Named]:
         """Random latents (count, 8, 16, 16), float32, and for each the tokens (count, length) of one of its
         captions, or of none, with what these name by settings."""
-        latents, captions, places, kinds, numbers = self._kept
-        chosen = torch.randint(min(self.added, POOL_CAPACITY), (count,), device=self._device)
+        latents, captions, places, kinds, numbers = self._pool.draw(count)
+        every = torch.arange(count, device=self._device)
         variants = torch.randint(captions.shape[1], (count,), device=self._device)
         dropped = torch.rand(count, device=self._device) < CAPTION_DROPOUT
-        tokens = torch.where(dropped[:, None], self._no_caption, captions[chosen, variants])
+        tokens = torch.where(dropped[:, None], self._no_caption, captions[every, variants])
         tokens = tokens[:, :length].long()
         tokens[:, -1] = self._parts.tokenizer.eos_token_id  # where a caption was cut
-        where = places[chosen, variants].long()
+        where = places[every, variants].long()
         rows, slots = ((where > 0) & (where < length - 1) & ~dropped[:, None]).nonzero(as_tuple=True)
-        named = Named(
-            rows, where[rows, slots], kinds[chosen[rows], slots].long(), numbers[chosen[rows], slots].float()
-        )
-        return latents[chosen].float(), tokens, named
+        named = Named(rows, where[rows, slots], kinds[rows, slots].long(), numbers[rows, slots].float())
+        return latents.float(), tokens, named
 
 
 @contextmanager
