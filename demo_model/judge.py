@@ -23,9 +23,7 @@ import torch.nn.functional as F
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from demo_model.architecture import PICTURE_SIZE
-from demo_model.pool import Pool
-from demo_model.rendering import Renderer
-from demo_model.train import (
+from demo_model.loop import (
     Clock,
     learning_rate_at,
     mixed_precision,
@@ -33,6 +31,8 @@ from demo_model.train import (
     save_checkpoint,
     update_average,
 )
+from demo_model.pool import Pool
+from demo_model.rendering import Renderer
 from demo_model.world import (
     FAMILIES,
     FamilyThing,

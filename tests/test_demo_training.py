@@ -15,7 +15,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from demo_model import judge, train
+from demo_model import autoencoder, captioned, judge, train
 from demo_model.architecture import PICTURE_SIZE, make_autoencoder, noise_schedule
 from demo_model.rendering import Renderer, render_chunk
 from ti_core.judge import Judge
@@ -62,10 +62,12 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
 def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> None:
     torch.manual_seed(0)
     vae = make_autoencoder().eval()
-    pictures = [train.to_unit_range(render_chunk(0, index).pixels, torch.device("cpu")) for index in range(2)]
+    pictures = [
+        autoencoder.to_unit_range(render_chunk(0, index).pixels, torch.device("cpu")) for index in range(2)
+    ]
     with torch.no_grad():
         before = vae.decode(vae.encode(pictures[0]).latent_dist.mean).sample
-        train.balance_latents(vae, pictures)
+        autoencoder.balance_latents(vae, pictures)
         latents = vae.encode(pictures[0]).latent_dist.mean
         after = vae.decode(latents).sample
         layout, detail = latents[:, :3].std((0, 2, 3)), latents[:, 3:].std((0, 2, 3))
@@ -78,8 +80,8 @@ def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> N
 def test_an_untrained_autoencoder_already_keeps_the_colours() -> None:
     torch.manual_seed(0)
     vae = make_autoencoder().eval()
-    pictures = train.to_unit_range(render_chunk(0, 0).pixels, torch.device("cpu"))
-    assert train.validate_autoencoder(vae, pictures) > 14
+    pictures = autoencoder.to_unit_range(render_chunk(0, 0).pixels, torch.device("cpu"))
+    assert autoencoder.validate_autoencoder(vae, pictures) > 14
 
 
 def test_the_renderer_goes_on_where_it_is_told() -> None:
@@ -95,19 +97,19 @@ def test_the_renderer_goes_on_where_it_is_told() -> None:
 def test_captions_of_settings_move_the_words_they_name_and_no_others(tmp_path: Path) -> None:
     device = torch.device("cpu")
     parts = train.load_parts(Namespace(start=TOYBOX, out=tmp_path), device)
-    pool = train.LatentPool(parts, device)
+    pool = captioned.LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device)
     pool.add(render_chunk(0, 1))
     torch.manual_seed(0)
     _, tokens, named = pool.sample(400, train.SHORT_CAPTION)
     words = parts.tokenizer.batch_decode(tokens[named.rows, named.places][:, None])
-    subjects = [train.SUBJECT_KINDS[kind] for kind in named.kinds]
+    subjects = [captioned.SUBJECT_KINDS[kind] for kind in named.kinds]
     assert 100 < len(words) < 300
     for word, subject in zip(words, subjects, strict=True):
         assert word == {"style": "illustration"}.get(subject, word if subject == "noun" else subject)
 
     vectors = parts.settings_words(named.kinds, named.numbers)
     table = parts.text_encoder.get_input_embeddings()
-    with train.moved_words(parts.text_encoder, named, vectors):
+    with captioned.moved_words(parts.text_encoder, named, vectors):
         moved = table(tokens) - table.weight[tokens]
     assert torch.allclose(moved[named.rows, named.places], vectors, atol=1e-6)
     moved[named.rows, named.places] = 0

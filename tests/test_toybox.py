@@ -42,7 +42,7 @@ def learn(toybox: Backbone, example: str, **settings) -> TrainingState:
 
 def test_diffusers_loads_it_as_an_ordinary_pipeline() -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(TOYBOX)
-    assert pipeline.scheduler.config.prediction_type == "epsilon"
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
     assert pipeline.tokenizer.model_max_length == 77
     assert pipeline.unet.config.sample_size * pipeline.vae_scale_factor == 128
     ids = pipeline.tokenizer("a monster on the beach").input_ids

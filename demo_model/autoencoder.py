@@ -1,0 +1,139 @@
+"""How the autoencoder learns the world's pictures, on crops; its latents are then centred and scaled."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from demo_model.loop import Clock, learning_rate_at, mean_and_clear, mixed_precision, report, save_checkpoint
+from demo_model.rendering import Renderer, render_chunk
+
+CROP = 64
+KL_WEIGHT = 1e-4
+DISTURBANCE = 0.3  # added to a latent channel to see what it does to the picture
+VALIDATION_SEED = 1_000_003
+
+
+def to_unit_range(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 (n, 3, h, w) → float [-1, 1]."""
+    floats = torch.from_numpy(pixels).to(device).float().div_(127.5).sub_(1)
+    return floats.contiguous(memory_format=torch.channels_last)
+
+
+def psnr(picture: torch.Tensor, reconstruction: torch.Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    error = ((picture - reconstruction) / 2).square().mean((1, 2, 3))
+    return (-10 * error.log10()).mean().item()
+
+
+def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
+    """Squared and absolute error, the same of neighbouring differences (edges), and a little KL."""
+    posterior = vae.encode(crops).latent_dist
+    reconstruction = vae.decode(posterior.sample()).sample
+    error = reconstruction - crops
+    edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
+    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
+    return error.square().mean() + 0.2 * error.abs().mean() + 0.2 * edges + KL_WEIGHT * divergence
+
+
+def train_autoencoder(
+    vae: AutoencoderKL, renderer: Renderer, options: argparse.Namespace, device: torch.device
+) -> None:
+    """Train on random crops, then centre and scale the latent channels."""
+    checkpoint = options.out / "autoencoder.pt"
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    elapsed, step = 0.0, 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        vae.load_state_dict(saved["vae"])
+        if saved["finished"]:
+            return
+        optimizer.load_state_dict(saved["optimizer"])
+        elapsed, step = saved["elapsed"], saved["step"]
+        renderer.seek(saved["chunk"])
+    validation = to_unit_range(render_chunk(VALIDATION_SEED, 0).pixels, device)
+    generator = torch.Generator().manual_seed(options.seed + step)
+    rows = 32 if device.type == "cuda" else 8
+    vae.train()
+    losses = []
+    clock = Clock(options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
+    while (share := clock.tick()) < 1:
+        pictures = to_unit_range(renderer.take().pixels, device)
+        for batch in pictures.split(rows):
+            top, left = torch.randint(0, pictures.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
+            crops = batch[:, :, top : top + CROP, left : left + CROP]
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate_at(share, options.learning_rate, step)
+            with mixed_precision(device):
+                loss = autoencoder_loss(vae, crops.contiguous(memory_format=torch.channels_last))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.detach())
+            step += 1
+        if clock.should_report():
+            report("autoencoder", clock, step * rows, "crops", f"loss {mean_and_clear(losses):.4f}")
+        if clock.should_save():
+            quality = validate_autoencoder(vae, validation)
+            report("autoencoder", clock, step * rows, "crops", f"validation {quality:.2f} dB")
+            save_checkpoint(
+                checkpoint,
+                vae=vae.state_dict(),
+                optimizer=optimizer.state_dict(),
+                elapsed=clock.elapsed,
+                step=step,
+                chunk=renderer.next_chunk,
+                finished=False,
+            )
+    vae.eval()
+    balance_latents(vae, [to_unit_range(renderer.take().pixels, device) for _ in range(16)])
+    save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
+
+
+@torch.no_grad()
+def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+    vae.eval()
+    reconstruction = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+    vae.train()
+    return psnr(pictures, reconstruction)
+
+
+@torch.no_grad()
+def balance_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> None:
+    """Fold a mean and a scale for each latent channel into the 1x1 convolutions on both sides of the latent.
+
+    Every channel gets mean 0. At variance 1 throughout, the channels of fine detail, which are nearly
+    white and change the picture little, would rule the denoising loss; scaled for equal effect on the
+    picture, they would drown in noise. Half way between, by the fourth root of the effect, the layout
+    is drawn first and the detail last. The model then needs no scaling factor. ``pictures`` are batches
+    (n, 3, h, w) in [-1, 1] to measure on.
+    """
+    latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
+    std = latents.std((0, 2, 3))
+    change_latents(vae, shift=-latents.mean((0, 2, 3)), scale=1 / std)
+    latents = vae.encode(pictures[0]).latent_dist.mean
+    decoded = vae.decode(latents).sample
+    effects = []
+    for channel in range(len(std)):
+        disturbed = latents.clone()
+        disturbed[:, channel] += DISTURBANCE * torch.randn_like(disturbed[:, channel])
+        effects.append((vae.decode(disturbed).sample - decoded).square().mean())
+    effect = torch.stack(effects)
+    change_latents(vae, shift=torch.zeros_like(std), scale=(effect / effect.max()) ** 0.25)
+
+
+def change_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor) -> None:
+    """Make each channel z of the latent (z + shift) * scale, both (c,), and decode it back."""
+    channels = len(scale)
+    outgoing, incoming = vae.quant_conv, vae.post_quant_conv
+    outgoing.bias[:channels] += shift
+    outgoing.weight[:channels] *= scale[:, None, None, None]
+    outgoing.bias[:channels] *= scale
+    outgoing.bias[channels:] += 2 * scale.log()
+    incoming.bias -= incoming.weight[:, :, 0, 0] @ shift
+    incoming.weight /= scale[None, :, None, None]
