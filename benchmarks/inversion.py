@@ -67,8 +67,9 @@ RECIPES = {
     "100 steps": Recipe({"steps": 100}),
     "600 steps": Recipe({"steps": 600}),
     "script": Recipe({**SCRIPT, "steps": 5 * TrainingConfig.steps}, script=True, at=(TrainingConfig.steps,)),
-    "rate / 2": Recipe({"learning_rate": 0.0025}),
-    "rate x 2": Recipe({"learning_rate": 0.01}),
+    "rate 0.003": Recipe({"learning_rate": 0.003}),
+    "rate 0.006": Recipe({"learning_rate": 0.006}),
+    "rate 0.02": Recipe({"learning_rate": 0.02}),
     "constant rate": Recipe({"lr_schedule": "constant"}),
     "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
     "min-SNR 5": Recipe({"snr_gamma": 5.0}),
@@ -222,7 +223,7 @@ def group_of(subject: WorldConcept) -> str:
 
 
 def word_folder(out: Path, recipe: str, subject: WorldConcept) -> Path:
-    return out / "words" / recipe.replace(" ", "-").replace("/", "per") / subject.name
+    return out / "words" / recipe.replace(" ", "-") / subject.name
 
 
 # --- tables -----------------------------------------------------------------------------------------------

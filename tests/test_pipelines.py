@@ -155,8 +155,8 @@ def test_what_is_no_base_model_is_refused(shapes: dict[str, Any], message: str) 
         family_of_shapes("m", shapes)
 
 
-class _Velocity(torch.nn.Module):
-    """A denoiser of noise made to predict velocity."""
+class _Noise(torch.nn.Module):
+    """A denoiser of velocity made to predict noise."""
 
     def __init__(self, unet: Any, alpha: float):
         super().__init__()
@@ -164,16 +164,14 @@ class _Velocity(torch.nn.Module):
 
     def forward(self, noisy: torch.Tensor, *arguments: Any, **options: Any) -> Any:
         output = self.unet(noisy, *arguments, **options)
-        noise, alpha = output.sample, self.alpha
-        picture = (noisy - (1 - alpha) ** 0.5 * noise) / alpha**0.5
-        output.sample = alpha**0.5 * noise - (1 - alpha) ** 0.5 * picture
+        output.sample = self.alpha**0.5 * output.sample + (1 - self.alpha) ** 0.5 * noisy
         return output
 
 
 def test_what_a_trained_denoiser_predicts_is_found_out() -> None:
     unet = UNet2DConditionModel.from_pretrained(ASSETS / "toybox" / "unet").float()
-    assert predicts_noise(unet, CPU)
-    assert not predicts_noise(_Velocity(unet, alpha=0.0047), CPU)
+    assert not predicts_noise(unet, CPU)
+    assert predicts_noise(_Noise(unet, alpha=0.0047), CPU)
 
 
 # --- where models come from ---------------------------------------------------------------------------------
