@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -286,7 +288,13 @@ def test_a_port_that_is_taken_leads_to_the_next(
     tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served: list[Any] = []
-    monkeypatch.setattr(app, "serve", lambda studio, *place, share: served.append((studio, *place)))
+    models: list[str] = []
+
+    def serve(studio: Studio, *place: Any, share: bool) -> SimpleNamespace:
+        served.append((studio, *place))
+        return SimpleNamespace(block_thread=lambda: models.append(studio.models.status.name))
+
+    monkeypatch.setattr(app, "serve", serve)
     with socket.socket() as other:
         other.bind((HOST, 0))
         other.listen()
@@ -298,7 +306,8 @@ def test_a_port_that_is_taken_leads_to_the_next(
     assert (data, host) == (tmp_path, HOST) and taken < port < taken + app.PORTS_TRIED
     assert f"Port {taken} is taken; using {port} instead." in capsys.readouterr().out
     assert studio.limits.jobs == 3 and not studio.homes.shared
-    studio.models.wait()
+    assert models == [str(tiny_sd1)]
+    assert not any(thread.name == "model" for thread in threading.enumerate())
 
 
 def test_the_help_names_every_option() -> None:
