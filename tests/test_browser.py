@@ -321,7 +321,7 @@ def test_training_goes_on_when_its_page_is_closed(visitors: Visitors, shared_sit
     expect(page.get_by_role("heading", name="Training of <our-cat>")).to_be_visible()
     page.close()
     library = visitors.home(shared_site).library
-    wait_until(lambda: bool(library.entries()[0]), seconds=120)
+    wait_until(lambda: bool(library.entries()[0]), seconds=LONG / 1000)
 
     page = visitors.open(shared_site)
     expect(page.get_by_text("Finished: all 200 steps are done.")).to_be_visible()
