@@ -110,7 +110,7 @@ def test_the_embedded_model_has_its_own_judge_or_says_that_it_has_none(
 ) -> None:
     toybox = dataclasses.replace(sd1.base, id="toybox")
     monkeypatch.setattr(judging, "EMBEDDED_JUDGE", tmp_path / "none")
-    with pytest.raises(ModelError, match="no judge of its own yet"):
+    with pytest.raises(ModelError, match="is not in assets/judge"):
         judge_for(toybox, CPU)
     monkeypatch.setattr(judging, "EMBEDDED_JUDGE", save_tiny_judge(tmp_path / "judge", LIKENESS))
     assert judge_for(toybox, CPU).name == "toybox's own judge"

@@ -97,7 +97,10 @@ def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> J
     """
     if base.id == EMBEDDED_MODEL:
         if not EMBEDDED_JUDGE.is_dir():
-            raise ModelError("The embedded model has no judge of its own yet: compare the pictures by eye.")
+            raise ModelError(
+                "The judge of the embedded model is not in assets/judge: fetch the program again, "
+                "or compare by eye."
+            )
         return load_judge(str(EMBEDDED_JUDGE), device, fetch=False)
     return load_judge(GENERAL_JUDGE, device, fetch=fetch)
 

@@ -147,8 +147,9 @@ MESSAGES: Pairs = (
         "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
     ),
     (
-        "The embedded model has no judge of its own yet: compare the pictures by eye.",
-        "内蔵モデル用の評価モデルはまだありません。画像を見比べて判断してください。",
+        "The judge of the embedded model is not in assets/judge: fetch the program again, or compare by eye.",
+        "内蔵モデルの評価モデルが assets/judge にありません。"
+        "プログラムを取得し直すか、画像を見比べて判断してください。",
     ),
     (
         "The judge is not on this machine: fetch it once with “hf download {source}”, or do without scores.",
