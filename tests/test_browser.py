@@ -185,10 +185,11 @@ def set_training(page: Page, *, steps: int, previews: int = 0, word: str = "toy"
 
 
 def learn_example(page: Page, example: str, **settings: Any) -> None:
-    """Fill the form by one of the example buttons, and start."""
+    """Fill the form by one of the example buttons, and start once the model is there."""
     page.get_by_role("button", name=example).click()
     expect(cards(page)).to_have_count(4)
     set_training(page, **settings)
+    expect(page.get_by_text("is ready on")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Learn the word").click()
 
 
