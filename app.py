@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,18 @@ def main() -> None:
         print(f"Port {options.port} is taken; using {port} instead.", flush=True)
 
     import ui.zero  # noqa: F401  (before anything touches CUDA)
+    from ti_core.errors import ModelError
     from ti_core.models import model_source
     from ui.studio import Limits, Studio
 
+    try:
+        model_source(options.model)
+    except ModelError as error:
+        sys.exit(str(error))
     limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
     data = options.data.resolve()
     studio = Studio(data, shared=options.shared, limits=limits)
     studio.models.safety_checker = options.safety_checker
-    model_source(options.model)  # what can be no model is told before the page is built
     page = serve(studio, data, options.host, port, share=options.share)
     studio.models.load(options.model)  # only now: what it imports would keep the page waiting
     try:

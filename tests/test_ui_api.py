@@ -310,6 +310,14 @@ def test_a_port_that_is_taken_leads_to_the_next(
     assert not any(thread.name == "model" for thread in threading.enumerate())
 
 
+def test_a_model_that_cannot_be_is_said_before_the_page_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["app.py", "--data", str(tmp_path), "--model", "nonsense"])
+    with pytest.raises(SystemExit, match="There is no model called nonsense: choose toybox"):
+        app.main()
+
+
 def test_the_help_names_every_option() -> None:
     command = [sys.executable, str(Path(app.__file__)), "--help"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
