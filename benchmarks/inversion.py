@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from benchmarks.machine import describe_machine
@@ -52,9 +51,8 @@ class Recipe:
     at: tuple[int, ...] = ()
 
 
-SCRIPT_RATE = 5e-4 * TrainingConfig.batch_size
 SCRIPT = {
-    "learning_rate": SCRIPT_RATE,
+    "learning_rate": 5e-4 * TrainingConfig.batch_size,
     "lr_schedule": "constant",
     "lr_warmup_steps": 0,
     "stop": "never",
@@ -97,13 +95,13 @@ def main() -> None:
     options = parser.parse_args()
     print(describe_machine())
     backbone = Backbone.load(options.model)
-    judge = load_judge(str(options.judge), backbone.device)
     subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
     out = options.out / options.list
     results = Results(out / "results.jsonl", backbone.base.fingerprint)
     if options.sheet:
         draw_sheets(backbone, subjects, results, out)
         return
+    judge = load_judge(str(options.judge), backbone.device)
     for subject in subjects:
         bench = Bench(backbone, judge, subject)
         for seed in range(options.seeds):
@@ -200,9 +198,8 @@ class Bench:
 
 def use_script_optimizer(state: TrainingState) -> None:
     """PyTorch's AdamW with its own defaults, as the script uses it."""
-    state.optimizer = torch.optim.AdamW(list(state.vectors.values()), lr=SCRIPT_RATE, weight_decay=1e-2)
     for group in state.optimizer.param_groups:
-        group["peak_lr"] = SCRIPT_RATE
+        group.update(betas=(0.9, 0.999), weight_decay=1e-2)
 
 
 def training_pictures(subject: WorldConcept, side: int) -> list[Picture]:

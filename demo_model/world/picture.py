@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import skia
 
 from demo_model.world.captions import in_scene, join_things
+from demo_model.world.families import paint
 from demo_model.world.scenes import EMPTY_SCENES, PLAIN_BACKGROUNDS, SCENES, Scene
 from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_named_style
 from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
@@ -215,18 +216,14 @@ def write_captions(
         again = in_scene(again, scene.phrase)
     if style is None:
         templates = [
-            _pick(OBJECT_TEMPLATES, rng) if rng.random() < share else "{}"
+            paint.pick(rng, OBJECT_TEMPLATES) if rng.random() < share else "{}"
             for share in (TEMPLATE_SHARE, 1.0, TEMPLATE_SHARE)
         ]
     else:
-        templates = [_pick(style.templates, rng) for _ in range(3)]
+        templates = [paint.pick(rng, style.templates) for _ in range(3)]
         if isinstance(style, NamedStyle) and rng.random() < STYLE_ALONE_SHARE:
-            templates[2], again = _pick(STYLE_TEMPLATES, rng), style.phrase
+            templates[2], again = paint.pick(rng, STYLE_TEMPLATES), style.phrase
     return templates[0].format(detailed), templates[1].format(short), templates[2].format(again)
-
-
-def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
-    return choices[int(rng.integers(len(choices)))]
 
 
 def draw_thing(canvas: skia.Canvas, thing: Thing, placement: Placement, has_shadow: bool = False) -> None:

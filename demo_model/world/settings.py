@@ -143,21 +143,18 @@ def settings_captions(plan: Plan) -> tuple[str, ...]:
 
 
 def _settings_caption(plan: Plan, rng: np.random.Generator) -> str:
-    def pick(choices: Sequence[str]) -> str:
-        return choices[int(rng.integers(len(choices)))]
-
     names = [
         token if rng.random() < TOKEN_SHARE else with_article(thing.name)
         for token, thing in zip(TOKENS, plan.things, strict=False)
     ]
-    things = f" {pick(CONJUNCTIONS)} ".join(names)
+    things = f" {paint.pick(rng, CONJUNCTIONS)} ".join(names)
     if rng.random() < SCENE_SHARE:
         things = in_scene(things, plan.scene.phrase)
     if plan.style is None:
-        template = pick(("{}", pick(OBJECT_TEMPLATES)))
+        template = paint.pick(rng, ("{}", paint.pick(rng, OBJECT_TEMPLATES)))
     elif isinstance(plan.style, ParametricStyle):
-        in_style = (f"{{}} in the style of {TOKENS[-1]}", pick(STYLE_TEMPLATES).format(TOKENS[-1]))
-        template = pick((*in_style, pick(plan.style.templates)))
+        in_style = (f"{{}} in the style of {TOKENS[-1]}", paint.pick(rng, STYLE_TEMPLATES).format(TOKENS[-1]))
+        template = paint.pick(rng, (*in_style, paint.pick(rng, plan.style.templates)))
     else:
-        template = pick(plan.style.templates)
+        template = paint.pick(rng, plan.style.templates)
     return template.format(things)
