@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import asked
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
 from demo_model.world import (
@@ -23,7 +26,8 @@ from demo_model.world import (
 )
 from demo_model.world.captions import with_article
 from ti_core.backbone import Backbone
-from ti_core.generation import GenerationSettings, generate
+from ti_core.generation import GenerationSettings, Order, generate, generate_all
+from ti_core.judge import EMBEDDED_JUDGE, load_judge
 from ti_core.models import model_source
 
 COLUMNS = 8
@@ -42,6 +46,7 @@ PAIRS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="toybox", help="a preset or a model folder")
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/toybox.webp"), help="the contact sheet")
     parser.add_argument("--no-sheet", action="store_true", help="print the figures only")
     options = parser.parse_args()
@@ -52,6 +57,11 @@ def main() -> None:
     print(f"reconstruction, held-out pictures {reconstruction_psnr(backbone):8.2f} dB PSNR")
     print(f"four pictures, 25 steps           {four_pictures(backbone):8.1f} s, median of 3")
     print(f"files                             {size_on_disk(Path(str(model_source(options.model)))):8.1f} MB")
+    judge = load_judge(str(options.judge), backbone.device)
+    print("what was asked for, as the judge sees it        drawn     real pictures")
+    for found in asked.measure(judge, partial(draw_each, backbone)):
+        print(f"{found.what:<20} of {found.among:>3}, {found.pictures:>3} pictures", end="")
+        print(f"{found.drawn:>12.0%} {found.real:>12.0%}")
     if not options.no_sheet:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         draw_sheet(backbone).save(options.out)
@@ -81,6 +91,12 @@ def four_pictures(backbone: Backbone) -> float:
     return statistics.median(seconds[1:])
 
 
+def draw_each(backbone: Backbone, prompts: Sequence[str]) -> list[Image.Image]:
+    """One picture of each prompt, from seed 0 on."""
+    orders = [Order(GenerationSettings(prompt, count=1, seed=seed)) for seed, prompt in enumerate(prompts)]
+    return [picture.image for picture in generate_all(backbone, orders)]
+
+
 def size_on_disk(folder: Path) -> float:
     """Megabytes of a model's folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
@@ -108,11 +124,10 @@ def draw_sheet(backbone: Backbone) -> Image.Image:
     }  # fmt: skip
     rows = []
     for title, prompts in groups.items():
-        cells = []
-        for seed, prompt in enumerate(prompts):
-            settings = GenerationSettings(prompt=prompt, count=1, seed=seed)
-            [picture] = generate(backbone, settings)
-            cells.append(Cell(picture.image, prompt))
+        cells = [
+            Cell(picture, prompt)
+            for picture, prompt in zip(draw_each(backbone, prompts), prompts, strict=True)
+        ]
         for first in range(0, len(cells), COLUMNS):
             rows.append((title if first == 0 else "", cells[first : first + COLUMNS]))
     return contact_sheet(rows)

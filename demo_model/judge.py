@@ -4,7 +4,8 @@ A small CLIP over the same picture world, trained apart from the diffusion model
 It learns three things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), which two
 pictures show the same thing or are in the same style, whatever else differs (the contrastive loss of
 SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives), and the numbers that the
-thing or the style was drawn from, which tell it soonest what to look at. The folder can be resumed
+thing or the style was drawn from, which tell it soonest what to look at. Some things it sees in a part cut
+from a picture of two, as :func:`ti_core.evaluation.crops_of` cuts them. The folder can be resumed
 by the same command and holds an ordinary CLIPModel. Runs on CUDA where there is one, else on the CPU.
 """
 
@@ -17,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
@@ -31,54 +31,23 @@ from demo_model.loop import (
     save_checkpoint,
     update_average,
 )
+from demo_model.pairs import KINDS, NO_SETTINGS, PAIRS_IN_CHUNK, PairChunk, render_pairs
 from demo_model.pool import Pool
 from demo_model.rendering import Renderer
-from demo_model.world import (
-    FAMILIES,
-    FamilyThing,
-    Mix,
-    NamedStyle,
-    ParametricStyle,
-    Picture,
-    Style,
-    Thing,
-    draw_plan,
-)
-from demo_model.world.picture import plan_picture, sample_scene, sample_style
-from demo_model.world.settings import SETTINGS, SUBJECT_KINDS, settings_of
-from demo_model.world.styles import sample_named_style
-from demo_model.world.things import sample_family_thing, sample_noun_thing
+from demo_model.world.settings import SETTINGS, SUBJECT_KINDS
 
 FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
-MIX = Mix(unstyled=0.7, named_style=0.18, posed=0.15)
-PAIRS_IN_CHUNK = 32
-STYLE_SHARE = 0.25  # of the pairs; the others are two pictures of one thing
-FAMILY_SHARE = 0.6  # of those things are of one family, the others of any, or nouns
-NOUN_SHARE = 0.3  # of the others
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
 BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
 POOL_PAIRS = 8_192
 SETTINGS_WEIGHT = 20.0
-NO_SETTINGS = -1  # instead of a kind of subject: a named style has no numbers
 TEMPERATURE = 0.1
 CAPTION_TOKENS = 40
 AVERAGE_DECAY = 0.998
 CHECKPOINT = "judge.pt"
 
-KINDS = ("object", "style")
 LIKENESS = {"object": (0, 96), "style": (96, 160)}
 """The entries of a picture's pooled state that are compared for a concept of each kind."""
-
-
-class PairChunk(NamedTuple):
-    """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS``, what the
-    two share as its kind in ``SUBJECT_KINDS`` (n,) and numbers (n, SETTINGS), and each picture's captions."""
-
-    pixels: np.ndarray
-    kinds: np.ndarray
-    subjects: np.ndarray
-    numbers: np.ndarray
-    captions: list[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def main() -> None:
@@ -140,65 +109,9 @@ def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
     return CLIPModel(config)
 
 
-# --- what it is shown -------------------------------------------------------------------------------------
-
-
-def render_pairs(seed: int, index: int) -> PairChunk:
-    """``PAIRS_IN_CHUNK`` pairs."""
-    rng = np.random.default_rng([seed, index])
-    family = list(FAMILIES.values())[rng.integers(len(FAMILIES))].name
-    kinds = (rng.random(PAIRS_IN_CHUNK) < STYLE_SHARE).astype(np.int64)
-    pairs = [sample_style_pair(rng) if kind else sample_thing_pair(rng, family) for kind in kinds]
-    pixels = np.stack([[picture.pixels for picture in pair] for pair in pairs]).transpose(0, 1, 4, 2, 3)
-    subjects = np.full(PAIRS_IN_CHUNK, NO_SETTINGS)
-    numbers = np.zeros((PAIRS_IN_CHUNK, SETTINGS), np.float32)
-    for row, (kind, (picture, _)) in enumerate(zip(kinds, pairs, strict=True)):
-        subject = picture.plan.style if kind else picture.plan.things[0]
-        if subject is not None and not isinstance(subject, NamedStyle):
-            subjects[row], numbers[row] = settings_of(subject)
-    captions = [(captions_of(a), captions_of(b)) for a, b in pairs]
-    return PairChunk(np.ascontiguousarray(pixels), kinds, subjects, numbers, captions)
-
-
-def captions_of(picture: Picture) -> tuple[str, ...]:
-    """As long as ``CAPTION_SHARES``."""
-    detailed, short, _ = picture.captions
-    scene = picture.plan.scene.phrase
-    return detailed, short, f"a photo {scene}" if scene else short
-
-
-def sample_thing_pair(rng: np.random.Generator, family: str) -> tuple[Picture, Picture]:
-    """Two pictures of one thing, each in a scene, at a place and in a style of its own."""
-    thing = sample_thing(rng, family)
-    return sample_view(rng, thing, sample_style(rng, MIX)), sample_view(rng, thing, sample_style(rng, MIX))
-
-
-def sample_style_pair(rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """Pictures of two things in one style."""
-    style = sample_named_style(rng) if rng.random() < 0.3 else ParametricStyle.sample(rng)
-    first, second = (sample_family_thing(rng, MIX.unpatterned) for _ in range(2))
-    return sample_view(rng, first, style), sample_view(rng, second, style)
-
-
-def sample_thing(rng: np.random.Generator, family: str) -> Thing:
-    """A training setting, most often of the given family."""
-    if rng.random() >= FAMILY_SHARE:
-        return (
-            sample_noun_thing(rng) if rng.random() < NOUN_SHARE else sample_family_thing(rng, MIX.unpatterned)
-        )
-    while True:
-        thing = sample_family_thing(rng, MIX.unpatterned)
-        if isinstance(thing, FamilyThing) and thing.name == family:
-            return thing
-
-
-def sample_view(rng: np.random.Generator, thing: Thing, style: Style | None) -> Picture:
-    return draw_plan(plan_picture((thing,), sample_scene(rng, MIX), style, rng, MIX.posed), PICTURE_SIZE)
-
-
 class Batch(NamedTuple):
     """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; tokens (2, n, length); the rest as in
-    :class:`PairChunk`."""
+    :class:`~demo_model.pairs.PairChunk`."""
 
     pictures: torch.Tensor
     tokens: torch.Tensor

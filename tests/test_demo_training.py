@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from demo_model import autoencoder, captioned, judge, train
+from demo_model import autoencoder, captioned, judge, pairs, train
 from demo_model.architecture import PICTURE_SIZE, make_autoencoder, noise_schedule
 from demo_model.rendering import Renderer, render_chunk
+from demo_model.world import FAMILIES, FamilyThing, NounThing, ParametricStyle
+from demo_model.world.picture import CONJUNCTIONS
 from ti_core.judge import Judge
 
 TOYBOX = Path(train.__file__).parent.parent / "assets" / "toybox"
@@ -32,8 +35,10 @@ def run_training(monkeypatch: pytest.MonkeyPatch, **options: object) -> None:
     train.main()
 
 
-def saved_steps(folder: Path) -> int:
-    return torch.load(folder / train.DENOISER_CHECKPOINT, weights_only=True)["step"]
+def saved(checkpoint: Path) -> tuple[int, float]:
+    """Its steps, and the minutes they took."""
+    content = torch.load(checkpoint, weights_only=True)
+    return content["step"], content["elapsed"] / 60
 
 
 def test_a_model_is_trained_exported_resumed_and_trained_further(
@@ -41,15 +46,17 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
 ) -> None:
     first, further = tmp_path / "first", tmp_path / "further"
     run_training(monkeypatch, minutes=0.12, autoencoder_minutes=0.06, batch_size=4, out=first)
-    steps = saved_steps(first)
+    steps, minutes = saved(first / train.DENOISER_CHECKPOINT)
     assert steps > 0
     pipeline = StableDiffusionPipeline.from_pretrained(first)
     assert pipeline.vae.config.scaling_factor == 1.0
     assert len(pipeline.tokenizer("a cat").input_ids) == 4  # neither cut nor filled by default
     assert pipeline.tokenizer.model_max_length == 77
 
-    run_training(monkeypatch, minutes=0.2, autoencoder_minutes=0.06, batch_size=4, out=first)
-    assert saved_steps(first) > steps
+    run_training(
+        monkeypatch, minutes=0.06 + minutes + 0.06, autoencoder_minutes=0.06, batch_size=4, out=first
+    )
+    assert saved(first / train.DENOISER_CHECKPOINT)[0] > steps
     assert StableDiffusionPipeline.from_pretrained(first).vae.config.scaling_factor == 1.0
 
     run_training(monkeypatch, minutes=0.05, batch_size=4, start=first, out=further)
@@ -126,15 +133,15 @@ def test_the_loss_weighs_noisy_pictures_alike_and_nearly_clean_ones_less() -> No
 
 
 def test_a_judge_is_trained_exported_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(minutes: float) -> int:
+    def run(minutes: float) -> tuple[int, float]:
         words = [f"--minutes={minutes}", f"--out={tmp_path}", "--pairs=8"]
         monkeypatch.setattr(sys, "argv", ["demo_model.judge", *words])
         judge.main()
-        return torch.load(tmp_path / judge.CHECKPOINT, weights_only=True)["step"]
+        return saved(tmp_path / judge.CHECKPOINT)
 
-    steps = run(0.05)
+    steps, minutes = run(0.05)
     assert steps > 0
-    assert run(0.1) > steps
+    assert run(minutes + 0.05)[0] > steps
     model = CLIPModel.from_pretrained(tmp_path)
     assert model.config.likeness == {kind: list(ends) for kind, ends in judge.LIKENESS.items()}
     pixels = CLIPImageProcessor.from_pretrained(tmp_path)(Image.new("RGB", (40, 30)), return_tensors="pt")
@@ -145,7 +152,7 @@ def test_the_judge_learns_to_compare_what_it_compares_later() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(TOYBOX / "tokenizer")
     torch.manual_seed(0)
     model, pool = judge.make_judge(tokenizer), judge.PairPool(tokenizer, torch.device("cpu"))
-    pool.add(judge.render_pairs(judge.FIRST_SEED, 0))
+    pool.add(pairs.render_pairs(judge.FIRST_SEED, 0))
     batch = pool.sample(8)
     processor = CLIPImageProcessor(
         do_resize=False, do_center_crop=False, do_rescale=False, do_normalize=False
@@ -160,15 +167,38 @@ def test_the_judge_learns_to_compare_what_it_compares_later() -> None:
         assert torch.allclose(looks.likeness[kind], compared, atol=1e-4)
 
 
-def test_the_pairs_of_the_judge_show_one_thing_or_one_style() -> None:
+def test_the_pairs_of_the_judge_share_a_thing_or_a_style_or_nothing() -> None:
     rng = np.random.default_rng(0)
-    first, second = judge.sample_thing_pair(rng, "cat")
-    assert first.plan.things == second.plan.things
+    (first, second), thing = pairs.sample_thing_pair(rng, "cat")
+    assert isinstance(thing, FamilyThing | NounThing)
+    assert all(thing.name in view.captions[0] for view in (first, second))
     assert not np.array_equal(first.pixels, second.pixels)
-    first, second = judge.sample_style_pair(rng)
-    assert first.plan.style is not None
-    assert first.plan.style == second.plan.style
-    assert first.plan.things != second.plan.things
+    while True:
+        (first, second), style = pairs.sample_style_pair(rng)
+        if isinstance(style, ParametricStyle):
+            break
+    assert all(opens_with(view.captions[0], style.templates) for view in (first, second))
+    assert first.captions != second.captions
+    (first, second), shared = pairs.sample_different_pair(rng)
+    assert shared is None
+    assert all(any(f" {word} " in view.captions[0] for word in CONJUNCTIONS) for view in (first, second))
+
+
+def opens_with(caption: str, templates: Sequence[str]) -> bool:
+    return any(caption.startswith(template.format("")) for template in templates)
+
+
+def test_a_thing_that_is_cut_from_a_picture_of_two_is_captioned_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "CUT_SHARE", 1.0)
+    rng = np.random.default_rng(0)
+    fish = FamilyThing(FAMILIES["fish"], FAMILIES["fish"].sample(rng))
+    for _ in range(8):
+        view = pairs.sample_portrait(rng, fish)
+        assert view.pixels.shape == (PICTURE_SIZE, PICTURE_SIZE, 3)
+        assert "fish" in view.captions[1]
+        assert not any(f" {word} " in view.captions[1] for word in CONJUNCTIONS)
 
 
 def test_pictures_with_one_caption_are_all_right_answers() -> None:

@@ -26,8 +26,8 @@ SHADOW_OPACITY = 60  # of 255
 class Mix:
     """What share of the pictures shows what."""
 
-    family: float = 0.6
-    noun: float = 0.22  # the rest: two things
+    family: float = 0.47
+    noun: float = 0.35  # the rest: two things
     scene: float = 0.5
     plain: float = 0.3  # the rest: no scene
     unstyled: float = 0.72
@@ -49,8 +49,8 @@ SIMPLE_MIX = Mix(
 )
 """Mostly single things of a family, posed, unstyled and in plain colours: what a model learns first."""
 MIDDLE_MIX = Mix(
-    family=0.72,
-    noun=0.12,
+    family=0.5,
+    noun=0.35,
     scene=0.42,
     plain=0.35,
     unstyled=0.82,
