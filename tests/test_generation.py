@@ -155,6 +155,15 @@ def test_numbers_that_overflow_are_an_error_and_no_black_picture(tiny_sd1: Path)
         list(generate(backbone, settings_for("a photo")))
 
 
+def test_the_model_has_a_sampler_of_its_own(sd1, monkeypatch):
+    monkeypatch.setattr(sd1, "scheduler", "euler_a")
+    [own] = generate(sd1, settings_for("red", count=1))
+    [asked] = generate(sd1, settings_for("red", count=1, scheduler="euler_a"))
+    [other] = generate(sd1, settings_for("red", count=1, scheduler="ddim"))
+    assert own.recipe == asked.recipe != other.recipe
+    assert np.array_equal(own.image, asked.image)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize(("steps", "strength"), [(1, None), (5, None), (5, 0.5)])
 def test_progress_rises_to_its_total_with_every_scheduler(

@@ -27,6 +27,7 @@ from ti_core.fetching import OnFetch, ShouldStop, fetch_model
 from ti_core.memory import DECODING_BUFFERS, Memory, kept_bytes
 from ti_core.models import (
     DEFAULT_GUIDANCE_SCALE,
+    DEFAULT_SCHEDULER,
     check_family,
     find_preset,
     model_id,
@@ -77,8 +78,8 @@ class Backbone:
 
     ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
     pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
-    ``guidance_scale`` the one it draws best with, if the caller asks for none; ``memory`` keeps its parts
-    on the device.
+    ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
+    asks for none; ``memory`` keeps its parts on the device.
     """
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
@@ -118,6 +119,7 @@ class Backbone:
         self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
         preset = find_preset(model_id)
         self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
+        self.scheduler = preset.scheduler if preset else DEFAULT_SCHEDULER
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
         self.memory = self._place()

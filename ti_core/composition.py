@@ -79,7 +79,7 @@ def restyle(
     seed: int = 0,
     steps: int = 25,
     guidance_scale: float | None = None,
-    scheduler: str = "dpm++_2m",
+    scheduler: str | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Iterator[GeneratedPicture]:

@@ -46,7 +46,8 @@ class GenerationSettings:
     steps: int = 25
     guidance_scale: float | None = None
     """Classifier-free guidance (arXiv 2207.12598); 1 draws without, None is the model's own."""
-    scheduler: str = "dpm++_2m"
+    scheduler: str | None = None
+    """A name in :data:`~ti_core.backbone.SCHEDULERS`; None is the model's own."""
     width: int | None = None
     """Pixels; None is the model's own resolution."""
     height: int | None = None
@@ -62,7 +63,7 @@ class GenerationSettings:
                 check_whole(name, getattr(self, name), SIZE_STEP, 8192)
         if self.guidance_scale is not None and not 0 <= self.guidance_scale <= 100:
             raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
-        if self.scheduler not in SCHEDULERS:
+        if self.scheduler not in (None, *SCHEDULERS):
             raise ConfigError(
                 f"There is no scheduler called {self.scheduler}: choose {', '.join(SCHEDULERS)}."
             )
@@ -141,7 +142,8 @@ def generate(
     with torch.no_grad():  # both at once, so that they get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
     arguments: dict[str, Any] = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
-    sampler = backbone.sampler("text" if source is None else "picture", settings.scheduler)
+    scheduler = settings.scheduler or backbone.scheduler
+    sampler = backbone.sampler("text" if source is None else "picture", scheduler)
     if not settings.negative_prompt and sampler.config.get("force_zeros_for_empty_prompt"):
         # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
@@ -154,7 +156,7 @@ def generate(
         seed=settings.seed,
         steps=settings.steps,
         guidance_scale=float(guidance),
-        scheduler=settings.scheduler,
+        scheduler=scheduler,
         width=width,
         height=height,
         model=backbone.base.id,

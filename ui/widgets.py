@@ -29,6 +29,7 @@ MAX_STEPS = 100
 MAX_STRENGTH = 1.5  # of a word
 MAX_GUIDANCE = 20
 MAX_SIDE = 1536  # pixels
+OWN_SCHEDULER = "auto"
 MAX_SEED = 2**53 - 1  # a browser's numbers are exact up to here
 
 Caption = Callable[[int, Drawn], str]
@@ -86,8 +87,11 @@ def drawing_controls(count: int = 4) -> DrawingControls:
             0, MAX_GUIDANCE, 0, step=0.5, label=label("drawing_guidance"), info=label("drawing_guidance_info")
         )
         scheduler = gr.Dropdown(
-            [(name, key) for key, name in SCHEDULER_LABELS.items()],
-            value="dpm++_2m",
+            [
+                (label("drawing_own_scheduler"), OWN_SCHEDULER),
+                *((name, key) for key, name in SCHEDULER_LABELS.items()),
+            ],
+            value=OWN_SCHEDULER,
             label=label("drawing_scheduler"),
         )
         with gr.Row():
@@ -120,7 +124,8 @@ def read_settings(
     *,
     strength: float | None = None,
 ) -> GenerationSettings:
-    """The controls' values as the core takes them; 0 or an empty field stands for the model's own.
+    """The controls' values as the core takes them; 0, an empty field or ``OWN_SCHEDULER`` stands for the
+    model's own.
 
     Raises :class:`ConfigError`.
     """
@@ -131,7 +136,7 @@ def read_settings(
         seed=int(seed or 0),
         steps=int(steps),
         guidance_scale=guidance or None,
-        scheduler=scheduler,
+        scheduler=None if scheduler == OWN_SCHEDULER else scheduler,
         width=int(width or 0) or None,
         height=int(height or 0) or None,
         strength=strength,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SLUG_LENGTH = 40
 COMPOSITIONS = "; ".join(template.format("<our-cat>", "<our-ink>") for template in COMPOSITION_TEMPLATES)
 OWN_GUIDANCE = ", ".join(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS)
+OWN_SCHEDULER = ", ".join(f"{preset.name} {preset.scheduler}" for preset in PRESETS)
 
 PromptArgument = Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")]
 NegativeOption = Annotated[str, typer.Option(help="What not to draw.")]
@@ -36,7 +37,12 @@ StepsOption = Annotated[int, typer.Option(help="Denoising steps.")]
 GuidanceOption = Annotated[
     float | None, typer.Option(help="Guidance scale; 1 is none.", show_default=f"the model's: {OWN_GUIDANCE}")
 ]
-SchedulerOption = Annotated[str, typer.Option(help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.", show_default=f"the model's: {OWN_SCHEDULER}"
+    ),
+]
 OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 
 Draw = Callable[..., "Iterator[GeneratedPicture]"]
@@ -53,7 +59,7 @@ def generate_command(
     seed: SeedOption = 0,
     steps: StepsOption = 25,
     guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = "dpm++_2m",
+    scheduler: SchedulerOption = None,
     model: ModelOption = None,
     safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),
@@ -83,7 +89,7 @@ def compose_command(
     seed: SeedOption = 0,
     steps: StepsOption = 25,
     guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = "dpm++_2m",
+    scheduler: SchedulerOption = None,
     model: ModelOption = None,
     safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),
@@ -126,7 +132,7 @@ def style_command(
     seed: SeedOption = 0,
     steps: StepsOption = 25,
     guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = "dpm++_2m",
+    scheduler: SchedulerOption = None,
     model: ModelOption = None,
     safety_checker: SafetyOption = True,
     out: OutOption = Path("outputs"),

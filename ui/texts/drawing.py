@@ -42,6 +42,7 @@ EN = {
     "drawing_height": "Height (px)",
     "drawing_size_info": "0: the model's own.",
     "drawing_scheduler": "Sampler",
+    "drawing_own_scheduler": "The model's own best",
     "drawing_examples": "Examples",
 }
 
@@ -85,5 +86,6 @@ JA = {
     "drawing_height": "高さ (px)",
     "drawing_size_info": "0 ならモデルに合った大きさにします。",
     "drawing_scheduler": "サンプラー",
+    "drawing_own_scheduler": "モデルに合ったもの",
     "drawing_examples": "例",
 }
