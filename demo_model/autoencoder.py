@@ -67,7 +67,7 @@ def train_autoencoder(
             top, left = torch.randint(0, pictures.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
             crops = batch[:, :, top : top + CROP, left : left + CROP]
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(share, options.learning_rate, step)
+                group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
             with mixed_precision(device):
                 loss = autoencoder_loss(vae, crops.contiguous(memory_format=torch.channels_last))
             optimizer.zero_grad()

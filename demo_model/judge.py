@@ -66,6 +66,12 @@ def main() -> None:
         "--pairs", type=int, default=512 if has_gpu else 64, help="pairs of pictures in a batch"
     )
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--decay-share",
+        type=float,
+        default=0.2,
+        help="of the minutes, the last, in which the rate falls to 0",
+    )
     parser.add_argument("--reuse", type=float, default=6.0, help="how often a rendered pair is trained on")
     cores = os.cpu_count() or 2
     parser.add_argument("--workers", type=int, default=cores if has_gpu else max(1, cores // 2))
@@ -271,7 +277,7 @@ def train_judge(
         while pool.added < wanted and renderer.ready:
             pool.add(renderer.take())
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(share, options.learning_rate, step)
+            group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
             losses = torch.stack(judge_loss(model, reader, pool.sample(options.pairs)))
         optimizer.zero_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from contextlib import contextmanager
@@ -40,10 +39,10 @@ class Clock:
         return due
 
 
-def learning_rate_at(share: float, peak: float, step: int, warmup: int = 100) -> float:
-    """Cosine over the time budget, down to a hundredth, after a short linear warm-up."""
-    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2
-    return peak * cosine * min(1.0, (step + 1) / warmup)
+def learning_rate_at(share: float, peak: float, step: int, decay_share: float, warmup: int = 100) -> float:
+    """A short linear warm-up, then ``peak``, then a straight line down to 0 over the last ``decay_share`` of
+    the budget (arXiv 2405.18392): a training that was to end can so be given a larger budget and go on."""
+    return peak * min(1.0, (step + 1) / warmup) * min(1.0, (1 - share) / decay_share)
 
 
 def save_checkpoint(path: Path, **content) -> None:

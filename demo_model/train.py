@@ -44,7 +44,7 @@ SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (
 PREDICTION = "v_prediction"
 MOST_TRAINED_LOG_SNR = -2.5  # where little is to see, and a caption says most of what is known
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
-FULL_LENGTH_SHARE = 0.04
+FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
 MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "full": FULL_MIX}
 DENOISER_CHECKPOINT = "denoiser.pt"
@@ -82,6 +82,12 @@ def main() -> None:
     batch_size = 512 if torch.cuda.is_available() else 32
     parser.add_argument("--batch-size", type=int, default=batch_size)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--decay-share",
+        type=float,
+        default=0.2,
+        help="of the minutes, the last, in which the rate falls to 0",
+    )
     parser.add_argument("--reuse", type=float, default=4.0, help="how often a rendered picture is trained on")
     cores = os.cpu_count() or 2
     workers = cores if torch.cuda.is_available() else max(1, cores // 2)
@@ -178,7 +184,7 @@ def train_denoiser(
         timesteps = torch.multinomial(density, len(latents), replacement=True)
         noisy = scheduler.add_noise(latents, noise, timesteps)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(share, options.learning_rate, step)
+            group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
             vectors = parts.settings_words(named.kinds, named.numbers)
             with moved_words(parts.text_encoder, named, vectors):
