@@ -1,12 +1,13 @@
 """Train the judge of the embedded model: ``python -m demo_model.judge --minutes M --out DIR``.
 
 A small CLIP over the same picture world, trained apart from the diffusion model and on seeds of its own.
-It learns three things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), which two
-pictures show the same thing or are in the same style, whatever else differs (the contrastive loss of
-SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives), and the numbers that the
-thing or the style was drawn from, which tell it soonest what to look at. Some things it sees in a part cut
-from a picture of two, as :func:`ti_core.evaluation.crops_of` cuts them. The folder can be resumed
-by the same command and holds an ordinary CLIPModel. Runs on CUDA where there is one, else on the CPU.
+It learns four things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), which of all
+names is that of the thing in it, which two pictures show the same thing or are in the same style, whatever
+else differs (the contrastive loss of SimCLR, arXiv 2002.05709, with other things of the same family as hard
+negatives), and the numbers that the thing or the style was drawn from, which tell it soonest what to look
+at. Some things it sees in a part cut from a picture of two, as :func:`ti_core.evaluation.crops_of` cuts
+them. The folder can be resumed by the same command and holds an ordinary CLIPModel. Runs on CUDA where there
+is one, else on the CPU.
 """
 
 from __future__ import annotations
@@ -31,10 +32,20 @@ from demo_model.loop import (
     save_checkpoint,
     update_average,
 )
-from demo_model.pairs import KINDS, NO_SETTINGS, PAIRS_IN_CHUNK, PairChunk, render_pairs
+from demo_model.pairs import (
+    KINDS,
+    NAMES,
+    NO_NAME,
+    NO_SETTINGS,
+    PAIRS_IN_CHUNK,
+    PairChunk,
+    render_pairs,
+)
 from demo_model.pool import Pool
 from demo_model.rendering import Renderer
+from demo_model.world.captions import with_article
 from demo_model.world.settings import SETTINGS, SUBJECT_KINDS
+from ti_core.prompts import PLAIN_TEMPLATES
 
 FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
@@ -124,6 +135,7 @@ class Batch(NamedTuple):
     kinds: torch.Tensor
     subjects: torch.Tensor
     numbers: torch.Tensor
+    names: torch.Tensor
 
 
 class PairPool:
@@ -152,11 +164,12 @@ class PairPool:
                 torch.from_numpy(chunk.kinds),
                 torch.from_numpy(chunk.subjects),
                 torch.from_numpy(chunk.numbers),
+                torch.from_numpy(chunk.names),
             )
         )
 
     def sample(self, count: int) -> Batch:
-        pictures, captions, kinds, subjects, numbers = self._pool.draw(count)
+        pictures, captions, kinds, subjects, numbers, names = self._pool.draw(count)
         pictures = pictures.transpose(0, 1).float().div(127.5).sub(1)
         chances = torch.tensor(CAPTION_SHARES, device=self._device)
         variants = torch.multinomial(chances, 2 * count, replacement=True).view(2, count)
@@ -164,7 +177,7 @@ class PairPool:
             torch.arange(2, device=self._device)[:, None], torch.arange(count, device=self._device), variants
         ].long()
         tokens[..., -1] = self._tokenizer.eos_token_id  # where a caption was cut
-        return Batch(spoil(pictures), tokens, kinds, subjects, numbers)
+        return Batch(spoil(pictures), tokens, kinds, subjects, numbers, names)
 
 
 def spoil(pictures: torch.Tensor) -> torch.Tensor:
@@ -206,13 +219,17 @@ class SettingsReader(torch.nn.Module):
 
 
 def judge_loss(
-    model: CLIPModel, reader: SettingsReader, batch: Batch
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The losses by captions, by pairs and by settings."""
+    model: CLIPModel, reader: SettingsReader, portraits: torch.Tensor, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The losses by captions, by names, by pairs and by settings; ``portraits`` are the tokens (names,
+    length) of a sentence with each of ``NAMES``."""
+
+    def read(tokens: torch.Tensor) -> torch.Tensor:
+        projected = model.text_projection(model.text_model(input_ids=tokens).pooler_output)
+        return F.normalize(projected.float(), dim=-1)
+
     seen = model.vision_model(pixel_values=batch.pictures.flatten(0, 1)).pooler_output
-    read = model.text_model(input_ids=batch.tokens.flatten(0, 1)).pooler_output
     images = F.normalize(model.visual_projection(seen).float(), dim=-1)
-    texts = F.normalize(model.text_projection(read).float(), dim=-1)
     pooled = seen.float().unflatten(0, (2, -1))  # (2, n, width)
     by_pair = []
     for kind, name in enumerate(KINDS):
@@ -221,10 +238,20 @@ def judge_loss(
             by_pair.append(
                 same_loss(first @ second.T / TEMPERATURE, torch.eye(len(first), device=first.device))
             )
+    scale = model.logit_scale.exp()
     rows = batch.tokens.flatten(0, 1)
     same_caption = (rows[:, None] == rows[None]).all(-1).float()
-    by_caption = same_loss(model.logit_scale.exp() * images @ texts.T, same_caption)
-    return by_caption, torch.stack(by_pair).mean(), reader(pooled, batch)
+    by_caption = same_loss(scale * images @ read(rows).T, same_caption)
+    names = batch.names.repeat(2)
+    named = names != NO_NAME
+    by_name = F.cross_entropy(scale * images[named] @ read(portraits).T, names[named])
+    return by_caption, by_name, torch.stack(by_pair).mean(), reader(pooled, batch)
+
+
+def portraits_of_names(tokenizer: CLIPTokenizer) -> torch.Tensor:
+    """Tokens (names, length) of a sentence with each of ``NAMES``."""
+    sentences = [PLAIN_TEMPLATES["object"].format(with_article(name)) for name in NAMES]
+    return tokenizer(sentences, padding=True, return_tensors="pt").input_ids
 
 
 def same_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
@@ -253,6 +280,7 @@ def train_judge(
         optimizer.load_state_dict(saved["optimizer"])
         elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
+    portraits = portraits_of_names(tokenizer).to(device)
     torch.manual_seed(FIRST_SEED + step)
     pool, history = PairPool(tokenizer, device), []
     while pool.added < 16 * PAIRS_IN_CHUNK:
@@ -279,18 +307,19 @@ def train_judge(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
-            losses = torch.stack(judge_loss(model, reader, pool.sample(options.pairs)))
+            losses = torch.stack(judge_loss(model, reader, portraits, pool.sample(options.pairs)))
         optimizer.zero_grad()
-        (losses[0] + losses[1] + SETTINGS_WEIGHT * losses[2]).backward()
+        captions, names, pairs, settings = losses
+        (captions + names + pairs + SETTINGS_WEIGHT * settings).backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
         update_average(averaged, model, min(AVERAGE_DECAY, 1 - 9 / (10 + step)))
         history.append(losses.detach())
         if clock.should_report():
-            captions, pairs, settings = torch.stack(history).mean(0).tolist()
+            means = zip(("captions", "names", "pairs", "settings"), torch.stack(history).mean(0), strict=True)
+            detail = ", ".join(f"{name} {mean:.3f}" for name, mean in means)
             history.clear()
-            detail = f"captions {captions:.3f}, pairs {pairs:.3f}, settings {settings:.4f}"
             report("judge", clock, step * options.pairs, "pairs", f"{detail}, {pool.added} rendered")
         if clock.should_save():
             save()

@@ -10,8 +10,11 @@ import numpy as np
 from demo_model.architecture import PICTURE_SIZE
 from demo_model.world import (
     FAMILIES,
+    TRAINING_NOUNS,
+    FamilyThing,
     Mix,
     NamedStyle,
+    NounThing,
     ParametricStyle,
     Plan,
     Style,
@@ -34,17 +37,20 @@ NO_SETTINGS = -1  # instead of a kind of subject: a named style has no numbers
 
 KINDS = ("object", "style")
 NO_KIND = len(KINDS)  # of pairs that share nothing; their captions name two things
+NAMES = (*FAMILIES, *(noun.name for noun in TRAINING_NOUNS))
+NO_NAME = -1  # of pairs that do not show one thing
 
 
 class PairChunk(NamedTuple):
     """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS`` or
-    ``NO_KIND``, what the two share as its kind in ``SUBJECT_KINDS`` (n,) and numbers (n, SETTINGS), and each
-    picture's captions."""
+    ``NO_KIND``, what the two share as its kind in ``SUBJECT_KINDS`` (n,) and numbers (n, SETTINGS), the thing
+    that both show (n,), an index of ``NAMES``, and each picture's captions."""
 
     pixels: np.ndarray
     kinds: np.ndarray
     subjects: np.ndarray
     numbers: np.ndarray
+    names: np.ndarray
     captions: list[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
@@ -72,11 +78,14 @@ def render_pairs(seed: int, index: int) -> PairChunk:
     pixels = np.stack([[view.pixels for view in pair.views] for pair in pairs]).transpose(0, 1, 4, 2, 3)
     subjects = np.full(PAIRS_IN_CHUNK, NO_SETTINGS)
     numbers = np.zeros((PAIRS_IN_CHUNK, SETTINGS), np.float32)
+    names = np.full(PAIRS_IN_CHUNK, NO_NAME)
     for row, pair in enumerate(pairs):
         if pair.subject is not None:
             subjects[row], numbers[row] = settings_of(pair.subject)
+        if isinstance(pair.subject, FamilyThing | NounThing):
+            names[row] = NAMES.index(pair.subject.name)
     captions = [(first.captions, second.captions) for first, second in (pair.views for pair in pairs)]
-    return PairChunk(np.ascontiguousarray(pixels), kinds, subjects, numbers, captions)
+    return PairChunk(np.ascontiguousarray(pixels), kinds, subjects, numbers, names, captions)
 
 
 def sample_thing_pair(rng: np.random.Generator, family: str) -> Pair:

@@ -161,7 +161,7 @@ def test_the_judge_learns_to_compare_what_it_compares_later() -> None:
     seen = []
     reader = judge.SettingsReader()
     reader.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    judge.judge_loss(model, reader, batch)
+    judge.judge_loss(model, reader, judge.portraits_of_names(tokenizer), batch)
     for kind, ends in judge.LIKENESS.items():
         compared = F.normalize(seen[0][0][:, slice(*ends)], dim=-1)
         assert torch.allclose(looks.likeness[kind], compared, atol=1e-4)
