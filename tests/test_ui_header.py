@@ -16,6 +16,7 @@ from ti_core.backbone import Backbone
 from ti_core.errors import ConfigError, ModelError
 from ui import header
 from ui.models import MemoryNeed, ModelKeeper, ModelStatus
+from ui.page import build_page
 from ui.studio import Studio
 
 
@@ -174,3 +175,10 @@ def test_for_the_model_in_use_nothing_is_foretold(studio: Studio, tiny_sd1: Path
 
 def test_the_drawer_s_button_counts_the_words(studio: Studio) -> None:
     assert header.count_words(studio, request_of()) == "My words (0)"
+
+
+def test_the_last_of_many_changes_is_shown_too(studio: Studio) -> None:
+    events = build_page(studio).fns.values()
+    unqueued = [event for event in events if not event.queue and event.fn]
+    assert unqueued
+    assert {event.trigger_mode for event in unqueued if len(event.targets) > 1} == {"always_last"}

@@ -121,7 +121,7 @@ def build(studio: Studio, frame: Frame) -> None:
 
     cards.select(on_card, state, shown, **QUIET)
     gr.on([frame.demo.load, frame.words_changed.change], on_words, state, shown, **QUIET)
-    prompt.change(bind(studio, take_note), prompt, note, trigger_mode="always_last", **QUIET)
+    prompt.change(bind(studio, take_note), prompt, note, **QUIET)
 
 
 def _place_grid(

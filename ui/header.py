@@ -68,7 +68,7 @@ def build(studio: Studio, frame: Frame) -> None:
     load.click(bind(studio, load_model), choice, shown, **HIDDEN)
     cancel.click(bind(studio, cancel_loading), None, shown, **HIDDEN)
     in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)  # others fit
-    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **HIDDEN)
+    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **QUIET)
     words.click(None, js="() => oneWord.toggleWords()", **HIDDEN)
 
 

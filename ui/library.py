@@ -97,7 +97,7 @@ def build(studio: Studio, frame: Frame) -> None:
     changes = [frame.demo.load, frame.words_changed.change]
     list_inputs, listed = [search, word.chosen], [cards, teach]
     gr.on(changes, bind(studio, list_words), list_inputs, listed, **QUIET)
-    search.change(bind(studio, list_words), list_inputs, listed, trigger_mode="always_last", **QUIET)
+    search.change(bind(studio, list_words), list_inputs, listed, **QUIET)
     gr.on(changes, bind(studio, show_word), word.chosen, word.outputs, **QUIET)
 
     @plainly

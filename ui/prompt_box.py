@@ -67,7 +67,6 @@ def place_prompt(studio: Studio, frame: Frame, name: str, prompt: gr.Textbox, su
         bind(studio, take_note),
         prompt,
         note,
-        trigger_mode="always_last",  # one at a time, and then the newest text
         **QUIET,
     )
 

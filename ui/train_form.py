@@ -46,7 +46,7 @@ from ui.train_settings import (
     read_config,
     time_html,
 )
-from ui.widgets import HIDDEN, bind, refusal
+from ui.widgets import HIDDEN, QUIET, bind, refusal
 
 TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
@@ -389,7 +389,5 @@ def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
         bind(studio, tell_times),
         [told, form.desk, *form.settings],
         [told, form.preset, form.time],
-        queue=False,
-        trigger_mode="always_last",
-        **HIDDEN,
+        **QUIET,
     )

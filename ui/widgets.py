@@ -20,8 +20,9 @@ from ui.texts import Language, label, language_of, say
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """How an event is set up that the page shows in its own way, if at all. It is queued: only then is an error
 shown, and the change of a state noticed."""
-QUIET: dict[str, Any] = {"queue": False, **HIDDEN}
-"""How an event is set up that waits for nothing."""
+QUIET: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **HIDDEN}
+"""How an event is set up that waits for nothing, and that shows the last of many changes too: by Gradio's own
+default, one of several triggers does nothing while the event is under way."""
 
 COLUMNS = 4
 MAX_COUNT = 8
