@@ -9,6 +9,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c const
 
 OPTIONS ?=
 TESTS ?= tests
+# A file's tests share a process, in the order of the files.
+SPREAD ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run screenshots test lint format clean
@@ -23,7 +25,7 @@ screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and 
 	PYTHONPATH=. $(BIN)/python tests/screenshots.py
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
 
 lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/python -m ruff check .

@@ -1,4 +1,4 @@
-"""For every test: no network, and the quick ones first."""
+"""For every test: no network, a fair share of the cores, and the quick ones first."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # Before any test imports huggingface_hub, which reads it at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# Before torch is imported: tests that run side by side share the cores.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
