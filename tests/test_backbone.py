@@ -517,6 +517,15 @@ def test_other_weights_have_another_fingerprint(sd1: Backbone, tmp_path: Path):
     assert BaseModel("renamed", "sd1", other.base.widths, other.base.fingerprint).fits(sd1.base)
 
 
+def test_half_precision_files_have_the_fingerprint_of_the_full_ones(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path
+):
+    half = StableDiffusionPipeline.from_pretrained(tiny_sd1, dtype=torch.float16)
+    half.save_pretrained(tmp_path / "half")
+    loaded = Backbone.load(str(tmp_path / "half"), "cpu", torch.float32)
+    assert loaded.base.fingerprint == sd1.base.fingerprint
+
+
 def test_the_fastest_dtype_computes():
     dtype = fastest_dtype(CPU)
     assert dtype in (torch.float32, torch.bfloat16, torch.float16)

@@ -442,10 +442,13 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 
 def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
-    """Twelve hexadecimal digits over a sample of the embedding tables, the same in every precision."""
+    """Twelve hexadecimal digits over a sample of the embedding tables.
+
+    The float16 variant of a model has those of the float32 one: rounding to float16 comes first for both.
+    """
     digest = hashlib.sha256()
     for encoder in encoders:
-        rows = encoder.table[::61].detach().to("cpu", torch.bfloat16).contiguous()
+        rows = encoder.table[::61].detach().to("cpu", torch.float16).to(torch.bfloat16).contiguous()
         digest.update(rows.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:12]
 
