@@ -292,7 +292,9 @@ def test_only_a_space_has_a_button_to_sign_in(own: Studio, monkeypatch: pytest.M
     for name in ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL"):
         monkeypatch.setattr(oauth, name, "http://127.0.0.1:1")
     page = build_page(own)
-    assert blocks_of(page, gr.LoginButton)
+    buttons = blocks_of(page, gr.LoginButton)
+    assert buttons
+    assert all("Sign in" in button.value and "サインイン" in button.value for button in buttons)
     assert "/login/huggingface" in {getattr(route, "path", "") for route in page.app.routes}
 
 

@@ -77,7 +77,10 @@ def place_panel(part: str) -> PublishPanel:
 def place_sign_in() -> None:
     """A button to sign in and out, on a Space alone: elsewhere the machine's own login is used."""
     if people_sign_in():
-        gr.LoginButton(size="sm")
+        # Gradio compares what it reads, so in both languages at once.
+        gr.LoginButton(
+            "Sign in with Hugging Face · サインイン", logout_value="Sign out ({}) · サインアウト", size="sm"
+        )
 
 
 def bind_panel(
