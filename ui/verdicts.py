@@ -24,15 +24,15 @@ LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real picture
 
 
 class Finder:
-    """Says under each picture of several words which of them the judge finds in it.
+    """Marks under each picture of several words which of them the judge finds in it.
 
-    ``remark`` is why nothing is said, "" if something is.
+    ``remark`` says whose marks they are, or why there are none.
     """
 
     def __init__(self, language: Language, home: Home, words: Sequence[Concept]):
-        self.remark = ""
         self._language, self._tokens = language, [word.token for word in words]
         self._captions: dict[Path, str] = {}
+        self._judge: Judge | None = None
         pictures = []
         for word in words:
             files = picture_files(home.library.find(word.token).folder)
@@ -42,28 +42,26 @@ class Finder:
                 return
             pictures.append([open_picture(file)[0] for file in files])
         try:
-            self._judge = _judge_here(words[0].base)
+            judge = _judge_here(words[0].base)
         except ModelError as error:
             self.remark = say(language, "verdict_none", reason=explain(language, error))
             return
-        looks = (self._judge.look(own) for own in pictures)
-        self._references = [(word.kind, seen) for word, seen in zip(words, looks, strict=True)]
+        self._judge, self.remark = judge, say(language, "verdict_marks", judge=judge.name)
+        self._references = [(word.kind, judge.look(own)) for word, own in zip(words, pictures, strict=True)]
 
     def caption(self, _number: int, drawn: Drawn) -> str:
         """The seed, and which words are there."""
         if drawn.path not in self._captions:
-            self._captions[drawn.path] = self._look(drawn)
+            self._captions[drawn.path] = " · ".join(
+                [seed_caption(self._language, drawn), *self._marks(drawn)]
+            )
         return self._captions[drawn.path]
 
-    def _look(self, drawn: Drawn) -> str:
-        seed = seed_caption(self._language, drawn)
-        if self.remark:
-            return seed
+    def _marks(self, drawn: Drawn) -> list[str]:
+        if self._judge is None:
+            return []
         is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)
-        found = ", ".join(token for token, here in zip(self._tokens, is_there, strict=True) if here)
-        missing = ", ".join(token for token, here in zip(self._tokens, is_there, strict=True) if not here)
-        key = "verdict_partly" if found and missing else "verdict_found" if found else "verdict_missing"
-        return say(self._language, key, seed=seed, judge=self._judge.name, found=found, missing=missing)
+        return [f"{'✓' if here else '✗'} {token}" for token, here in zip(self._tokens, is_there, strict=True)]
 
 
 def comparison_html(

@@ -1,9 +1,7 @@
 """What the judge says of pictures."""
 
 EN = {
-    "verdict_found": "{seed} · {judge} finds {found}",
-    "verdict_partly": "{seed} · {judge} finds {found}, but not {missing}",
-    "verdict_missing": "{seed} · {judge} does not find {missing}",
+    "verdict_marks": "✓ and ✗ under a picture: whether {judge} finds the word in it.",
     "verdict_none": "Which words are in a picture is not judged. {reason}",
     "verdict_no_pictures": "{token} came without pictures to compare with.",
     "verdict_likeness": (
@@ -21,9 +19,7 @@ EN = {
 }
 
 JA = {
-    "verdict_found": "{seed}・{judge} の判定：{found} あり",
-    "verdict_partly": "{seed}・{judge} の判定：{found} あり、{missing} なし",
-    "verdict_missing": "{seed}・{judge} の判定：{missing} なし",
+    "verdict_marks": "画像の下の ✓ と ✗ は、その「ことば」が画像に現れたかどうか（{judge} の判定）です。",
     "verdict_none": "どの「ことば」が画像に現れたかは判定していません。{reason}",
     "verdict_no_pictures": "{token} には比べるための画像がありません。",
     "verdict_likeness": (
