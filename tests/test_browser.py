@@ -393,6 +393,7 @@ def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, ti
     set_drawing(page)
     draw(page)
     expect(page.get_by_text("1 drawn.")).to_be_visible()
+    expect(page.get_by_text("Which words are in a picture is not judged.")).to_be_visible()
     expect(drawn(page, "compose")).to_have_js_property("naturalWidth", 16)
 
 

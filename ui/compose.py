@@ -285,7 +285,7 @@ def draw_pictures(
     for update in show_drawing(
         studio, request, draw_orders(lambda _: [order]), finder.caption if finder else None
     ):
-        yield [*update, html.escape(finder.remark) if finder else ""]
+        yield [*update, f"<p>{html.escape(finder.remark)}</p>" if finder else ""]
 
 
 def draw_grid(
