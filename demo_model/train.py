@@ -37,7 +37,7 @@ from demo_model.loop import (
 )
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
-from demo_model.world import FULL_MIX, MIDDLE_MIX, SIMPLE_MIX, training_captions
+from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, training_captions
 
 AVERAGE_DECAY = 0.999
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
@@ -46,7 +46,7 @@ MOST_TRAINED_LOG_SNR = -2.5  # where little is to see, and a caption says most o
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
 FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
-MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "full": FULL_MIX}
+MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "nouns": NOUN_MIX, "full": FULL_MIX}
 DENOISER_CHECKPOINT = "denoiser.pt"
 
 

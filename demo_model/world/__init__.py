@@ -12,6 +12,7 @@ from demo_model.world.nouns import (
 from demo_model.world.picture import (
     FULL_MIX,
     MIDDLE_MIX,
+    NOUN_MIX,
     SIMPLE_MIX,
     Mix,
     Picture,
@@ -43,6 +44,7 @@ __all__ = [
     "EMPTY_SCENES",
     "FULL_MIX",
     "MIDDLE_MIX",
+    "NOUN_MIX",
     "SIMPLE_MIX",
     "Mix",
     "FAMILIES",

@@ -59,6 +59,17 @@ MIDDLE_MIX = Mix(
     posed=0.5,
 )
 """On the way from the simple to the full one."""
+NOUN_MIX = Mix(
+    family=0.3,
+    noun=0.6,
+    scene=0.3,
+    plain=0.45,
+    unstyled=0.9,
+    named_style=0.06,
+    unpatterned=0.6,
+    posed=0.7,
+)
+"""Mostly nouns, each of which is seen a hundred times less often than a family: what a model learns last."""
 
 
 @dataclass(frozen=True)
