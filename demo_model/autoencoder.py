@@ -31,13 +31,17 @@ def psnr(picture: torch.Tensor, reconstruction: torch.Tensor) -> float:
 
 
 def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
-    """Squared and absolute error, the same of neighbouring differences (edges), and a little KL."""
+    """The loss of the reconstruction, and a little KL."""
     posterior = vae.encode(crops).latent_dist
-    reconstruction = vae.decode(posterior.sample()).sample
+    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
+    return reconstruction_loss(vae.decode(posterior.sample()).sample, crops) + KL_WEIGHT * divergence
+
+
+def reconstruction_loss(reconstruction: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
+    """Squared and absolute error, and the same of neighbouring differences (edges)."""
     error = reconstruction - crops
     edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
-    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-    return error.square().mean() + 0.2 * error.abs().mean() + 0.2 * edges + KL_WEIGHT * divergence
+    return error.square().mean() + 0.2 * error.abs().mean() + 0.2 * edges
 
 
 def train_autoencoder(
