@@ -42,7 +42,6 @@ from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, trainin
 AVERAGE_DECAY = 0.999
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
 PREDICTION = "v_prediction"
-MOST_TRAINED_LOG_SNR = -2.5  # where little is to see, and a caption says most of what is known
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
 FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
@@ -95,6 +94,12 @@ def main() -> None:
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument(
         "--mix", choices=MIXES, default="full", help="simple: mostly single things, unstyled, to begin with"
+    )
+    parser.add_argument(
+        "--log-snr",
+        type=float,
+        default=-2.5,
+        help="the noise most trained on: -2.5 to learn what captions say, then 0 for clean details",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -154,7 +159,7 @@ def train_denoiser(
     parts.vae.eval().requires_grad_(False)
     scheduler = noise_schedule(PREDICTION)
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
-    density = timestep_density(scheduler.alphas_cumprod).to(device)
+    density = timestep_density(scheduler.alphas_cumprod, options.log_snr).to(device)
     pool, losses = LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device), []
     while pool.added < 16 * CHUNK_SIZE:
         pool.add(renderer.take())
@@ -222,14 +227,15 @@ def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     return snr_plus_one.clamp(max=SNR_GAMMA) / snr_plus_one
 
 
-def timestep_density(alphas_cumprod: torch.Tensor) -> torch.Tensor:
+def timestep_density(alphas_cumprod: torch.Tensor, top: float) -> torch.Tensor:
     """How often each timestep is trained: a bell over the log of the signal-to-noise ratio.
 
-    Its top lies where a thing's colours and shape are still open, so that they are learned from the words;
-    where they can be seen already, a caption adds nothing (after logit-normal sampling, arXiv 2403.03206).
+    With its ``top`` where a thing's colours and shape are still open, they are learned from the words; where
+    they can be seen already, a caption adds nothing, but what is left of the noise is taken away
+    (after logit-normal sampling, arXiv 2403.03206).
     """
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
-    return 1 / torch.cosh((log_snr - MOST_TRAINED_LOG_SNR) / 2)
+    return 1 / torch.cosh((log_snr - top) / 2)
 
 
 def export(parts: Parts, folder: Path) -> None:
