@@ -98,7 +98,7 @@ def test_prompts_without_concepts_are_encoded_as_by_diffusers(backbone: Backbone
     expected = diffusers_encodes(fresh_pipeline(backbone, folder_of(backbone)), prompts)
     encoded = backbone.encode_prompts(prompts)
     assert_same(encoded, expected)
-    assert encoded.mask is None
+    assert encoded.lengths is None
     assert (encoded.pooled is not None) == (backbone.base.family == "sdxl")
 
 
@@ -205,14 +205,13 @@ def test_unknown_tokens_are_named_with_the_closest_known_ones(sd1: Backbone):
 # --- prompts of more than one chunk -----------------------------------------------------------------------
 
 
-def test_a_long_prompt_takes_several_chunks_and_a_mask_marks_the_short_ones(backbone: Backbone):
+def test_a_long_prompt_takes_several_chunks_and_short_ones_beside_it_are_told_apart(backbone: Backbone):
     assert backbone.count_tokens(LONG, {}).chunks == 2
     encoded = backbone.encode_prompts([LONG, "a cat", LONG * 2])
     assert encoded.hidden.shape == (3, 3 * 77, sum(backbone.base.widths.values()))
-    assert encoded.mask is not None
-    assert encoded.mask.sum(dim=1).tolist() == [154, 77, 231]
-    assert encoded.mask[1, :77].all()
-    assert backbone.encode_prompts([LONG, LONG]).mask is None
+    assert encoded.lengths is not None
+    assert encoded.lengths.tolist() == [154, 77, 231]
+    assert backbone.encode_prompts([LONG, LONG]).lengths is None
 
 
 def test_a_short_prompt_beside_a_long_one_predicts_as_it_does_alone(backbone: Backbone):
@@ -222,8 +221,22 @@ def test_a_short_prompt_beside_a_long_one_predicts_as_it_does_alone(backbone: Ba
     prediction = backbone.predict(latents, timesteps, together)
     expected = backbone.predict(latents[:1], timesteps[:1], alone)
     torch.testing.assert_close(prediction[:1], expected, rtol=0, atol=1e-5)
-    unmasked = Conditioning(together.hidden, together.pooled)
-    assert not torch.allclose(backbone.predict(latents, timesteps, unmasked)[:1], expected, atol=1e-5)
+    filled_up = Conditioning(together.hidden, together.pooled)
+    assert not torch.allclose(backbone.predict(latents, timesteps, filled_up)[:1], expected, atol=1e-5)
+
+
+def test_so_it_does_in_a_model_that_pools_all_positions():
+    toybox = Backbone.load("toybox", device="cpu", dtype=torch.float32)
+    assert toybox.unet.config.addition_embed_type == "text"
+    latents = torch.randn(3, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    timesteps = torch.tensor([400, 300, 600])
+    prompts = [LONG, "a red cat", LONG * 2]
+    together = toybox.predict(latents, timesteps, toybox.encode_prompts(prompts))
+    for row, prompt in enumerate(prompts):
+        alone = toybox.predict(
+            latents[row : row + 1], timesteps[row : row + 1], toybox.encode_prompts([prompt])
+        )
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=0, atol=1e-5)
 
 
 def test_each_chunk_is_encoded_like_a_prompt_of_its_own(sd1: Backbone):

@@ -40,8 +40,8 @@ from ti_core.text_encoding import (
     TextEncoder,
     TokenCount,
     Vectors,
-    chunk_mask,
     chunks_of,
+    lengths_of,
 )
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Backbone:
 
         ``words`` are the vectors of the concept tokens, for all prompts or one mapping for each.
         Gradients flow into the vectors. Prompts over 75 tokens take several chunks of 77 positions;
-        shorter ones beside them are filled up with empty chunks, which ``mask`` tells apart. A weight
+        shorter ones beside them are filled up with empty chunks, which ``lengths`` tells apart. A weight
         scales how far the hidden states of its tokens are from those of an empty prompt.
 
         Raises :class:`PromptError`, :class:`UnknownTokenError`.
@@ -237,15 +237,15 @@ class Backbone:
         known = [words] * len(prompts) if isinstance(words, Mapping) else list(words) or [{}] * len(prompts)
         for prompt, row in zip(prompts, known, strict=True):
             check_tokens(prompt, row)
-        hidden, pooled, mask = [], None, None
+        hidden, pooled, lengths = [], None, None
         for encoder in self._encoders:
             chunked = [chunks_of(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
             with self.memory.at_work(encoder.name):
                 states, projected = encoder.encode(chunked, known)
             hidden.append(states)
             pooled = projected if projected is not None else pooled
-            mask = chunk_mask(chunked, self.device)
-        return Conditioning(torch.cat(hidden, dim=-1), pooled, mask)
+            lengths = lengths_of(chunked)
+        return Conditioning(torch.cat(hidden, dim=-1), pooled, lengths)
 
     # --- the vocabulary ---------------------------------------------------------------------------------
 
@@ -334,7 +334,22 @@ class Backbone:
     def predict(
         self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
     ) -> torch.Tensor:
-        """The frozen denoiser's prediction (b, c, h, w), float32, differentiable in the conditioning."""
+        """The frozen denoiser's prediction (b, c, h, w), float32, differentiable in the conditioning.
+
+        Rows of different lengths go one length after the other: a row beside a longer one is predicted as
+        it would be alone, by models that pool all positions, too.
+        """
+        if conditioning.lengths is None:
+            return self._predict(noisy_latents, timesteps, conditioning)
+        rows, predictions = [], []
+        for own, told in conditioning.by_length():
+            rows.append(own)
+            predictions.append(self._predict(noisy_latents[own], timesteps[own], told))
+        return torch.cat(predictions)[torch.cat(rows).argsort()]
+
+    def _predict(
+        self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
+    ) -> torch.Tensor:
         added = None
         if conditioning.pooled is not None:
             side = [self.resolution, self.resolution]
@@ -345,7 +360,6 @@ class Backbone:
                 noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
                 timesteps,
                 encoder_hidden_states=conditioning.hidden,
-                encoder_attention_mask=conditioning.mask,
                 added_cond_kwargs=added,
             ).sample.float()
 

@@ -29,12 +29,12 @@ KnownWords = Mapping[str, Vectors]
 class Conditioning:
     """What the denoiser is told: ``hidden`` (b, 77 * chunks, width) and, for SDXL, ``pooled`` (b, p).
 
-    ``mask`` (b, 77 * chunks) marks the positions of each row's own chunks; None if all are.
+    ``lengths`` (b,), on the CPU, are how many of the positions are of each row's own chunks; None if all are.
     """
 
     hidden: torch.Tensor
     pooled: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
+    lengths: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.hidden.shape[0]
@@ -43,8 +43,16 @@ class Conditioning:
         return Conditioning(
             self.hidden[rows],
             None if self.pooled is None else self.pooled[rows],
-            None if self.mask is None else self.mask[rows],
+            None if self.lengths is None else self.lengths[rows if isinstance(rows, slice) else rows.cpu()],
         )
+
+    def by_length(self) -> Iterator[tuple[torch.Tensor, Conditioning]]:
+        """The rows of each of the ``lengths``, and what these are told, without the others' chunks."""
+        assert self.lengths is not None
+        for length in self.lengths.unique().tolist():
+            rows = (self.lengths == length).nonzero().flatten().to(self.hidden.device)
+            pooled = None if self.pooled is None else self.pooled[rows]
+            yield rows, Conditioning(self.hidden[rows, :length], pooled)
 
 
 @dataclass(frozen=True)
@@ -165,9 +173,7 @@ def chunks_of(encoder: TextEncoder, prompt: str, words: KnownWords) -> list[Chun
     return chunks
 
 
-def chunk_mask(chunked: list[list[Chunk]], device: torch.device) -> torch.Tensor | None:
-    """Which positions (b, 77 * chunks) are of a prompt's own chunks, None if all are."""
-    lengths = torch.tensor([len(parts) * (CHUNK_TOKENS + 2) for parts in chunked], device=device)
-    if bool((lengths == lengths[0]).all()):
-        return None
-    return torch.arange(int(lengths.max()), device=device)[None] < lengths[:, None]
+def lengths_of(chunked: list[list[Chunk]]) -> torch.Tensor | None:
+    """How many positions (b,) the chunks of each prompt take, None if all take as many."""
+    lengths = torch.tensor([len(parts) * (CHUNK_TOKENS + 2) for parts in chunked])
+    return None if bool((lengths == lengths[0]).all()) else lengths
