@@ -3,13 +3,16 @@
 Learns the held-out concepts, from four pictures each, by one or more recipes and from one or more training
 seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
 each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
-result is a line of ``results.jsonl``, so a benchmark that was stopped goes on, and ``--sheet`` draws the
-words that were learned. ``--list development`` is for finding defaults; the held-out list is measured only.
+result is a line of ``results.jsonl``, so a benchmark that was stopped goes on. In the end contact sheets show
+the words that the defaults learned. ``--list development`` is for finding defaults; the held-out list is
+measured only.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
 import json
 import statistics
 import time
@@ -27,18 +30,35 @@ from demo_model.world import DEVELOPMENT, HELD_OUT, NounThing, concept_pictures
 from demo_model.world import Concept as WorldConcept
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept, load_concept, save_concept
-from ti_core.config import TrainingConfig
-from ti_core.evaluation import PLAIN_PROMPTS, Showing, score, showing_orders
-from ti_core.generation import generate_all
+from ti_core.config import Kind, TrainingConfig
+from ti_core.evaluation import Showing, score, showing_orders
+from ti_core.generation import GenerationSettings, Order, generate_all
 from ti_core.images import Picture
 from ti_core.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
+from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ti_core.training import TrainingState, current_concept, learned_concept, prepare, train
 
 PICTURES = 4
 DRAWN = 4  # of each plain prompt
 RESAMPLES = 10_000  # of the bootstrap that the confidence intervals are from
 GROUPS = ("family", "noun", "style")
-SCENES_SHOWN = 3
+SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
+    "object": (
+        PLAIN_TEMPLATES["object"],
+        "a photo of {} on the beach",
+        "a photo of {} in the snow",
+        "a photo of {} and <other>",
+        PLAIN_TEMPLATES["style"],
+    ),
+    "style": (
+        PLAIN_TEMPLATES["style"],
+        "a house on the beach in the style of {}",
+        "a house in the snow in the style of {}",
+        "<other> in the style of {}",
+        "a cat in the style of {}",
+    ),
+}
+"""Alone, in two scenes, with another word, and as a style; the first is drawn with the initial word, too."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +111,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each concept")
     parser.add_argument("--every", type=int, default=1, help="only every so many concepts of the list")
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
-    parser.add_argument("--sheet", action="store_true", help="draw what was learned, and learn nothing more")
     options = parser.parse_args()
     print(describe_machine())
     backbone = Backbone.load(options.model)
     subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
-    out = options.out / options.list
-    results = Results(out / "results.jsonl", backbone.base.fingerprint)
-    if options.sheet:
-        draw_sheets(backbone, subjects, results, out)
-        return
     judge = load_judge(str(options.judge), backbone.device)
+    out = options.out / options.list
+    results = Results(out / "results.jsonl", digest_of(backbone, options.judge))
     for subject in subjects:
         bench = Bench(backbone, judge, subject)
         for seed in range(options.seeds):
@@ -112,15 +128,27 @@ def main() -> None:
                         if found["recipe"] == recipe and seed == 0:
                             save_concept(concept, word_folder(out, recipe, subject))
     print_table(results)
+    draw_sheets(backbone, subjects, results, out)
+
+
+def digest_of(backbone: Backbone, judge: Path) -> str:
+    """Twelve hexadecimal digits over the model's and the judge's weights and the default settings: what was
+    measured with others is another measurement."""
+    digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
+    for module in (backbone.unet, backbone.vae):
+        for value in module.state_dict().values():
+            digest.update(value.detach().float().cpu().numpy().tobytes())
+    digest.update(json.dumps(dataclasses.asdict(TrainingConfig("any"))).encode())
+    return digest.hexdigest()[:12]
 
 
 class Results:
-    """The lines of results of one model in a file of all."""
+    """The lines of one measurement, as :func:`digest_of` tells them apart, in a file of all."""
 
-    def __init__(self, path: Path, fingerprint: str):
-        self._path, self._fingerprint = path, fingerprint
+    def __init__(self, path: Path, digest: str):
+        self._path, self._digest = path, digest
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self.rows = [row for row in map(json.loads, lines) if row["model"] == fingerprint]
+        self.rows = [row for row in map(json.loads, lines) if row.get("digest") == digest]
 
     def has(self, subject: str, recipe: str, seed: int) -> bool:
         return any(
@@ -128,7 +156,7 @@ class Results:
         )
 
     def add(self, row: dict[str, Any]) -> None:
-        row = {"model": self._fingerprint} | row
+        row = {"digest": self._digest} | row
         self.rows.append(row)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
@@ -275,31 +303,46 @@ def draw_sheets(backbone: Backbone, subjects: Sequence[WorldConcept], results: R
     what it recovered, the weakest, and those at one and at two thirds of the way."""
     found = {row["concept"]: row for row in results.rows if (row["recipe"], row["seed"]) == ("defaults", 0)}
     learned = [subject for subject in subjects if subject.name in found]
+    if not learned:
+        return
+    words = {subject.name: load_concept(word_folder(out, "defaults", subject)) for subject in learned}
+    others = partners([words[subject.name] for subject in learned])
+    rows = {
+        subject.name: sheet_row(backbone, subject, words[subject.name], other, found[subject.name])
+        for subject, other in zip(learned, others, strict=True)
+    }
     ranked = sorted(learned, key=lambda subject: -(found[subject.name]["recovered"] or 0.0))
     four = [ranked[round(share * (len(ranked) - 1))] for share in (0, 1 / 3, 2 / 3, 1)]
-    rows = {}
-    for subject in learned:
-        concept = load_concept(word_folder(out, "defaults", subject))
-        rows[subject.name] = sheet_row(backbone, subject, concept, found[subject.name])
     for name, chosen in (("sheet", learned), ("four", four)):
         contact_sheet([rows[subject.name] for subject in chosen], lines=3).save(out / f"{name}.webp")
         print(out / f"{name}.webp")
 
 
+def partners(words: Sequence[Concept]) -> list[Concept]:
+    """For each word the one that it is composed with: the next thing of the list, round and round."""
+    things = [word for word in words if word.kind == "object"] or list(words)
+    after = {word.token: things[(place + 1) % len(things)] for place, word in enumerate(things)}
+    return [after.get(word.token, things[0]) for word in words]
+
+
 def sheet_row(
-    backbone: Backbone, subject: WorldConcept, concept: Concept, found: Mapping[str, Any]
+    backbone: Backbone, subject: WorldConcept, concept: Concept, other: Concept, found: Mapping[str, Any]
 ) -> tuple[str, list[Cell]]:
-    """The pictures given, the initial word, the learned word, and some of the scenes, all from seed 0."""
+    """The pictures given, what the initial word draws, and what the learned word does, all from seed 0."""
     cells = [
         Cell(picture.image, "given" if number == 0 else "")
         for number, picture in enumerate(training_pictures(subject, backbone.resolution))
     ]
-    initial, learned = (showing_orders(concept, initial=initial, count=1) for initial in (True, False))
-    scenes = learned[len(PLAIN_PROMPTS[concept.kind]) :]
-    shown = [initial[0], learned[0], *scenes[:SCENES_SHOWN]]
+    prompts = [
+        fill_template(template, concept.token).replace("<other>", other.token)
+        for template in SHEET_PROMPTS[concept.kind]
+    ]
+    prompts = [replace_token(prompts[0], concept.token, concept.initializer), *prompts]
+    known = tuple({word.token: word for word in (concept, other)}.values())
+    orders = [Order(GenerationSettings(prompt, count=1), known) for prompt in prompts]
     cells += [
-        Cell(picture.image, order.settings.prompt)
-        for order, picture in zip(shown, generate_all(backbone, shown), strict=True)
+        Cell(picture.image, prompt)
+        for prompt, picture in zip(prompts, generate_all(backbone, orders), strict=True)
     ]
     scores = f"recovered {percent(found['recovered']).strip()}, kept {percent(found['kept']).strip()}"
     return f"{concept.token}, starting from “{concept.initializer}”: {scores}", cells

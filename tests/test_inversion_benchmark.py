@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,16 @@ from benchmarks.inversion import (
     Recipe,
     Results,
     by_concept,
+    digest_of,
     draw_sheets,
     interval,
+    partners,
+    sheet_row,
     word_folder,
 )
 from demo_model.world import DEVELOPMENT
 from ti_core.backbone import Backbone
-from ti_core.concept import save_concept
+from ti_core.concept import Concept, save_concept
 from ti_core.judge import Judge, load_judge
 from ti_core.models import Family
 
@@ -56,6 +60,44 @@ def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp
     save_concept(concept, word_folder(tmp_path, "defaults", FISH))
     draw_sheets(sd1, DEVELOPMENT, results, tmp_path)
     assert {path.name for path in tmp_path.glob("*.webp")} == {"sheet.webp", "four.webp"}
+
+
+def test_a_row_of_the_sheet_shows_a_word_in_all_its_uses(sd1: Backbone) -> None:
+    vectors = sd1.initial_vectors("cat", 1)
+    fish, other = (
+        Concept(token, vectors, "object", sd1.base, "cat") for token in ("<our-fish>", "<another>")
+    )
+    title, cells = sheet_row(sd1, FISH, fish, other, {"recovered": 0.5, "kept": None})
+    assert title == "<our-fish>, starting from “cat”: recovered 50%, kept —"
+    assert [cell.caption for cell in cells] == [
+        "given",
+        "",
+        "",
+        "",
+        "a photo of cat",
+        "a photo of <our-fish>",
+        "a photo of <our-fish> on the beach",
+        "a photo of <our-fish> in the snow",
+        "a photo of <our-fish> and <another>",
+        "a house in the style of <our-fish>",
+    ]
+    style = replace(other, token="<our-ink>", kind="style")
+    assert partners([fish, style, other]) == [other, fish, fish]
+
+
+def test_a_measurement_is_another_one_with_other_weights(sd1: Backbone, tmp_path: Path) -> None:
+    def judge_of(weights: bytes) -> Path:
+        (tmp_path / "model.safetensors").write_bytes(weights)
+        return tmp_path
+
+    digest = digest_of(sd1, judge_of(b"one"))
+    assert digest_of(sd1, judge_of(b"one")) == digest
+    assert digest_of(sd1, judge_of(b"two")) != digest
+    with torch.no_grad():
+        sd1.unet.conv_out.bias += 1
+        changed = digest_of(sd1, judge_of(b"one"))
+        sd1.unet.conv_out.bias -= 1
+    assert changed != digest
 
 
 def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backbone, judge: Judge) -> None:
