@@ -105,6 +105,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.autoencoder_minutes is None:
         options.autoencoder_minutes = 0.0 if options.start else options.minutes / 4
+    if options.autoencoder_minutes >= options.minutes:
+        parser.error("--minutes leaves the denoiser no time: give more than --autoencoder-minutes")
 
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -66,6 +66,16 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
     assert {path.name for path in (further / "tokenizer").iterdir()} >= {"vocab.json", "merges.txt"}
 
 
+def test_a_training_without_time_for_the_denoiser_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run_training(monkeypatch, minutes=5, autoencoder_minutes=5, out=tmp_path / "model")
+    assert stopped.value.code == 2
+    assert "give more than --autoencoder-minutes" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> None:
     torch.manual_seed(0)
     vae = make_autoencoder().eval()
