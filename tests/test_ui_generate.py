@@ -24,7 +24,7 @@ from ti_core.runs import create_run, saved_steps, train_runs
 from ui.drawing import Drawn
 from ui.frame import Frame
 from ui.generate import EXAMPLES, build, draw_pictures, hide_old, make_prompt, suggest_prompts, without
-from ui.grid import MAX_CELLS, Axis, draw_grid, find_run, label_sheet, read_axis, suggest_values
+from ui.grid import MAX_CELLS, Axis, draw_grid, label_sheet, read_axis, suggest_values
 from ui.models import ModelKeeper
 from ui.prompt_box import fitting_words, note_html, words_html
 from ui.recipes import (
@@ -38,6 +38,7 @@ from ui.recipes import (
 from ui.studio import Studio
 from ui.texts import drawing as drawing_texts
 from ui.texts import generate as generate_texts
+from ui.train_result import shelve
 from ui.widgets import MAX_SEED, MAX_STEPS, read_settings
 
 ME = request_of()
@@ -294,7 +295,7 @@ def test_saved_steps_of_a_word_that_was_learned_here(studio: Studio) -> None:
     run = create_run(home.runs / "one", backbone, config, [Picture("a", image, None, "", (16, 16), ())])
     for _ in train_runs(backbone, [run]):
         pass
-    home.library.add(run.concept())
+    shelve(home, run, run.concept())
     steps = saved_steps(run)
     assert steps[0] == 0
     assert suggest_values(studio, ME, "saved_step", "a <new-cat>", 0) == ", ".join(map(str, steps))
@@ -306,9 +307,13 @@ def test_saved_steps_of_a_word_that_was_learned_here(studio: Studio) -> None:
     assert not np.array_equal(pixels(at_end), pixels(cat))
     with pytest.raises(RunError, match="Step 1000 .* is not saved"):
         grid(studio, "saved_step", "1000", "none", "", prompt=prompt)
-    renamed = home.library.rename("<new-cat>", "old-cat").concept
-    assert find_run(home, renamed) == run
-    assert find_run(home, concept(studio)) is None
+    home.library.rename("<new-cat>", "old-cat")
+    assert suggest_values(studio, ME, "saved_step", "an <old-cat>", 0) == ", ".join(map(str, steps))
+    foreign = backbone.initial_vectors("dog", 1)
+    home.library.add(Concept("<new-cat>", foreign, "object", backbone.base))
+    assert suggest_values(studio, ME, "saved_step", "a <new-cat>", 0) == ""
+    with pytest.raises(gr.Error, match="training of &lt;new-cat&gt; is not kept here"):
+        grid(studio, "saved_step", "0", "none", "", prompt=prompt)
 
 
 def test_values_to_begin_with(studio: Studio) -> None:

@@ -430,6 +430,15 @@ def test_a_result_replaces_no_other_word(studio: Studio, person: gr.Request, tmp
     assert shelve(home, run, concept_at(run, 0)) == "<mine-2>", "its own word it does replace"
 
 
+def test_a_renamed_word_is_still_its_trainings(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    home, run = studio.home(person), learn(studio, person, tmp_path, token="our-m")
+    home.library.rename("<our-m>", "tabby")
+    assert use_word(studio, person, job_view(studio, person, run), 5)[::2] == ["a photo of <tabby>", 5]
+    assert keep_saved_step(home, run, 0) == "<tabby>"
+    [entry] = home.library.entries()[0]
+    assert entry.concept.sha256 == concept_at(run, 0).sha256
+
+
 def test_the_evidence_is_drawn_once_judged_and_kept(
     studio: Studio, person: gr.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,12 +15,13 @@ from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.generation import GeneratedPicture, GenerationSettings, OnProgress, Order, ShouldStop
 from ti_core.prompts import concept_tokens, replace_token
-from ti_core.runs import Run, concept_at, list_runs, saved_steps
+from ti_core.runs import concept_at, saved_steps
 from ui.drawing import Drawn, DrawSlice, at_strength, draw_orders
 from ui.people import Home
 from ui.prompt_box import all_words, concepts_in, fitting_words
 from ui.studio import Studio
 from ui.texts import Language, label, language_of, say
+from ui.train_result import find_training
 from ui.widgets import (
     MAX_STEPS,
     QUIET,
@@ -177,7 +178,8 @@ def suggest_values(
     elif name == "saved_step":
         home = studio.home(request)
         words = all_words(home.library)
-        run = next((find_run(home, words[token]) for token in concept_tokens(prompt) if token in words), None)
+        word = next((words[token] for token in concept_tokens(prompt) if token in words), None)
+        run = find_training(home, word) if word else None
         values = _thinned(saved_steps(run)) if run else []
     else:
         return SUGGESTED[name]
@@ -286,7 +288,7 @@ def concepts_of(language: Language, home: Home, cells: Sequence[Cell]) -> list[t
     word whose training is not here.
     """
     words = all_words(home.library)
-    find = cache(lambda token: find_run(home, words[token]))
+    find = cache(lambda token: find_training(home, words[token]))
     result = []
     for cell in cells:
         concepts = concepts_in(words, cell.settings.prompt, cell.settings.negative_prompt)
@@ -298,16 +300,6 @@ def concepts_of(language: Language, home: Home, cells: Sequence[Cell]) -> list[t
             concepts = (replace(concept_at(run, cell.saved_step), token=token), *concepts[1:])
         result.append(concepts)
     return result
-
-
-def find_run(home: Home, concept: Concept) -> Run | None:
-    """The newest training of a word, which may have been renamed since."""
-    runs, _ = list_runs(home.runs)
-    for run in runs:
-        renamed = run.status == "finished" and run.concept().sha256 == concept.sha256
-        if run.config.token == concept.token or renamed:
-            return run
-    return None
 
 
 def label_sheet(columns: Sequence[str], rows: Sequence[str], pictures: Sequence[Image.Image]) -> Image.Image:

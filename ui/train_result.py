@@ -14,7 +14,6 @@ from pathlib import Path
 import gradio as gr
 
 from ti_core.concept import Concept
-from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
 from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
@@ -24,6 +23,7 @@ from ti_core.runs import (
     concept_at,
     keep_step,
     list_previews,
+    list_runs,
     load_run_pictures,
     read_metrics,
     saved_steps,
@@ -60,12 +60,26 @@ def shelve(home: Home, run: Run, concept: Concept) -> str:
 
 def shelved_token(home: Home, run: Run) -> str | None:
     """The token under which the library holds what this run learned, None if it does not."""
+    token, sha256 = _shelved(run)
+    tokens = [entry.concept.token for entry in home.library.entries()[0] if entry.concept.sha256 == sha256]
+    return token if token in tokens else next(iter(tokens), None)
+
+
+def find_training(home: Home, concept: Concept) -> Run | None:
+    """The newest run that learned a word."""
+    return next((run for run in list_runs(home.runs)[0] if _shelved(run)[1] == concept.sha256), None)
+
+
+def _shelved(run: Run) -> tuple[str, str]:
+    """Token and sha256 of what this run put into the library last, "" for nothing.
+
+    The sha256 tells whose a word is: it may have another name since, and its name may be another word's.
+    """
     try:
         note = json.loads((run.folder / "shelved.json").read_text(encoding="utf-8"))
-        entry = home.library.find(note["token"])
-    except (FileNotFoundError, ConceptError):
-        return None
-    return entry.concept.token if entry.concept.sha256 == note["sha256"] else None
+    except FileNotFoundError:
+        return "", ""
+    return note["token"], note["sha256"]
 
 
 def keep_saved_step(home: Home, run: Run, step: float) -> str:
