@@ -282,6 +282,13 @@ def test_under_each_picture_stands_which_words_the_judge_finds(
     caption, remark = last_update()
     assert re.fullmatch("seed 5 · [✓✗] <our-cat> · [✓✗] <our-mug>", caption)
     assert judge in remark
+    updates = list(draw_grid(studio, ME, "0.5", "1, 2", PAIR, PROMPT, *EVEN, *CONTROLS))
+    cells = [update[1]["value"] for update in updates if "value" in update[1]][-1]
+    for (_, told), weights in zip(cells, ("0.5 · 1", "0.5 · 2"), strict=True):
+        assert re.fullmatch(f"{weights} · [✓✗] <our-cat> · [✓✗] <our-mug>", told)
+    assert {update[-1] for update in updates} == {remark}
+    blend = list(draw_blend(studio, ME, PAIR, 0.5, "cat-mug", *CONTROLS))
+    assert {update[-1] for update in blend} == {""}, "one word has no marks"
 
 
 def test_a_word_that_only_the_prompt_names_comes_along(studio: Studio) -> None:
@@ -319,7 +326,8 @@ def test_a_grid_draws_every_pair_of_weights_and_labels_them(studio: Studio) -> N
     assert {cell.recipe.seed for cell in cells} == {5}
     captions = [update[1]["value"] for update in updates if "value" in update[1]][-1]
     assert [caption for _, caption in captions][:2] == ["0.5 · 1", "0.5 · 2"]
-    *_, sheet = updates[-1]
+    *_, sheet, remark = updates[-1]
+    assert "is not judged" in remark
     assert sheet["visible"]
     assert sheet["value"].width > sheet["value"].height  # three columns, two rows
     assert hide_old(()) == gr.update(visible=False)

@@ -103,8 +103,8 @@ def build(studio: Studio, frame: Frame) -> None:
         with gr.Column(scale=2, min_width=300):
             controls = drawing_controls()
             wish = [chosen, prompt, *weights, *controls.inputs]
-            down, across = _place_grid(studio, area, sheet, wish)
-            share, name = _place_blend(studio, frame, area, chosen, controls)
+            down, across = _place_grid(studio, area, sheet, remark, wish)
+            share, name = _place_blend(studio, frame, area, remark, chosen, controls)
     drawing_events(studio, area, draw_pictures, wish, [area.draw.click, prompt.submit], [remark])
     area.drawn.change(hide_old, area.drawn, sheet, **QUIET)
 
@@ -125,7 +125,11 @@ def build(studio: Studio, frame: Frame) -> None:
 
 
 def _place_grid(
-    studio: Studio, area: ResultArea, sheet: gr.Image, wish: Sequence[gr.components.Component]
+    studio: Studio,
+    area: ResultArea,
+    sheet: gr.Image,
+    remark: gr.HTML,
+    wish: Sequence[gr.components.Component],
 ) -> tuple[gr.Textbox, gr.Textbox]:
     """The weights of the first two words, down and across."""
     with gr.Accordion(label("compose_grid"), open=False, elem_id="compose-grid"):
@@ -133,12 +137,17 @@ def _place_grid(
         with gr.Row():
             down, across = (gr.Textbox(GRID_WEIGHTS, max_length=100, min_width=140) for _ in range(2))
         draw = gr.Button(label("compose_grid_draw"), elem_id="compose-grid-draw")
-    drawing_events(studio, area, draw_grid, [down, across, *wish], [draw.click], [sheet])
+    drawing_events(studio, area, draw_grid, [down, across, *wish], [draw.click], [sheet, remark])
     return down, across
 
 
 def _place_blend(
-    studio: Studio, frame: Frame, area: ResultArea, chosen: gr.State, controls: DrawingControls
+    studio: Studio,
+    frame: Frame,
+    area: ResultArea,
+    remark: gr.HTML,
+    chosen: gr.State,
+    controls: DrawingControls,
 ) -> tuple[gr.Slider, gr.Textbox]:
     """How far from the first of two words to the second, and the name of what lies there."""
     with gr.Accordion(label("compose_blend"), open=False, elem_id="compose-blend"):
@@ -148,7 +157,8 @@ def _place_blend(
         with gr.Row():
             draw = gr.Button(label("compose_blend_draw"), elem_id="compose-blend-draw", min_width=140)
             keep = gr.Button(label("compose_keep"), elem_id="compose-keep", min_width=140)
-    drawing_events(studio, area, draw_blend, [chosen, share, name, *controls.inputs], [draw.click])
+    wish = [chosen, share, name, *controls.inputs]
+    drawing_events(studio, area, draw_blend, wish, [draw.click], [remark])
     keep.click(
         bind(studio, keep_blend),
         [chosen, share, name, area.drawn, frame.words_changed],
@@ -280,12 +290,9 @@ def draw_pictures(
     language, home = language_of(request), studio.home(request)
     words = words_for(home, settings, weights)
     order = compose_order(settings, words, weights)
-    together = [word for word in words if word.token in weights]
-    finder = Finder(language, home, together) if len(together) >= FEWEST_WORDS else None
-    for update in show_drawing(
-        studio, request, draw_orders(lambda _: [order]), finder.caption if finder else None
-    ):
-        yield [*update, f"<p>{html.escape(finder.remark)}</p>" if finder else ""]
+    finder = Finder(language, home, [word for word in words if word.token in weights])
+    for update in show_drawing(studio, request, draw_orders(lambda _: [order]), finder.caption):
+        yield [*update, finder.remark_html]
 
 
 def draw_grid(
@@ -298,10 +305,10 @@ def draw_grid(
     *values: Any,
 ) -> Iterator[list[Any]]:
     """Draw a picture for each pair of weights of the first two words; at the end one of all, with labels."""
-    language = language_of(request)
+    language, home = language_of(request), studio.home(request)
     settings = replace(read_settings(prompt, *values[MOST_WORDS:]), count=1)
     weights = weights_of(settings.prompt, chosen, values[:MOST_WORDS])
-    words = words_for(studio.home(request), settings, weights)
+    words = words_for(home, settings, weights)
     rows, columns = read_weights(language, down), read_weights(language, across)
     if len(rows) * len(columns) > MOST_CELLS:
         raise refusal(language, "compose_grid_large", count=len(rows) * len(columns), most=MOST_CELLS)
@@ -312,30 +319,33 @@ def draw_grid(
         for column in columns
     ]
 
-    def caption(number: int, _: Drawn) -> str:
+    finder = Finder(language, home, [word for word in words if word.token in weights])
+
+    def caption(number: int, drawn: Drawn) -> str:
         row, column = divmod(number, len(columns))
-        return f"{rows[row]:g} · {columns[column]:g}"
+        return " · ".join([f"{rows[row]:g}", f"{columns[column]:g}", *finder.marks(drawn)])
 
     drawn: Sequence[Drawn] = ()
     for update in show_drawing(studio, request, draw_orders(lambda _: orders), caption, len(columns)):
         drawn = update[2] if isinstance(update[2], tuple) else drawn
-        yield [*update, gr.skip()]
+        yield [*update, gr.skip(), finder.remark_html]
     if drawn:
         names = [f"{second} {weight:g}" for weight in columns], [f"{first} {weight:g}" for weight in rows]
         sheet = label_sheet(*names, [_image_of(picture) for picture in drawn])
-        yield [*update, gr.update(value=sheet, visible=True)]
+        yield [*update, gr.update(value=sheet, visible=True), finder.remark_html]
 
 
 def draw_blend(
     studio: Studio, request: gr.Request, chosen: Tokens, share: float, name: str, *controls: Any
 ) -> Iterator[list[Any]]:
-    """Draw the word that lies between the two chosen ones."""
+    """Draw the word that lies between the two chosen ones; the marks of an earlier drawing go."""
     home = studio.home(request)
     blended = blend_of(home, language_of(request), chosen, share, name)
     template = RESTYLE_TEMPLATE if blended.kind == "style" else PLAIN_TEMPLATES["object"]
     settings = read_settings(fill_template(template, blended.token), *controls)
     order = Order(settings, (blended, *concepts_in(all_words(home.library), settings.negative_prompt)))
-    yield from show_drawing(studio, request, draw_orders(lambda _: [order]))
+    for update in show_drawing(studio, request, draw_orders(lambda _: [order])):
+        yield [*update, ""]
 
 
 def keep_blend(

@@ -24,14 +24,14 @@ LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real picture
 
 
 class Finder:
-    """Marks under each picture of several words which of them the judge finds in it.
+    """Marks under each picture of two or more words which of them the judge finds in it.
 
     ``remark`` says whose marks they are, or why there are none.
     """
 
     def __init__(self, language: Language, home: Home, words: Sequence[Concept]):
         self._language, self._tokens = language, [word.token for word in words]
-        self._captions: dict[Path, str] = {}
+        self._marks: dict[Path, list[str]] = {}
         self._judge: Judge | None = None
         pictures = []
         for word in words:
@@ -49,19 +49,24 @@ class Finder:
         self._judge, self.remark = judge, say(language, "verdict_marks", judge=judge.name)
         self._references = [(word.kind, judge.look(own)) for word, own in zip(words, pictures, strict=True)]
 
+    @property
+    def remark_html(self) -> str:
+        return f"<p>{html.escape(self.remark)}</p>"
+
     def caption(self, _number: int, drawn: Drawn) -> str:
         """The seed, and which words are there."""
-        if drawn.path not in self._captions:
-            self._captions[drawn.path] = " · ".join(
-                [seed_caption(self._language, drawn), *self._marks(drawn)]
-            )
-        return self._captions[drawn.path]
+        return " · ".join([seed_caption(self._language, drawn), *self.marks(drawn)])
 
-    def _marks(self, drawn: Drawn) -> list[str]:
+    def marks(self, drawn: Drawn) -> list[str]:
+        """A mark for each word, or none without a judge; each picture is looked at once."""
         if self._judge is None:
             return []
-        is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)
-        return [f"{'✓' if here else '✗'} {token}" for token, here in zip(self._tokens, is_there, strict=True)]
+        if drawn.path not in self._marks:
+            is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)
+            self._marks[drawn.path] = [
+                f"{'✓' if here else '✗'} {token}" for token, here in zip(self._tokens, is_there, strict=True)
+            ]
+        return self._marks[drawn.path]
 
 
 def comparison_html(
