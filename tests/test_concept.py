@@ -111,13 +111,13 @@ def test_a_folder_that_was_not_written_to_its_end_is_no_concept(tmp_path: Path):
         (SD1, "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"),
         (SDXL, "stabilityai/stable-diffusion-xl-base-1.0", "openrail++"),
         (BaseModel("toybox", "sd1", {"clip_l": 32}), None, "apache-2.0"),
-        (BaseModel("my-model", "sd2", {"clip_h": 48}), None, "openrail++"),
-        (BaseModel("someone/a-model", "sd2", {"clip_h": 48}), "someone/a-model", "openrail++"),
+        (BaseModel("my-model", "sd2", {"clip_h": 48}), None, None),
+        (BaseModel("someone/a-model", "sd2", {"clip_h": 48}), "someone/a-model", None),
     ],
     ids=lambda value: value.id if isinstance(value, BaseModel) else None,
 )
 def test_the_card_has_front_matter_for_the_hub(
-    tmp_path: Path, base: BaseModel, source: str | None, licence: str
+    tmp_path: Path, base: BaseModel, source: str | None, licence: str | None
 ):
     save_concept(make_concept(base, 3), tmp_path, [Image.new("RGB", (8, 8))])
     card = ModelCard.load(tmp_path / "README.md")

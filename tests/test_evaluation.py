@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 
 from ti_core import judge as judging
 from ti_core.backbone import Backbone
+from ti_core.card import concept_card
 from ti_core.cli import app
-from ti_core.concept import Concept, save_concept
+from ti_core.concept import Concept, load_concept, save_concept
 from ti_core.config import Kind
 from ti_core.errors import Cancelled, ConceptError, ConfigError, ModelError
 from ti_core.evaluation import (
@@ -241,3 +243,42 @@ def test_the_command_prints_a_table_or_json(
     line = next(line for line in shown.stdout.splitlines() if line.startswith("likeness"))
     assert line.split()[-3:] == [f"{facts['likeness'][name]:.3f}" for name in ("learned", "initial", "real")]
     assert str(tmp_path / "judge") in shown.stdout
+
+
+def test_the_scores_are_kept_for_the_card(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
+    folder = tmp_path / "our-cat"
+    save_concept(concept_on(sd1), folder, pictures(2))
+    os.utime(folder / "concept.json", (1e9, 1e9))
+    quick = ["--model", str(tiny_sd1), "--count", "2", "--steps", "2", "--json"]
+    facts = json.loads(CliRunner().invoke(app, ["evaluate", str(folder), *quick]).stdout.splitlines()[-1])
+    likeness = facts["likeness"]
+    line = (
+        f"Likeness to the pictures: {likeness['learned']:.3f} (initial word: {likeness['initial']:.3f}, "
+        f"real pictures: {likeness['real']:.3f})"
+    )
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert line in card and f"`{tmp_path / 'judge'}`" in card and "`tiny-sd1`" in card
+    assert "concept_images/1.png" in card
+    assert (folder / "concept.json").stat().st_mtime == 1e9, "the library lists it where it was"
+    kept = load_concept(folder)
+    assert kept.sha256 == concept_on(sd1).sha256
+    assert line in concept_card(kept, 0, repo_id="ann/our-cat")
+    assert line not in concept_card(interpolate_from_initial(sd1, kept, 0.5), 0), "these are other vectors"
+
+
+def test_scores_that_cannot_be_kept_are_still_told(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
+    folder = tmp_path / "our-cat"
+    save_concept(concept_on(sd1), folder, pictures(2))
+    (folder / "README.md").unlink()
+    (folder / "README.md").mkdir()  # where no file can be written
+    told = CliRunner().invoke(
+        app, ["evaluate", str(folder), "--model", str(tiny_sd1), "--count", "2", "--steps", "2"]
+    )
+    assert told.exit_code == 0 and "likeness to the pictures" in told.stdout
+    assert f"The scores are not kept in {folder}" in told.stderr

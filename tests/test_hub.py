@@ -124,15 +124,38 @@ def test_pictures_come_with_the_word(hub: HubServer) -> None:
     assert [picture.getpixel((0, 0)) for picture in pull_concept(REPO).pictures] == [(255, 0, 0), (0, 0, 255)]
 
 
+def draw(folder: Path, prompt: str = "a photo of <our-cat>") -> Path:
+    drawn = folder / f"{len(list(folder.iterdir()))}.png"
+    save_png(make_picture(), drawn, Recipe(prompt, seed=5))
+    return drawn
+
+
 def test_drawn_pictures_stand_on_the_card_with_their_prompts(hub: HubServer, tmp_path: Path) -> None:
-    drawn = tmp_path / "drawn.png"
-    save_png(make_picture(), drawn, Recipe("a photo of <our-cat>", seed=5))
+    drawn = draw(tmp_path)
     push(gallery=[drawn])
     files = hub.repositories[REPO].files
     assert files["gallery/0.png"] == drawn.read_bytes()
     card = ModelCard(files["README.md"].decode())
     assert card.data.widget == [{"text": "a photo of <our-cat>", "output": {"url": "gallery/0.png"}}]
     assert card.data.base_model == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+def test_drawn_pictures_stay_until_there_are_others(hub: HubServer, tmp_path: Path) -> None:
+    first = [draw(tmp_path, "first"), draw(tmp_path, "second")]
+    push(gallery=first)
+    push(make_concept(seed=1))
+    files = hub.repositories[REPO].files
+    assert [files[f"gallery/{number}.png"] for number in (0, 1)] == [file.read_bytes() for file in first]
+    assert [entry["text"] for entry in ModelCard(files["README.md"].decode()).data.widget] == [
+        "first",
+        "second",
+    ]
+    assert push(make_concept(seed=1)).was_there
+    other = draw(tmp_path, "other")
+    push(make_concept(seed=1), gallery=[other])
+    files = hub.repositories[REPO].files
+    assert {name for name in files if "gallery" in name} == {"gallery/0.png"}
+    assert files["gallery/0.png"] == other.read_bytes()
 
 
 def test_publishing_again_updates_the_word(hub: HubServer) -> None:
@@ -164,6 +187,64 @@ def test_there_is_nothing_to_propose_to(hub: HubServer) -> None:
     assert hub.repositories == {}
 
 
+# --- the licence of the base model ------------------------------------------------------------------------
+
+BASE = "someone/a-model"
+
+
+def card_data(hub: HubServer, base: str = BASE) -> dict[str, Any]:
+    """Of the card of a concept for a base model, in a new repository."""
+    push(make_concept(BaseModel(base, "sd1", {"clip_l": 768})))
+    data: dict[str, Any] = ModelCard(hub.repositories[REPO].files["README.md"].decode()).data.to_dict()
+    return data
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ({"license": "cc-by-nc-4.0"}, ("cc-by-nc-4.0", None, None)),
+        (
+            {"license": "other", "license_name": "mine", "license_link": "LICENSE.md"},
+            ("other", "mine", f"https://huggingface.co/{BASE}/blob/main/LICENSE.md"),
+        ),
+        (
+            {"license": "other", "license_name": "mine", "license_link": "https://example.org/mine"},
+            ("other", "mine", "https://example.org/mine"),
+        ),
+        ({"license": "other"}, ("other", "a-model", f"https://huggingface.co/{BASE}")),
+        ({}, (None, None, None)),
+        ({"license": ["mit", "other"]}, (None, None, None)),
+        ({"license": "my own\nlicense: mit"}, (None, None, None)),
+    ],
+    ids=["named", "file", "address", "other", "none", "list", "hostile"],
+)
+def test_the_licence_is_the_one_that_the_base_model_s_own_card_names(
+    hub: HubServer, card: dict[str, Any], licence: tuple[str | None, ...]
+) -> None:
+    hub.add(BASE, {}, card=card)
+    data = card_data(hub)
+    assert tuple(data.get(key) for key in ("license", "license_name", "license_link")) == licence
+
+
+@pytest.mark.parametrize("status", [None, 401, 404, 429, 503])
+def test_a_licence_that_cannot_be_asked_for_is_not_known(hub: HubServer, status: int | None) -> None:
+    hub.add(BASE, {}, card={"license": "mit"})
+    hub.fail("GET", f"/api/models/{BASE}", status, body="AUTHORIZATION")
+    assert "license" not in card_data(hub)
+    card = hub.repositories[REPO].files["README.md"].decode()
+    assert f"not known here: look it up at [{BASE}](https://huggingface.co/{BASE})" in card
+    assert TOKEN not in card
+
+
+@pytest.mark.parametrize("base", ["sd15", "runwayml/stable-diffusion-v1-5", "a-model-of-my-own"])
+def test_only_another_model_on_the_hub_is_asked_for_its_licence(hub: HubServer, base: str) -> None:
+    known = "creativeml-openrail-m" if "1" in base else None
+    assert card_data(hub, base).get("license") == known
+    assert {path for _, path in hub.requests if path.startswith("/api/models/")} == {
+        path for _, path in hub.requests if path.startswith(f"/api/models/{REPO}")
+    }
+
+
 # --- what is not overwritten ------------------------------------------------------------------------------
 
 
@@ -176,8 +257,10 @@ def test_there_is_nothing_to_propose_to(hub: HubServer) -> None:
         {"concept.json": b"not json"},
         {"concept.json": b'{"token": "<other>"}'},
         {"concept.json": b'{"token": ["<our-cat>"]}'},
+        {"concept.json": b'{"token": "<our-cat>"}', "model.safetensors": b"x"},
+        {"concept.json": b'{"token": "<our-cat>", "published": {"concept.json": "", "model.bin": "x"}}'},
     ],
-    ids=["card", "model", "library", "damaged", "other-word", "hostile"],
+    ids=["card", "model", "library", "damaged", "other-word", "hostile", "no-record", "forged-record"],
 )
 def test_other_content_is_never_overwritten(hub: HubServer, files: dict[str, bytes]) -> None:
     hub.add(REPO, files)
@@ -185,6 +268,73 @@ def test_other_content_is_never_overwritten(hub: HubServer, files: dict[str, byt
         push()
     assert hub.repositories[REPO].files.keys() - {".gitattributes"} == files.keys()
     assert hub.asked("POST", "/commit/") == 0
+
+
+def test_another_word_is_not_overwritten(hub: HubServer) -> None:
+    push()
+    with pytest.raises(HubConflictError, match="holds another word already, <our-cat>"):
+        push(make_concept(token="<other>"))
+
+
+def test_what_others_put_beside_a_word_stays(hub: HubServer, tmp_path: Path) -> None:
+    theirs = {
+        "my-cat-lora.safetensors": b"precious",
+        "gallery/9.png": b"their picture",
+        "concept_images/7.png": b"their picture",
+        "notes.md": b"# notes",
+        "README.md": b"edited by hand",
+    }
+    push(pictures=[make_picture()])
+    there = hub.repositories[REPO]
+    there.files |= theirs
+    pushed = push(make_concept(seed=1))
+    assert theirs.items() <= there.files.items()
+    assert "concept_images/0.png" not in there.files, "what is ours, and no part of the word any more"
+    assert pull_concept(REPO).concept.sha256 == make_concept(seed=1).sha256
+    assert pushed.keeps_card and not pushed.was_there
+    again = push(make_concept(seed=1))
+    assert again.was_there and again.keeps_card
+    del there.files["README.md"]
+    assert not push(make_concept(seed=1)).keeps_card
+    assert b"# `<our-cat>`" in there.files["README.md"]
+
+
+@pytest.mark.parametrize("name", ["learned_embeds.safetensors", "our-cat.pt", "type_of_concept.txt"])
+def test_a_file_of_ours_that_somebody_changed_is_not_overwritten(hub: HubServer, name: str) -> None:
+    push()
+    there = hub.repositories[REPO]
+    there.files[name] = b"changed"
+    before = dict(there.files)
+    with pytest.raises(HubConflictError, match=f"{name} in {REPO} was not published from here, or was chan"):
+        push(make_concept(seed=1))
+    assert there.files == before
+
+
+def test_a_description_that_somebody_changed_is_not_overwritten(hub: HubServer) -> None:
+    push()
+    files = hub.repositories[REPO].files
+    files["concept.json"] = files["concept.json"].replace(b'"cat"', b'"dog"')
+    with pytest.raises(HubConflictError, match=r"holds something else already \(concept.json\)"):
+        push(make_concept(seed=1))
+    assert b'"dog"' in files["concept.json"]
+
+
+def test_a_file_of_others_that_is_the_same_is_in_nobody_s_way(hub: HubServer, tmp_path: Path) -> None:
+    push()
+    drawn = draw(tmp_path)
+    hub.repositories[REPO].files["gallery/0.png"] = drawn.read_bytes()
+    push(gallery=[drawn])
+    hub.repositories[REPO].files["gallery/0.png"] = b"their picture"
+    with pytest.raises(HubConflictError, match="gallery/0.png in ann/our-cat was not published from here"):
+        push(make_concept(seed=1), gallery=[drawn])
+
+
+def test_what_somebody_changed_stays_when_it_is_no_part_of_the_word_any_more(hub: HubServer) -> None:
+    push(pictures=[make_picture("red"), make_picture("blue")])
+    files = hub.repositories[REPO].files
+    files["concept_images/0.png"] = b"changed"
+    push()
+    assert [name for name in hub.repositories[REPO].files if "images" in name] == ["concept_images/0.png"]
 
 
 def test_an_empty_repository_is_filled(hub: HubServer) -> None:
@@ -645,6 +795,28 @@ def test_concepts_are_found_by_name_author_and_base_model(shelves: HubServer) ->
     assert found(base_model="stable-diffusion-v1-5/stable-diffusion-v1-5") == ["ben/ink"]
     assert found("nothing") == []
     assert found(limit=1) == ["ann/cat"]
+
+
+@pytest.mark.parametrize(
+    "asked", ["stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"]
+)
+def test_a_base_model_is_found_by_any_of_its_names(hub: HubServer, asked: str) -> None:
+    names = {
+        "new": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
+        "old": ("runwayml/stable-diffusion-v1-5",),
+        "both": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"),
+        "other": ("CompVis/stable-diffusion-v1-4",),
+    }
+    for downloads, (name, bases) in enumerate(names.items()):
+        tags = ("textual_inversion", "textual-inversion", *(f"base_model:{base}" for base in bases))
+        hub.add(f"ben/{name}", {}, tags=tags, downloads=downloads)
+    assert found(base_model=asked) == ["ben/both", "ben/old", "ben/new"]
+    assert found(base_model="CompVis/stable-diffusion-v1-4") == ["ben/other"]
+
+
+def test_no_folder_of_this_machine_is_told_to_the_hub(hub: HubServer) -> None:
+    assert found(base_model="toybox") == []
+    assert "base_model%3Atoybox" in hub.requests[0][1] and "assets" not in str(hub.requests)
 
 
 def test_what_is_known_of_a_concept(shelves: HubServer) -> None:

@@ -1,16 +1,41 @@
-"""The card of a concept: the README of its folder, with the front matter that the Hub reads."""
+"""The card of a concept: the README of its folder, with the front matter that the Hub reads.
+
+The pictures that it shows are in the folder's ``gallery``, drawn with the word, with their recipes inside.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
-from ti_core.models import LICENCE_OF_FAMILY, find_preset
-from ti_core.prompts import PLAIN_TEMPLATES, Kind, fill_template
+from ti_core.files import write_whole
+from ti_core.models import find_preset, preset_of
+from ti_core.prompts import PLAIN_TEMPLATES, Kind, fill_template, replace_token
 from ti_core.recipe import Recipe
 
+HUB = "https://huggingface.co"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+GALLERY_FILE = re.compile(r"gallery/[0-9]{1,4}\.png")
+SCORES = {
+    "likeness": "likeness to the pictures",
+    "agreement": "agreement with the prompt",
+    "diversity": "diversity",
+}
+"""What :mod:`ti_core.evaluation` measures."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """As a card names it: one that the Hub has no ``id`` for is "other", with a name and a link."""
+
+    id: str
+    name: str | None = None
+    link: str | None = None
 
 
 class _BaseModel(Protocol):
@@ -39,31 +64,94 @@ class _Concept(Protocol):
     def num_vectors(self) -> int: ...
     @property
     def files(self) -> Mapping[str, str]: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 def concept_card(
-    concept: _Concept, num_pictures: int, *, repo_id: str | None = None, gallery: Sequence[Recipe] = ()
+    concept: _Concept,
+    num_pictures: int,
+    *,
+    repo_id: str | None = None,
+    gallery: Mapping[str, Recipe] | None = None,
+    licence: Licence | None = None,
 ) -> str:
     """The README of a concept's folder, or of its repository ``repo_id`` as :mod:`ti_core.hub` publishes it.
 
-    ``gallery`` are the recipes of the pictures ``gallery/0.png``, ``gallery/1.png``, … there.
+    ``gallery`` are the recipes of drawn pictures by their paths there. ``licence`` is the base model's, not
+    needed if that is a preset; else without it the card says that it is not known.
     """
+    licence = licence or preset_licence(concept)
+    gallery = {path: _as_called_now(recipe, concept) for path, recipe in (gallery or {}).items()}
     parts = [
-        f"---\n{_front_matter(concept, gallery)}\n---",
+        f"---\n{_front_matter(concept, gallery, licence)}\n---",
         f"# `{concept.token}`",
-        _about(concept),
+        f"{_about(concept)} {_about_licence(concept, licence)}",
         "<Gallery />" if gallery else "",
         _how_trained(concept),
+        _how_good(concept),
         _how_to_use(concept, repo_id),
-        _recipes(gallery),
+        _recipes(concept, gallery),
         _pictures(num_pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+# --- the gallery ------------------------------------------------------------------------------------------
+
+
 def gallery_file(number: int) -> str:
-    """Where a drawn picture of the card is in the repository."""
+    """Where a drawn picture of the card is, in the concept's folder and in its repository."""
     return f"gallery/{number}.png"
+
+
+def gallery_files(folder: Path) -> list[Path]:
+    """The drawn pictures that a concept's folder holds, in the order of their numbers."""
+    files = [
+        file for file in (folder / "gallery").glob("*.png") if GALLERY_FILE.fullmatch(f"gallery/{file.name}")
+    ]
+    return sorted(files, key=lambda file: int(file.stem))
+
+
+def save_gallery(pictures: Sequence[Path], folder: Path) -> None:
+    """Keep pictures that were drawn with a concept in its folder, the twin of :func:`gallery_files`."""
+    (folder / "gallery").mkdir(exist_ok=True)
+    for number, picture in enumerate(pictures):
+        write_whole(folder / gallery_file(number), partial(shutil.copyfile, picture))
+
+
+def _as_called_now(recipe: Recipe, concept: _Concept) -> Recipe:
+    """The recipe with the concept's token, if the picture was drawn with these vectors under another."""
+    for use in recipe.concepts:
+        if use.sha256 and concept.sha256.startswith(use.sha256):  # of which A1111's text has the first digits
+            return replace(recipe, prompt=replace_token(recipe.prompt, use.token, concept.token))
+    return recipe
+
+
+def _is_of_before(recipe: Recipe, concept: _Concept) -> bool:
+    """Whether a picture was drawn with other vectors of this token."""
+    return any(
+        use.token == concept.token and not concept.sha256.startswith(use.sha256) for use in recipe.concepts
+    )
+
+
+# --- the base model ---------------------------------------------------------------------------------------
+
+
+def preset_licence(concept: _Concept) -> Licence | None:
+    """The licence of a concept's base model if that is a preset, else None."""
+    preset = preset_of(concept.base.id)
+    return named_licence(preset.source, preset.licence) if preset else None
+
+
+def named_licence(repository: str, licence: str, name: str = "", link: str = "") -> Licence:
+    """A licence as the card of its ``repository`` names it, so that another repository's card can, too."""
+    if licence != "other":
+        return Licence(licence)
+    page = f"{HUB}/{repository}"
+    if not link.startswith("https://"):
+        link = f"{page}/blob/main/{link}" if link else page
+    return Licence(licence, name or repository.rpartition("/")[2].lower(), link)
 
 
 def base_repository(concept: _Concept) -> str | None:
@@ -73,17 +161,18 @@ def base_repository(concept: _Concept) -> str | None:
     return source if REPOSITORY.fullmatch(source) else None
 
 
-def _front_matter(concept: _Concept, gallery: Sequence[Recipe]) -> str:
+# --- the parts --------------------------------------------------------------------------------------------
+
+
+def _front_matter(concept: _Concept, gallery: Mapping[str, Recipe], licence: Licence | None) -> str:
     from huggingface_hub import ModelCardData
 
-    preset = find_preset(concept.base.id)
     diffusion = "stable-diffusion-xl" if concept.base.family == "sdxl" else "stable-diffusion"
-    widget = [
-        {"text": recipe.prompt, "output": {"url": gallery_file(number)}}
-        for number, recipe in enumerate(gallery)
-    ]
+    widget = [{"text": recipe.prompt, "output": {"url": path}} for path, recipe in gallery.items()]
     data = ModelCardData(
-        license=preset.licence if preset else LICENCE_OF_FAMILY[concept.base.family],
+        license=licence.id if licence else None,
+        license_name=licence.name if licence else None,
+        license_link=licence.link if licence else None,
         library_name="diffusers",
         pipeline_tag="text-to-image",
         # Both spellings are searched for.
@@ -100,7 +189,17 @@ def _about(concept: _Concept) -> str:
     return (
         f"A word ({concept.kind}) for {_code(concept.base.id)}, learned by textual inversion "
         f"([arXiv 2208.01618](https://arxiv.org/abs/2208.01618)): {vectors}, nothing else; the model is "
-        "unchanged. The licence is that of the base model."
+        "unchanged."
+    )
+
+
+def _about_licence(concept: _Concept, licence: Licence | None) -> str:
+    if licence is not None:
+        return "The licence is that of the base model."
+    base = base_repository(concept)
+    where = f" at [{base}]({HUB}/{base})" if base else ""
+    return (
+        f"The licence is that of the base model, which is not known here: look it up{where} before you share."
     )
 
 
@@ -121,10 +220,27 @@ def _how_trained(concept: _Concept) -> str:
     )
     if _is_number(first) and _is_number(last) and _is_number(step):
         lines.append(f"- Loss on fixed noisy views of the pictures: {first:.4f} → {last:.4f}, at step {step}")
-    scores = training.get("scores")
-    if isinstance(scores, Mapping):
-        lines += [f"- {_code(str(name))}: {score:.4f}" for name, score in scores.items() if _is_number(score)]
     return "\n".join(["## How it was trained\n", *lines]) if lines else ""
+
+
+def _how_good(concept: _Concept) -> str:
+    """The scores of exactly these vectors, as an :class:`~ti_core.evaluation.Evaluation` added them."""
+    scores = concept.training.get("scores")
+    if not isinstance(scores, Mapping) or scores.get("sha256") != concept.sha256:
+        return ""
+    lines = []
+    for key, title in SCORES.items():
+        score = scores.get(key)
+        if isinstance(score, Mapping) and all(
+            _is_number(score.get(of)) for of in ("learned", "initial", "real")
+        ):
+            lines.append(
+                f"- {title.capitalize()}: {score['learned']:.3f} (initial word: {score['initial']:.3f}, "
+                f"real pictures: {score['real']:.3f})"
+            )
+    judge, model = _code(str(scores.get("judge"))), _code(str(scores.get("model")))
+    judged = f"Cosines in the space of {judge}, of pictures drawn with {model}."
+    return "\n".join(["## How good it is\n", *lines, "", judged]) if lines else ""
 
 
 def _how_to_use(concept: _Concept, repo_id: str | None) -> str:
@@ -164,11 +280,12 @@ def _loading(concept: _Concept, repo_id: str | None) -> str:
     return f'{opening}{loading}pipeline("{prompt}").images[0]\n'
 
 
-def _recipes(gallery: Sequence[Recipe]) -> str:
+def _recipes(concept: _Concept, gallery: Mapping[str, Recipe]) -> str:
     lines = [
         f"- {_code(recipe.prompt)}: seed {recipe.seed}, {recipe.steps} steps of {_code(recipe.scheduler)}, "
         f"guidance {recipe.guidance_scale:g}"
-        for recipe in gallery
+        + (", with the word as it was before" if _is_of_before(recipe, concept) else "")
+        for recipe in gallery.values()
     ]
     return "\n".join(["## How the pictures were drawn\n", *lines]) if lines else ""
 

@@ -6,6 +6,7 @@ token_identifier.txt           <our-cat>
 type_of_concept.txt            object or style
 concept.json                   everything else: base model, initial word, how it was trained
 concept_images/                the training pictures as the model saw them
+gallery/                       pictures drawn with the word, their recipes inside (see :mod:`ti_core.card`)
 README.md                      the card
 """
 
@@ -29,7 +30,7 @@ from ti_core.card import concept_card
 from ti_core.config import KINDS, MAX_VECTORS, Kind
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
 from ti_core.files import write_text_whole, write_whole
-from ti_core.models import LICENCE_OF_FAMILY, Family
+from ti_core.models import FAMILIES, Family
 from ti_core.prompts import token_for_name
 
 FORMAT_VERSION = 1
@@ -78,7 +79,7 @@ class Concept:
             raise TokenNameError(f"{self.token} is not a concept token: write it as <our-cat>.")
         if self.kind not in KINDS:
             raise ConceptError(f"{self.token} is of the unknown kind {self.kind!r}: object or style.")
-        if self.base.family not in LICENCE_OF_FAMILY:
+        if self.base.family not in FAMILIES:
             raise ConceptError(f"{self.token} belongs to the unknown family {self.base.family!r} of models.")
         if set(self.vectors) != set(self.base.widths):
             raise ConceptError(

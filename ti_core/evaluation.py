@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from ti_core.backbone import Backbone
+from ti_core.card import SCORES
 from ti_core.concept import Concept
 from ti_core.config import Kind, check_whole
 from ti_core.errors import ConceptError, ConfigError
@@ -87,6 +88,15 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self) | {"recovered": self.recovered, "kept": self.kept}
+
+    def added_to(self, concept: Concept, model: str) -> Concept:
+        """The concept with these scores among its facts, where its card finds them.
+
+        ``model`` is what drew the pictures; whose vectors were scored is kept, for facts outlive a change.
+        """
+        scores: dict[str, Any] = {key: asdict(getattr(self, key)) for key in SCORES}
+        scores |= {"judge": self.judge, "model": model, "sha256": concept.sha256}
+        return replace(concept, training={**concept.training, "scores": scores})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ A repository holds the native folder (see :mod:`ti_core.concept`) and, beside it
     our-cat.pt            for stable-diffusion-webui (A1111); for Stable Diffusion XL our-cat.safetensors
     gallery/0.png         pictures drawn with the word, their recipes inside
 
+Its ``concept.json`` also records what was published, as ``{path: SHA-256}``. A later push replaces and
+removes only what is recorded there and was not changed since: everything else is someone's own.
+
 A token is passed on to the Hub and kept nowhere, and no error tells it.
 """
 
@@ -43,7 +46,16 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from huggingface_hub.utils._http import default_client_factory
 from PIL import Image
 
-from ti_core.card import concept_card, gallery_file
+from ti_core.card import (
+    GALLERY_FILE,
+    REPOSITORY,
+    Licence,
+    base_repository,
+    concept_card,
+    gallery_file,
+    named_licence,
+    preset_licence,
+)
 from ti_core.concept import MAX_FILE_BYTES, Concept, save_concept
 from ti_core.errors import (
     ConceptError,
@@ -58,13 +70,14 @@ from ti_core.errors import (
     PictureError,
 )
 from ti_core.formats import read_embeddings, to_concept, write_embedding
+from ti_core.formats.contents import SHOWN_LENGTH
 from ti_core.images import open_picture
 from ti_core.library import LIMITS
+from ti_core.models import preset_of
 from ti_core.prompts import TOKEN_PATTERN
 from ti_core.recipe import read_recipe
 
 TIME_OUT = 30.0  # seconds without a byte from the Hub; its client has none of its own
-SHOWN_LENGTH = 60  # letters of a foreign name in a message
 PICTURES_PULLED = 8
 MAX_WORD_FILES = 4  # more are not one word
 MAX_PICTURE_BYTES = 8 * 2**20
@@ -75,10 +88,9 @@ CONCEPTS_LIBRARY = "sd-concepts-library"
 NAME = r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}(?<![.-])"
 REPO_ID = re.compile(rf"(?:{NAME}/)?{NAME}", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")  # of what a header can hold
-OURS = re.compile(
-    r"\.gitattributes|README\.md|concept\.json|token_identifier\.txt|type_of_concept\.txt"
-    r"|learned_embeds(_2)?\.(safetensors|bin)|[a-z0-9-]+\.(pt|safetensors)|(concept_images|gallery)/[0-9]+\.png"
-)
+CARD = "README.md"
+DESCRIPTION = "concept.json"
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 PICTURE = re.compile(r"concept_images/[^/]+\.(png|jpe?g|webp)", re.IGNORECASE)
 
 # What the client raises: the errors of its HTTP library, which has had two names, and the system's; and for
@@ -109,12 +121,14 @@ class Account:
 class Pushed:
     """What was published: where to look at it (a pull request for one), and the commit.
 
-    ``was_there`` tells that exactly this was there already.
+    ``was_there`` tells that exactly this was there already, ``keeps_card`` that the card there was edited by
+    hand and stays as it is.
     """
 
     url: str
     commit: str
     was_there: bool = False
+    keeps_card: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,8 +172,9 @@ def push_concept(
     """Publish a concept as one commit, in a new repository or in one that holds this word already.
 
     Without an owner in ``repo_id`` it becomes one of the person's own. ``pictures`` are those it was learned
-    from, ``gallery`` PNG files drawn with it, with their recipes inside. A new repository that could not be
-    filled stays, empty, and is filled the next time. Publishing the same again changes nothing.
+    from, ``gallery`` PNG files drawn with it, with their recipes inside; without any, those of earlier pushes
+    stay. A new repository that could not be filled stays, empty, and is filled the next time. Publishing the
+    same again changes nothing; a file that others put there or changed is never touched.
 
     Raises :class:`ConfigError` for a name that no repository can have, else a :class:`HubError`: then
     nothing was published, unless it says that this is not known.
@@ -174,15 +189,20 @@ def push_concept(
     if there is None and create_pr:
         raise HubNotFoundError(f"There is no repository {own_id} to propose this to: check the name.")
     _check_right(me, own_id, new=there is None, create_pr=create_pr)
-    files = _repository_files(concept, own_id, pictures, gallery)
+    published = _published(api, there, concept, private) if there else {}
+    drawn = {gallery_file(number): path.read_bytes() for number, path in enumerate(gallery)}
+    if there is not None and not drawn:
+        drawn = _gallery_there(api, there, published)
+    files = _repository_files(concept, own_id, pictures, drawn, _licence(api, concept))
     if there is None:
         show("creating")
         there = _create(api, own_id, private)
-    _check_ours(api, there, concept, private)
-    if _holds(there, files):
-        return Pushed(_url(own_id), str(there.sha), was_there=True)
+        published = _published(api, there, concept, private)
+    change = _change(api, there, published, files)
+    if change.is_made_in(there):
+        return Pushed(_url(own_id), str(there.sha), was_there=True, keeps_card=change.keeps_card)
     show("uploading")
-    return _commit(api, there, concept, files, create_pr)
+    return _commit(api, there, concept, change, create_pr)
 
 
 def account(token: str | None) -> Account:
@@ -235,9 +255,13 @@ def _is_scoped(scopes: Mapping[str, Any], repo_id: str, new: bool) -> bool:
 
 
 def _repository_files(
-    concept: Concept, repo_id: str, pictures: Sequence[Image.Image], gallery: Sequence[Path]
+    concept: Concept,
+    repo_id: str,
+    pictures: Sequence[Image.Image],
+    drawn: Mapping[str, bytes],
+    licence: Licence | None,
 ) -> dict[str, bytes]:
-    """Every file of the repository by its path there."""
+    """Every file of the repository by its path there; ``drawn`` are those of its gallery."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         save_concept(concept, folder, pictures)
@@ -248,10 +272,24 @@ def _repository_files(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-    files |= {gallery_file(number): path.read_bytes() for number, path in enumerate(gallery)}
-    recipes = [read_recipe(path) for path in gallery]
-    files["README.md"] = concept_card(concept, len(pictures), repo_id=repo_id, gallery=recipes).encode()
-    return files
+    recipes = {path: read_recipe(io.BytesIO(content)) for path, content in drawn.items()}
+    card = concept_card(concept, len(pictures), repo_id=repo_id, gallery=recipes, licence=licence)
+    return _with_record({**files, **drawn, CARD: card.encode()})
+
+
+def _licence(api: HfApi, concept: Concept) -> Licence | None:
+    """The licence of the base model, asked of the Hub unless it is a preset; None if it does not tell."""
+    known, repository = preset_licence(concept), base_repository(concept)
+    if known is not None or repository is None:
+        return known
+    try:
+        base = _look(api, repository)
+    except HubError:  # a card without a licence is better than no card
+        return None
+    card = base.card_data if base else None
+    values = [card.get(key) if card else None for key in ("license", "license_name", "license_link")]
+    licence, name, link = (value if isinstance(value, str) else "" for value in values)
+    return named_licence(repository, licence, name, link) if LICENCE.fullmatch(licence) else None
 
 
 def _create(api: HfApi, repo_id: str, private: bool) -> ModelInfo:
@@ -269,42 +307,11 @@ def _create(api: HfApi, repo_id: str, private: bool) -> ModelInfo:
     return there
 
 
-def _check_ours(api: HfApi, there: ModelInfo, concept: Concept, private: bool) -> None:
-    """Refuse a repository with anything in it that this program did not put there, or with another word."""
-    if private and not there.private:
-        raise HubConflictError(f"{there.id} is public already: choose another name for a private repository.")
-    names = {sibling.rfilename for sibling in there.siblings or ()}
-    foreign = sorted(name for name in names if not OURS.fullmatch(name))
-    if foreign or (names - {".gitattributes"} and "concept.json" not in names):
-        example = (foreign or sorted(names - {".gitattributes"}))[0][:SHOWN_LENGTH]
-        raise HubConflictError(
-            f"{there.id} holds something else already ({example}), which stays as it is: choose another name."
-        )
-    if "concept.json" in names:
-        other = _token_there(api, there)
-        if other != concept.token:
-            raise HubConflictError(
-                f"{there.id} holds another word already, {other}, which stays as it is: choose another name."
-            )
-
-
-def _token_there(api: HfApi, there: ModelInfo) -> str:
-    """The token of the concept in a repository, "unreadable" if its description is not this program's."""
-    try:
-        token = json.loads(_download(api, there, "concept.json", LIMITS["concept.json"]))["token"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "unreadable"
-    return token if isinstance(token, str) and TOKEN_PATTERN.fullmatch(token) else "unreadable"
-
-
-def _commit(
-    api: HfApi, there: ModelInfo, concept: Concept, files: Mapping[str, bytes], create_pr: bool
-) -> Pushed:
-    """Make the repository hold the files and nothing else, if it is still as it was seen."""
-    stale = {sibling.rfilename for sibling in there.siblings or ()} - set(files) - {".gitattributes"}
+def _commit(api: HfApi, there: ModelInfo, concept: Concept, change: _Change, create_pr: bool) -> Pushed:
+    """Change a repository, if it is still as it was seen."""
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
-        *(CommitOperationAdd(path, content) for path, content in files.items()),
-        *(CommitOperationDelete(path) for path in sorted(stale)),
+        *(CommitOperationAdd(path, content) for path, content in change.write.items()),
+        *(CommitOperationDelete(path) for path in change.remove),
     ]
     try:
         with _asking(there.id):
@@ -315,13 +322,14 @@ def _commit(
                 parent_commit=there.sha,
                 create_pr=create_pr,
             )
-            return Pushed(str(commit.pr_url if create_pr else _url(there.id)), commit.oid)
+            url = str(commit.pr_url if create_pr else _url(there.id))
+            return Pushed(url, commit.oid, keeps_card=change.keeps_card)
     except (HubUnreachableError, HubConflictError) as error:
-        return _after_no_answer(api, there, files, create_pr, error)
+        return _after_no_answer(api, there, change, create_pr, error)
 
 
 def _after_no_answer(
-    api: HfApi, there: ModelInfo, files: Mapping[str, bytes], create_pr: bool, error: HubError
+    api: HfApi, there: ModelInfo, change: _Change, create_pr: bool, error: HubError
 ) -> Pushed:
     """What became of a commit whose answer was lost, or that the client sent once more after it was done."""
     if create_pr and isinstance(error, HubUnreachableError):
@@ -336,25 +344,143 @@ def _after_no_answer(
             f"The Hub did not answer, so whether {there.id} was published is not known: look at "
             f"{_url(there.id)}; publishing again does no harm."
         ) from unknown
-    if now is not None and now.sha != there.sha and _holds(now, files):
-        return Pushed(_url(there.id), str(now.sha))
+    if now is not None and now.sha != there.sha and change.is_made_in(now):
+        return Pushed(_url(there.id), str(now.sha), keeps_card=change.keeps_card)
     raise error
 
 
-def _holds(there: ModelInfo, files: Mapping[str, bytes]) -> bool:
-    """Whether a repository has exactly these files, beside the one that the Hub adds itself."""
-    siblings = {sibling.rfilename: sibling for sibling in there.siblings or ()}
-    siblings.pop(".gitattributes", None)
-    return siblings.keys() == files.keys() and all(
-        _is_content(siblings[path], content) for path, content in files.items()
-    )
+# --- what is ours there -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a push does to a repository: the files to write, and those to remove."""
+
+    write: Mapping[str, bytes]
+    remove: Sequence[str]
+    keeps_card: bool
+
+    def is_made_in(self, there: ModelInfo) -> bool:
+        """Whether there is nothing left to do."""
+        files = _files(there)
+        written = all(path in files and _is_content(files[path], self.write[path]) for path in self.write)
+        return written and not files.keys() & set(self.remove)
+
+
+def _change(
+    api: HfApi, there: ModelInfo, published: Mapping[str, str], files: Mapping[str, bytes]
+) -> _Change:
+    """What makes a repository hold the files of a word instead of those that were ``published`` before.
+
+    Raises :class:`HubConflictError` if another file has the name of one of them.
+    """
+    present = _files(there)
+
+    def is_free(path: str) -> bool:
+        return path not in present or _is_as_published(api, there, path, published)
+
+    write = {
+        path: content
+        for path, content in files.items()
+        if path not in present or not _is_content(present[path], content)
+    }
+    taken = {path for path in write if not is_free(path)}
+    for path in sorted(taken - {CARD}):
+        raise HubConflictError(
+            f"{path} in {there.id} was not published from here, or was changed there since, and stays as it "
+            "is: rename or delete it there, or choose another name."
+        )
+    write = {path: content for path, content in write.items() if path not in taken}
+    gone = present.keys() & published.keys() - files.keys()
+    return _Change(write, [path for path in sorted(gone) if is_free(path)], CARD in taken)
+
+
+def _published(api: HfApi, there: ModelInfo, concept: Concept, private: bool) -> dict[str, str]:
+    """What the pushes of this word into a repository wrote, as ``{path: SHA-256}``; {} for an empty one.
+
+    Raises :class:`HubConflictError` for one that holds no word of ours, or another.
+    """
+    if private and not there.private:
+        raise HubConflictError(f"{there.id} is public already: choose another name for a private repository.")
+    names = _files(there).keys()
+    if not names:
+        return {}
+    content = _download(api, there, DESCRIPTION, LIMITS[DESCRIPTION]) if DESCRIPTION in names else b""
+    record = _recorded(content)
+    if record is None:
+        example = DESCRIPTION if content else min(names)[:SHOWN_LENGTH]
+        raise HubConflictError(
+            f"{there.id} holds something else already ({example}), which stays as it is: choose another name."
+        )
+    token, published = record
+    if token != concept.token:
+        raise HubConflictError(
+            f"{there.id} holds another word already, {token}, which stays as it is: choose another name."
+        )
+    return published
+
+
+def _with_record(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files with a record of them all in ``concept.json``, which itself is recorded as it is without."""
+    description = json.loads(files[DESCRIPTION])
+    record = {path: _digest(content) for path, content in sorted(files.items())}
+    record[DESCRIPTION] = _digest(_as_json(description))
+    return {**files, DESCRIPTION: _as_json({**description, "published": record})}
+
+
+def _recorded(content: bytes) -> tuple[str, dict[str, str]] | None:
+    """The token and the record in a ``concept.json``, the twin of :func:`_with_record`.
+
+    None if there is no record, or somebody changed the file.
+    """
+    try:
+        description = json.loads(content)
+        token, record = description["token"], dict(description.pop("published"))
+        is_whole = record[DESCRIPTION] == _digest(_as_json(description))
+        if not is_whole or not TOKEN_PATTERN.fullmatch(token):
+            return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return token, {**record, DESCRIPTION: _digest(content)}
+
+
+def _gallery_there(api: HfApi, there: ModelInfo, published: Mapping[str, str]) -> dict[str, bytes]:
+    """The pictures that earlier pushes put into the gallery, as far as they are still there."""
+    paths = [path for path in sorted(_files(there)) if GALLERY_FILE.fullmatch(path)]
+    return {
+        path: _download(api, there, path, MAX_PICTURE_BYTES)
+        for path in paths
+        if _is_as_published(api, there, path, published)
+    }
+
+
+def _is_as_published(api: HfApi, there: ModelInfo, path: str, published: Mapping[str, str]) -> bool:
+    """Whether an earlier push wrote a file, and nobody changed it since."""
+    if path not in published or _size(there, path) > MAX_PICTURE_BYTES:
+        return False
+    lfs = _files(there)[path].lfs
+    digest = lfs.sha256 if lfs else _digest(_download(api, there, path, MAX_PICTURE_BYTES))
+    return digest == published[path]
+
+
+def _files(there: ModelInfo) -> dict[str, RepoSibling]:
+    """The files of a repository, beside the one that the Hub adds itself."""
+    return {file.rfilename: file for file in there.siblings or () if file.rfilename != ".gitattributes"}
 
 
 def _is_content(sibling: RepoSibling, content: bytes) -> bool:
     """By the digest that the Hub tells: of a large file's content, or that of git."""
     if sibling.lfs is not None:
-        return sibling.lfs.sha256 == hashlib.sha256(content).hexdigest()
+        return sibling.lfs.sha256 == _digest(content)
     return sibling.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _as_json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 # --- fetch ------------------------------------------------------------------------------------------------
@@ -433,12 +559,13 @@ def search_concepts(
 ) -> list[FoundConcept]:
     """Concept repositories by a part of their name, their author and their base model (owner/name).
 
-    Those that were downloaded most come first. The repositories of the sd-concepts-library, most of which
-    have no tags, are found by name, unless a base model is asked for. Raises :class:`HubError`.
+    Of a preset, its other repositories count, too. Those that were downloaded most come first. The
+    repositories of the sd-concepts-library, most of which have no tags, are found by name, unless a base
+    model is asked for. Raises :class:`HubError`.
     """
     api = HfApi(token=token or False)
-    of_base = [f"base_model:{base_model}"] if base_model else []
-    searches: list[tuple[str, list[str]]] = [(author, [tag, *of_base]) for tag in TAGS]
+    bases = [[f"base_model:{name}"] for name in _same_model(base_model)] if base_model else [[]]
+    searches: list[tuple[str, list[str]]] = [(author, [tag, *base]) for tag in TAGS for base in bases]
     if author in ("", CONCEPTS_LIBRARY) and not base_model:
         searches.append((CONCEPTS_LIBRARY, []))
     found: dict[str, ModelInfo] = {}
@@ -456,6 +583,13 @@ def search_concepts(
             found |= {model.id: model for model in models}
     most = sorted(found.values(), key=lambda model: model.downloads or 0, reverse=True)
     return [_found(api, model) for model in most[:limit]]
+
+
+def _same_model(base_model: str) -> list[str]:
+    """The repositories that concepts for a base model may name."""
+    preset = preset_of(base_model)
+    names = (preset.source, *preset.aliases) if preset else ()
+    return [name for name in names if REPOSITORY.fullmatch(name)] or [base_model]
 
 
 def _found(api: HfApi, model: ModelInfo) -> FoundConcept:

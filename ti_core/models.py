@@ -7,18 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ti_core.errors import ModelError
 
 Family = Literal["sd1", "sd2", "sdxl"]
 """Which pipeline a model is: Stable Diffusion 1, 2 (wider text encoder) or XL (two text encoders)."""
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 DEFAULT_GUIDANCE_SCALE = 7.5
 DEFAULT_SCHEDULER = "dpm++_2m"
 HALF_PRECISION = 2  # bytes of a number
-LICENCE_OF_FAMILY = {"sd1": "creativeml-openrail-m", "sd2": "openrail++", "sdxl": "openrail++"}
 CHECKPOINT_SUFFIXES = frozenset({".safetensors", ".ckpt"})
 SOURCE_SYNTAX = "owner/name[@revision][:variant]"
 
@@ -48,6 +48,8 @@ class ModelPreset:
     about: str
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
     scheduler: str = DEFAULT_SCHEDULER
+    aliases: tuple[str, ...] = ()
+    """Other repositories that the same weights have, or once had, and by which concepts name them."""
 
     @property
     def gigabytes(self) -> float:
@@ -75,6 +77,7 @@ PRESETS = (
         "creativeml-openrail-m",
         1066,
         "Stable Diffusion 1.5",
+        aliases=("runwayml/stable-diffusion-v1-5",),
     ),
     ModelPreset(
         "sd21-base",
@@ -84,6 +87,7 @@ PRESETS = (
         "openrail++",
         1290,
         "Stable Diffusion 2.1 for 512 px",
+        aliases=("stabilityai/stable-diffusion-2-1-base",),
     ),
     ModelPreset(
         "sd21",
@@ -93,6 +97,7 @@ PRESETS = (
         "openrail++",
         1290,
         "Stable Diffusion 2.1",
+        aliases=("stabilityai/stable-diffusion-2-1",),
     ),
     ModelPreset(
         "sdxl",
@@ -151,6 +156,12 @@ class ModelSource:
 
 def find_preset(name: str) -> ModelPreset | None:
     return next((preset for preset in PRESETS if preset.name == name), None)
+
+
+def preset_of(name: str) -> ModelPreset | None:
+    """The preset that a concept's base model is: by the preset's name, or by any of its repositories."""
+    name = name.partition("@")[0]  # without the revision
+    return next((preset for preset in PRESETS if name in (preset.name, preset.source, *preset.aliases)), None)
 
 
 def model_source(name: str) -> ModelSource:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, progress, reporting, say, table
-from ti_core.errors import PictureError
+from ti_core.errors import ConceptError, PictureError
 
-NAMES = {
-    "likeness": "likeness to the pictures",
-    "agreement": "agreement with the prompt",
-    "diversity": "diversity",
-}
+if TYPE_CHECKING:
+    from ti_core.concept import Concept
 
 
 def evaluate_command(
@@ -30,10 +28,14 @@ def evaluate_command(
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare what a word draws with the real pictures, and with what the prompt says."""
+    """Compare what a word draws with the real pictures, and with what the prompt says.
+
+    The scores are also kept in the concept's folder, for its card.
+    """
     with reporting(as_json) as report:
         [loaded] = load_concepts([concept])
         backbone = load_model(choose_model(model, loaded.base))
+        from ti_core.card import SCORES
         from ti_core.evaluation import evaluate
         from ti_core.generation import Progress
         from ti_core.images import load_pictures
@@ -64,9 +66,10 @@ def evaluate_command(
                 on_progress=report_progress,
                 should_stop=lambda: interrupt.requested,
             )
+        _keep(found.added_to(loaded, backbone.base.id), concept)
         report.facts |= found.to_dict()
         rows = [("", "learned", "initial word", "real pictures")]
-        for name, title in NAMES.items():
+        for name, title in SCORES.items():
             score = getattr(found, name)
             rows.append((title, f"{score.learned:.3f}", f"{score.initial:.3f}", f"{score.real:.3f}"))
         report.lines += table(rows)
@@ -77,3 +80,20 @@ def evaluate_command(
             if share is not None:
                 report.lines.append(f"{share:.0%} {text}")
         report.lines.append(f"Judged by {found.judge}.")
+
+
+def _keep(concept: Concept, folder: Path) -> None:
+    """Write a concept with its scores over the one in its folder, which stays as old as it is."""
+    from ti_core.card import concept_card
+    from ti_core.concept import save_concept
+    from ti_core.files import write_text_whole
+    from ti_core.library import picture_files
+
+    description = folder / "concept.json"
+    try:
+        added = description.stat().st_mtime
+        save_concept(concept, folder)
+        os.utime(description, (added, added))  # the library lists the newest first
+        write_text_whole(folder / "README.md", concept_card(concept, len(picture_files(folder))))
+    except (OSError, ConceptError) as error:
+        say(f"The scores are not kept in {folder}: {error}")  # they are still told
