@@ -13,8 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ti_core import cli
+from ti_core.card import save_gallery
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.formats import write_embedding
+from ti_core.recipe import Recipe, save_png
 
 TOKEN = "hf_ann"
 
@@ -63,6 +65,22 @@ def test_pictures_go_along_only_when_asked_for(login: HubServer, folder: Path) -
     assert facts_of(run("push", folder, "ann/our-cat", "--pictures", "--private", "--json"))["pictures"] == 1
     repository = login.repositories["ann/our-cat"]
     assert repository.private and "concept_images/0.png" in repository.files
+
+
+def test_drawn_pictures_in_the_folder_go_along(login: HubServer, folder: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn.png"
+    save_png(Image.new("RGB", (16, 16)), drawn, Recipe("a photo of <our-cat>"))
+    save_gallery([drawn], folder)
+    run("push", folder, "our-cat")
+    assert login.repositories["ann/our-cat"].files["gallery/0.png"] == drawn.read_bytes()
+
+
+def test_an_edited_card_is_kept_and_that_is_said(login: HubServer, folder: Path) -> None:
+    assert facts_of(run("push", folder, "our-cat", "--json"))["keeps_card"] is False
+    login.repositories["ann/our-cat"].files["README.md"] = b"# mine"
+    assert "README.md was edited there and stays" in run("push", folder, "our-cat").stdout
+    assert facts_of(run("push", folder, "our-cat", "--json"))["keeps_card"] is True
+    assert login.repositories["ann/our-cat"].files["README.md"] == b"# mine"
 
 
 def test_a_pull_request(login: HubServer, folder: Path, concept: Concept, tmp_path: Path) -> None:

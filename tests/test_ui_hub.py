@@ -16,12 +16,13 @@ from PIL import Image
 from starlette.requests import Request
 from ui_requests import request_of
 
+from ti_core.card import save_gallery
 from ti_core.concept import BaseModel, Concept
 from ti_core.errors import ConfigError, HubConflictError, HubPermissionError, HubUnreachableError
 from ti_core.formats import write_embedding
 from ti_core.hub import push_concept
 from ti_core.recipe import Recipe, save_png
-from ui.hub import Word, add_word, open_panel, publish, search_words
+from ui.hub import Word, add_word, open_panel, publish, search_words, show_more
 from ui.page import build_page
 from ui.people import Home, signed_in_token
 from ui.studio import Studio
@@ -103,6 +104,13 @@ def test_a_published_word_has_a_link(own: Studio, word: Word, hub: HubServer) ->
     assert "was there already" in last(publish(own, request_of(), word, "ann/our-cat", False, False))[0]
 
 
+def test_a_card_that_was_edited_on_the_hub_is_said_to_stay(own: Studio, word: Word, hub: HubServer) -> None:
+    last(publish(own, request_of(), word, "ann/our-cat", False, False))
+    hub.repositories["ann/our-cat"].files["README.md"] = b"# mine"
+    again = publish(own, request_of(language="ja"), word, "ann/our-cat", False, False)
+    assert "README.md は Hub で編集されているため" in last(again)[0]
+
+
 def test_private_and_with_pictures(own: Studio, word: Word, hub: HubServer) -> None:
     last(publish(own, request_of(), word, "ann/our-cat", True, True))
     repository = hub.repositories["ann/our-cat"]
@@ -114,8 +122,8 @@ def test_pictures_drawn_with_the_word_stand_on_its_card(
 ) -> None:
     drawn = tmp_path / "drawn.png"
     save_png(Image.new("RGB", (16, 16)), drawn, Recipe("a photo of <our-cat>"))
-    with_drawing = Word(word.concept, word.folder, [drawn])
-    last(publish(own, request_of(), with_drawing, "ann/our-cat", False, False))
+    save_gallery([drawn], word.folder)
+    last(publish(own, request_of(), word, "ann/our-cat", False, False))
     assert b"a photo of <our-cat>" in hub.repositories["ann/our-cat"].files["README.md"]
 
 
@@ -148,8 +156,8 @@ def published(hub: HubServer, tmp_path: Path) -> HubServer:
 
 
 def test_words_are_found_with_a_link_and_a_button(own: Studio, published: HubServer) -> None:
-    status, cards = last(search_words(own, request_of(), "", "", ""))
-    assert "Words found: 2" in status
+    status, cards, more, _ = last(search_words(own, request_of(), "", "", ""))
+    assert "Words found: 2" in status and not more.visible
     assert re.findall('data-repository="([^"]*)"', cards) == ["sd-concepts-library/toy", "ben/ink"]
     assert f'href="{published.address}/ben/ink"' in cards
     assert 'aria-label="Add ben/ink to my words"' in cards
@@ -157,9 +165,26 @@ def test_words_are_found_with_a_link_and_a_button(own: Studio, published: HubSer
     assert last(search_words(own, request_of(), "nothing", "", ""))[1] == ""
 
 
+def test_more_words_are_shown_when_asked_for(own: Studio, hub: HubServer) -> None:
+    for number in range(50):
+        hub.add(f"ben/ink-{number:02}", {}, tags=("textual-inversion",), downloads=100 - number)
+    hub.add("ben/other", {}, tags=("textual-inversion",), downloads=200)
+    status, cards, more, asked = last(search_words(own, request_of(), "ink", "", ""))
+    assert "The 24 most used words are shown" in status and more.visible
+    shown = [f"ben/ink-{number:02}" for number in range(50)]
+    assert re.findall('data-repository="([^"]*)"', cards) == shown[:24]
+    _, cards, more, asked = last(show_more(own, request_of(), asked))
+    assert re.findall('data-repository="([^"]*)"', cards) == shown[:48] and more.visible
+    [new] = re.findall("<li class=new>.*?</li>", cards)
+    assert 'data-repository="ben/ink-24"' in new
+    status, cards, more, _ = last(show_more(own, request_of(), asked))
+    assert "Words found: 50" in status and not more.visible
+    assert re.findall('data-repository="([^"]*)"', cards) == shown
+
+
 def test_what_the_hub_tells_is_no_code(own: Studio, hub: HubServer) -> None:
     hub.add("ben/ink", {'concept_images/".onerror=alert(1).png': b""}, tags=("textual-inversion",))
-    _, cards = last(search_words(own, request_of(), "", "", ""))
+    _, cards, *_ = last(search_words(own, request_of(), "", "", ""))
     assert '".onerror' not in cards
 
 

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.events import Dependency
 from huggingface_hub import constants
 
-from ti_core.card import REPOSITORY
+from ti_core.card import REPOSITORY, gallery_files
 from ti_core.concept import Concept
 from ti_core.hub import FoundConcept, Pulled, Pushed, account, pull_concept, push_concept, search_concepts
 from ti_core.images import open_picture
@@ -24,14 +24,15 @@ from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 from ui.widgets import HIDDEN, QUIET, bind
 
+WORDS_SHOWN = 24  # at a time
+
 
 @dataclass(frozen=True)
 class Word:
-    """What there is to publish: a concept, the folder with its training pictures, pictures drawn with it."""
+    """What there is to publish: a concept, and its folder with the pictures of it and those drawn with it."""
 
     concept: Concept
     folder: Path
-    gallery: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class PublishPanel:
     pictures: gr.Checkbox
     publish: gr.Button
     result: gr.HTML
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was looked for on the Hub, and how many words are shown of what was found."""
+
+    query: str = ""
+    author: str = ""
+    base_model: str = ""
+    shown: int = WORDS_SHOWN
 
 
 FindWord = Callable[[Studio, gr.Request, Any], Word]
@@ -143,7 +154,7 @@ def publish(
             token=studio.homes.token_of(request),
             private=private,
             pictures=[open_picture(file)[0] for file in files],
-            gallery=word.gallery,
+            gallery=gallery_files(word.folder),
         )
     except Exception:
         yield ["", gr.Button(interactive=True)]
@@ -155,7 +166,8 @@ def published_html(language: Language, concept: Concept, pushed: Pushed) -> str:
     key = "hub_was_there" if pushed.was_there else "hub_published"
     url = html.escape(pushed.url)
     text = html.escape(say(language, key, token=concept.token))
-    return f'<p role="status">{text} <a href="{url}" target="_blank" rel="noopener">{url}</a></p>'
+    card = html.escape(say(language, "hub_keeps_card")) if pushed.keeps_card else ""
+    return f'<p role="status">{text} <a href="{url}" target="_blank" rel="noopener">{url}</a> {card}</p>'
 
 
 # --- finding ----------------------------------------------------------------------------------------------
@@ -179,12 +191,18 @@ def build_browser(studio: Studio, frame: Frame) -> None:
         search = gr.Button(label("hub_search"))
         status = gr.HTML(elem_classes="hub-line")
         results = gr.HTML(elem_id="hub-results", js_on_load=ADD, apply_default_css=False)
+        more = gr.Button(label("hub_more"), visible=False, size="sm")
+        asked = gr.State(Search())
+    found = [status, results, more, asked]
     gr.on(
         [search.click, query.submit, author.submit],
         bind(studio, search_words),
         [query, author, base],
-        [status, results],
+        found,
         **HIDDEN,
+    )
+    more.click(bind(studio, show_more), asked, found, **HIDDEN).success(
+        None, js="() => document.querySelector('#hub-results li.new a')?.focus()", **HIDDEN
     )
 
     @plainly
@@ -200,17 +218,38 @@ def build_browser(studio: Studio, frame: Frame) -> None:
 def search_words(
     studio: Studio, request: gr.Request, query: str, author: str, base: str | None
 ) -> Iterator[list[Any]]:
-    """Look for words on the Hub; yields a line on it, and the cards of what was found."""
+    """Look for words on the Hub. Yields as :func:`show_found`."""
+    yield from show_found(studio, request, Search(query.strip(), author.strip(), (base or "").strip()))
+
+
+def show_more(studio: Studio, request: gr.Request, asked: Search) -> Iterator[list[Any]]:
+    """Show more of what was looked for. Yields as :func:`show_found`."""
+    yield from show_found(studio, request, replace(asked, shown=asked.shown + WORDS_SHOWN), new=asked.shown)
+
+
+def show_found(
+    studio: Studio, request: gr.Request, asked: Search, new: int | None = None
+) -> Iterator[list[Any]]:
+    """Yields a line on what was found, its cards (number ``new`` is marked), a button for more if there is
+    more, and what was asked.
+    """
     language = language_of(request)
-    yield [_line(say(language, "hub_searching")), gr.skip()]
+    yield [_line(say(language, "hub_searching")), *[gr.skip()] * 3]
     try:
-        token = studio.homes.token_of(request)
-        found = search_concepts(query.strip(), author.strip(), (base or "").strip(), token=token)
+        found = search_concepts(
+            asked.query,
+            asked.author,
+            asked.base_model,
+            limit=asked.shown + 1,  # one more tells that there are more
+            token=studio.homes.token_of(request),
+        )
     except Exception:
-        yield ["", gr.skip()]
+        yield ["", *[gr.skip()] * 3]
         raise
-    key = "hub_found" if found else "hub_none_found"
-    yield [_line(say(language, key, count=len(found))), results_html(language, found)]
+    is_more, found = len(found) > asked.shown, found[: asked.shown]
+    key = "hub_found_more" if is_more else "hub_found" if found else "hub_none_found"
+    status = _line(say(language, key, count=len(found)))
+    yield [status, results_html(language, found, new), gr.Button(visible=is_more), asked]
 
 
 def add_word(studio: Studio, request: gr.Request, repo_id: str) -> Iterator[str]:
@@ -232,8 +271,11 @@ def added_html(language: Language, token: str, pulled: Pulled) -> str:
     return _line(say(language, key, token=token, model=pulled.concept.base.id))
 
 
-def results_html(language: Language, found: Sequence[FoundConcept]) -> str:
-    cards = "".join(f"<li>{_card(language, concept)}</li>" for concept in found)
+def results_html(language: Language, found: Sequence[FoundConcept], new: int | None = None) -> str:
+    cards = "".join(
+        f"<li{' class=new' if number == new else ''}>{_card(language, concept)}</li>"
+        for number, concept in enumerate(found)
+    )
     return f'<ul class="hub-words">{cards}</ul>' if found else ""
 
 

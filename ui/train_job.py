@@ -300,12 +300,13 @@ def download_word(studio: Studio, request: gr.Request, view: JobView) -> str:
 
 
 def find_word(studio: Studio, request: gr.Request, view: JobView) -> Word:
-    """What was learned, to publish it, with the pictures of the comparison that show the learned word."""
-    run = current_run(studio, request, view)
-    concept = run.concept()
-    token = shelved_token(studio.home(request), run) or concept.token
-    drawn = evidence_files(run, concept)[1:] if token == concept.token else []  # else they name another
-    return Word(dataclasses.replace(concept, token=token), run.folder, drawn)
+    """What was learned, to publish it: as it is in the library, or from the run if it was deleted there."""
+    home, run = studio.home(request), current_run(studio, request, view)
+    token = shelved_token(home, run)
+    if token is None:
+        return Word(run.concept(), run.folder)
+    entry = home.library.find(token)
+    return Word(entry.concept, entry.folder)
 
 
 def view_changes(part: JobPart, before: JobView, after: JobView) -> dict[Any, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ti_core.card import save_gallery
 from ti_core.concept import Concept
 from ti_core.files import write_text_whole, write_whole
 from ti_core.generation import GenerationSettings, Order
@@ -55,6 +56,7 @@ def shelve(home: Home, run: Run, concept: Concept) -> str:
     home.library.add(shelved, pictures, replace=own is not None)
     note = json.dumps({"token": token, "sha256": shelved.sha256})
     write_text_whole(run.folder / "shelved.json", note)
+    _keep_gallery(home, run, concept, token)
     return token
 
 
@@ -100,11 +102,11 @@ def prompt_to_try(run: Run, token: str) -> str:
 
 
 def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tuple[str, str]]:
-    """Draw the comparison with one seed and keep it with the run; yields a progress line and the pictures.
+    """Draw the comparison with one seed, and keep it with the run and with the word in the library.
 
-    Raises as :func:`ui.drawing.draw_in_turn`.
+    Yields a progress line and the pictures. Raises as :func:`ui.drawing.draw_in_turn`.
     """
-    language, concept = language_of(request), run.concept()
+    language, home, concept = language_of(request), studio.home(request), run.concept()
 
     orders = [
         Order(GenerationSettings(prompt, count=1, seed=run.config.seed), (concept,))
@@ -116,6 +118,9 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
                 target = _evidence_file(run, concept, name)
                 target.parent.mkdir(exist_ok=True)
                 write_whole(target, partial(shutil.copyfile, drawn.path))
+            token = shelved_token(home, run)
+            if token is not None:
+                _keep_gallery(home, run, concept, token)
         yield (
             "" if sheet.phase == "done" else progress_html(language, sheet),
             evidence_html(language, run, concept, [drawn.path for drawn in sheet.pictures]),
@@ -203,6 +208,13 @@ def _prompts(concept: Concept) -> tuple[str, str, str]:
     plain = fill_template(PLAIN_TEMPLATES[concept.kind], concept.token)
     scene = fill_template(NEW_SCENE[concept.kind], concept.token)
     return replace_token(plain, concept.token, concept.initializer), plain, scene
+
+
+def _keep_gallery(home: Home, run: Run, concept: Concept, token: str) -> None:
+    """Keep the comparison's pictures of a learned word, if they are drawn, with it in the library."""
+    drawn, entry = evidence_files(run, concept)[1:], home.library.find(token)
+    if drawn and entry.concept.sha256 == concept.sha256:
+        save_gallery(drawn, entry.folder)
 
 
 def _evidence_file(run: Run, concept: Concept, name: str) -> Path:

@@ -25,10 +25,14 @@ def push_command(
     pictures: Annotated[bool, typer.Option("--pictures", help="Publish its training pictures too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a concept on the Hugging Face Hub, with the login of `hf auth login`."""
+    """Publish a concept on the Hugging Face Hub, with the login of `hf auth login`.
+
+    The pictures in its folder's `gallery` stand on the card; without any, those of earlier pushes stay.
+    """
     with reporting(as_json) as report:
         from huggingface_hub import get_token
 
+        from ti_core.card import gallery_files
         from ti_core.concept import load_concept
         from ti_core.hub import push_concept
         from ti_core.images import open_picture
@@ -43,6 +47,7 @@ def push_command(
             private=private,
             create_pr=create_pr,
             pictures=images,
+            gallery=gallery_files(folder),
             on_progress=lambda phase: say(PHASES[phase]),
         )
         report.facts |= {
@@ -50,10 +55,15 @@ def push_command(
             "url": pushed.url,
             "commit": pushed.commit,
             "was_there": pushed.was_there,
+            "keeps_card": pushed.keeps_card,
             "pictures": len(images),
         }
         what = "was there already" if pushed.was_there else "is proposed" if create_pr else "is published"
         report.lines.append(f"{concept.token} {what}: {pushed.url}")
+        if pushed.keeps_card:
+            report.lines.append(
+                "Its README.md was edited there and stays as it is: delete it to get a new one."
+            )
 
 
 def pull_command(

@@ -851,6 +851,12 @@ MESSAGES: Pairs = (
         "{name} にはすでに別のことば {token} があるため、変更しません。別の名前にしてください。",
     ),
     (
+        "{file} in {name} was not published from here, or was changed there since, and stays as it is: "
+        "rename or delete it there, or choose another name.",
+        "{name} の {file} は、ここから公開したものではないか、その後変更されたため、そのまま残します。"
+        "Hub で名前を変えるか削除するか、別の名前にしてください。",
+    ),
+    (
         "{name} was changed by someone meanwhile: look at it, then try again.",
         "{name} はその間に誰かが変更しました。内容を見てから、もう一度お試しください。",
     ),
