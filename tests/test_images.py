@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
+import warnings
 import zlib
 from pathlib import Path
 
@@ -385,6 +387,14 @@ def test_pillows_own_limit_is_a_picture_error_too(tmp_path, monkeypatch):
         open_picture(save(quarters(), tmp_path / "huge.png"))
 
 
+def test_pillows_warning_of_large_pictures_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 128 * 64 - 1)
+    path = save(quarters(), tmp_path / "large.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert prepare_picture(path, 64).original_size == (128, 64)
+
+
 def test_heic_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
     path = save(quarters(), tmp_path / "phone.heic")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
@@ -407,6 +417,46 @@ def test_find_pictures_in_folders_and_files(tmp_path):
     )
     assert [path.name for path in found] == ["other.data", "a.jpg", "b.PNG", "c.heic"]
     assert {".jpg", ".heic"} <= PICTURE_SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".hif", ".heics", ".avifs", ".apng"])
+def test_a_rare_suffix_is_a_pictures_too(tmp_path, suffix):
+    save(quarters(), tmp_path / f"a{suffix}", "PNG")
+    assert [picture.name for picture in load_pictures([tmp_path], 32)[0]] == [f"a{suffix}"]
+
+
+def test_what_a_folder_holds_beside_pictures_is_named_unless_it_belongs_there(tmp_path):
+    save(quarters(), tmp_path / "a.png")
+    for name in ("scan.psd", "photo", ".hidden", "a.TXT", "run.json", "metrics.jsonl", "a.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "deeper.d").mkdir()
+    pictures, rejected = load_pictures([tmp_path, tmp_path / "a.png"], 32)
+    assert [picture.name for picture in pictures] == ["a.png"]
+    assert [picture.name for picture in rejected] == ["photo", "scan.psd"]
+    assert rejected[1].reason.startswith("scan.psd is not named like a picture.")
+
+
+def test_a_file_that_is_named_itself_is_used_whatever_its_suffix(tmp_path):
+    save(quarters(), tmp_path / "a.png")
+    save(quarters(), tmp_path / "photo", "PNG")
+    pictures, rejected = load_pictures([tmp_path, tmp_path / "photo"], 32)
+    assert [picture.name for picture in pictures] == ["a.png", "photo"]
+    assert rejected == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a name hold any bytes")
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [(b"\x94L.png", "\ufffdL.png"), (b"a\x1b[2J\n.png", "a\ufffd[2J\ufffd.png")],
+)
+def test_a_name_is_made_printable(tmp_path, stored, shown):
+    good = save(quarters(), tmp_path / "a.png")
+    os.rename(good, os.fsencode(tmp_path) + b"/" + stored)
+    [picture], _ = load_pictures([tmp_path], 32)
+    assert picture.name == shown
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + stored)).write_bytes(b"")
+    _, [rejected] = load_pictures([tmp_path], 32)
+    assert rejected.name == shown and rejected.reason.startswith(f"{shown} is an empty file")
 
 
 def test_find_pictures_refuses_what_is_not_there(tmp_path):
@@ -499,6 +549,12 @@ def test_captions(tmp_path):
     (tmp_path / "a.txt").write_bytes("grün".encode("latin-1"))
     picture = prepare_picture(path, 32)
     assert picture.caption is None and any("a.txt is not readable" in remark for remark in picture.remarks)
+
+
+@pytest.mark.parametrize("suffix", [".TXT", ".Txt"])
+def test_a_captions_suffix_may_be_in_capitals(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_text("a cat", encoding="utf-8")
+    assert prepare_picture(save(quarters(), tmp_path / "a.png"), 32).caption == "a cat"
 
 
 # --- what training is given -------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import IO, Literal
 
@@ -21,13 +23,22 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from ti_core.errors import PictureError
 
 PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".tif", ".tiff"}
+    | {".webp", ".avif", ".avifs", ".heic", ".heics", ".heif", ".hif"}
 )
+COMPANION_SUFFIXES = frozenset(
+    {".txt", ".caption", ".json", ".jsonl", ".csv", ".md"}  # captions, and what describes a run or a word
+    | {".safetensors", ".bin", ".pt", ".npz"}  # vectors and latents
+    | {".ini", ".db"}  # what Windows keeps in a folder of pictures
+)
+"""Of the files beside pictures that were not meant as one."""
 MAX_PIXELS = 100_000_000
 """The largest width x height that is decoded; checked from the file's header."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # HEIF joins when its decoder is installed
 _SAVE_AGAIN = "Open it in a picture editor and save it again as JPEG or PNG, or leave it out."
+_CAPTION_SUFFIXES = tuple(map("".join, product(".", "tT", "xX", "tT")))  # Linux tells them apart
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, bytes not in UTF-8
 _ELONGATED = 3.0  # the longer side over the shorter one
 _NEAR_DUPLICATE_BITS = 5  # of the 64 of a difference hash
 
@@ -40,7 +51,7 @@ Crop = Literal["center"] | Box
 class Picture:
     """One picture as the model sees it."""
 
-    name: str  # the file's name, for messages
+    name: str  # the file's name, for messages; what cannot be printed in it is replaced
     image: Image.Image  # RGB, of the asked size, without metadata
     mask: Image.Image | None  # "L", same size: how much each pixel counts in the loss; None = all of them
     caption: str | None  # from the .txt of the same name beside it
@@ -166,15 +177,23 @@ def load_pictures(
 ) -> tuple[list[Picture], list[RejectedPicture]]:
     """Prepare every picture among `paths`; one that cannot be used is reported and does not stop the others.
 
+    So is a file in a folder that is neither named like a picture nor plainly something else.
     Raises PictureError as `find_pictures`.
     """
+    paths = [Path(path) for path in paths]
+    found = find_pictures(paths)
     pictures: list[Picture] = []
     rejected: list[RejectedPicture] = []
-    for path in find_pictures(paths):
+    for path in found:
         try:
             pictures.append(prepare_picture(path, size, alpha=alpha))
         except PictureError as error:
-            rejected.append(RejectedPicture(path.name, str(error)))
+            rejected.append(RejectedPicture(_name_of(path), str(error)))
+    for path in _strangers_among(paths):
+        if path not in found:
+            name = _name_of(path)
+            reason = f"{name} is not named like a picture. Save it as JPEG or PNG, or leave it out."
+            rejected.append(RejectedPicture(name, reason))
     return pictures, rejected
 
 
@@ -228,7 +247,7 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
         head = stream.read(1024)
         formats = _formats_for(head)
         try:
-            image = Image.open(stream, formats=formats)
+            image = _read_header(stream, formats)
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(name)
             # Before load(), because the TIFF reader turns the picture itself and then forgets the tag.
@@ -238,7 +257,7 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
             upright = ImageOps.exif_transpose(image)
         except PictureError:
             raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        except Image.DecompressionBombError as error:
             raise _too_large(name) from error
         except UnidentifiedImageError as error:
             raise _unreadable(head, formats, name) from error
@@ -251,6 +270,12 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
     if several_frames:
         remarks += ("it has several frames; only the first is used",)
     return upright, remarks
+
+
+def _read_header(stream: IO[bytes], formats: Sequence[str]) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS decides
+        return Image.open(stream, formats=formats)
 
 
 def _open_stream(source: Path | str | IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
@@ -374,11 +399,30 @@ def _pictures_at(path: Path) -> list[Path]:
 
 def _name_of(source: Path | str | IO[bytes]) -> str:
     path = source if isinstance(source, (Path, str)) else getattr(source, "name", None)
-    return Path(path).name if isinstance(path, (Path, str)) and path else "The picture"
+    return _printable(Path(path).name) if isinstance(path, (Path, str)) and path else "The picture"
+
+
+def _printable(name: str) -> str:
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
 def _looks_like_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".") and file.is_file()
+    return file.suffix.lower() in PICTURE_SUFFIXES and _is_visible_file(file)
+
+
+def _strangers_among(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files in the folders among `paths` that may have been meant as pictures but are not named like one."""
+    known = PICTURE_SUFFIXES | COMPANION_SUFFIXES
+    for folder in dict.fromkeys(path for path in paths if path.is_dir()):
+        yield from (
+            file
+            for file in sorted(folder.iterdir())
+            if file.suffix.lower() not in known and _is_visible_file(file)
+        )
+
+
+def _is_visible_file(file: Path) -> bool:
+    return not file.name.startswith(".") and file.is_file()
 
 
 def _is_uniform(channel: Image.Image, value: int) -> bool:
@@ -414,13 +458,14 @@ def _fit_aspect(region: Box, aspect: float) -> Box:
 
 def _read_caption(picture: Path) -> tuple[str | None, tuple[str, ...]]:
     """The caption beside a picture, its white space collapsed; (None, remarks) if there is none to use."""
-    file = picture.with_suffix(".txt")
-    if not file.is_file():
+    beside = (picture.with_suffix(suffix) for suffix in _CAPTION_SUFFIXES)
+    file = next((file for file in beside if file.is_file()), None)
+    if file is None:
         return None, ()
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        return None, (f"its caption {file.name} is not readable as UTF-8 text and was ignored",)
+        return None, (f"its caption {_printable(file.name)} is not readable as UTF-8 text and was ignored",)
     return " ".join(text.split()) or None, ()
 
 
