@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,11 @@ def files(tiny_sd1: Path) -> dict[str, bytes]:
         "v1-5-pruned.ckpt": b"the same once more",
         "README.md": b"# Tiny",
         "image_encoder/model.safetensors": b"not used",
+        "unet/model.onnx": b"another program's",
+        "unet/model.onnx_data": b"and its weights" * 300,
+        "unet/openvino.data": b"and another's",
+        "unet/evil.py": b"raise SystemExit",
+        "scheduler/huge.json": b" " * 50_000,
     }
 
 
@@ -47,6 +53,7 @@ def downloads(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The files that were sent, each with its first byte; large files are named by their SHA-256."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(fetching, "SMALL", 2_000)
+    monkeypatch.setattr(fetching, "LARGEST_CONFIGURATION", 40_000)
     sent: list[tuple[str, int]] = []
 
     def send_file(handler: Any, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -74,13 +81,19 @@ def test_only_what_a_pipeline_needs_is_downloaded_and_it_loads(
 ) -> None:
     hub.add(REPO, files)
     seen: list[tuple[int, int]] = []
-    folder = fetch_model(SOURCE, lambda done, total: seen.append((done, total)))
+    folder, variant = fetch_model(SOURCE, lambda done, total: seen.append((done, total)))
     names = {name for name, _ in downloads}
+    assert variant is None
     assert {UNET, "vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"} <= names
     assert not any(name.endswith((".bin", ".ckpt", ".md", ".fp16.safetensors")) for name in names)
     assert not any(name.startswith("image_encoder") for name in names)
+    assert not any(name.endswith((".onnx", ".onnx_data", ".data", ".py", "huge.json")) for name in names)
     assert (folder / UNET).read_bytes() == files[UNET]
-    assert seen == sorted(seen) and seen[-1][0] == seen[-1][1] == sum(len(files[name]) for name in names)
+    assert (
+        seen == sorted(seen)
+        and seen[0][0] == 0
+        and seen[-1][0] == seen[-1][1] == sum(len(files[name]) for name in names)
+    )
     assert Backbone.load(REPO, "cpu", torch.float32).base.id == REPO
 
 
@@ -98,12 +111,51 @@ def test_a_variant_is_downloaded_in_place_of_the_full_weights(
     hub: HubServer, files: dict[str, bytes], downloads: list[tuple[str, int]]
 ) -> None:
     hub.add(REPO, files)
-    fetch_model(model_source(f"{REPO}:fp16"))
+    assert fetch_model(model_source(f"{REPO}:fp16"))[1] == "fp16"
     names = {name for name, _ in downloads}
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in names and UNET not in names
     assert "vae/diffusion_pytorch_model.safetensors" in names  # of which there is no variant
     with pytest.raises(ModelError, match=r"has no variant fp8: leave it out, or choose another \(fp16\)"):
         fetch_model(model_source(f"{REPO}:fp8"))
+
+
+def test_half_precision_is_downloaded_where_the_model_is_computed_in_it(
+    hub: HubServer,
+    files: dict[str, bytes],
+    downloads: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub.add(REPO, files)
+    loaded = Backbone.load(REPO, "cpu", torch.bfloat16)
+    names = {name for name, _ in downloads}
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in names and UNET not in names
+    assert loaded.base.id == REPO and loaded.unet.dtype == torch.bfloat16
+    already = len(downloads)
+    for half in (True, False):
+        assert fetch_model(SOURCE, half=half)[1] == "fp16"  # what is here is used
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert fetch_model(SOURCE)[1] == "fp16" and is_present(SOURCE)
+    assert len(downloads) == already
+
+
+def test_the_full_weights_that_are_here_are_not_downloaded_in_half_precision_once_more(
+    hub: HubServer, files: dict[str, bytes], downloads: list[tuple[str, int]]
+) -> None:
+    repository = hub.add(REPO, files)
+    fetch_model(SOURCE)
+    repository.commits += 1  # of the same weights
+    already = len(downloads)
+    folder, variant = fetch_model(SOURCE, half=True)
+    assert variant is None and (folder / UNET).is_file()
+    assert not any(name.endswith(".safetensors") for name, _ in downloads[already:])
+
+
+def test_without_files_in_half_precision_the_full_ones_are_downloaded(
+    hub: HubServer, files: dict[str, bytes], downloads: list[tuple[str, int]]
+) -> None:
+    del files["unet/diffusion_pytorch_model.fp16.safetensors"]
+    hub.add(REPO, files)
+    assert fetch_model(SOURCE, half=True)[1] is None
 
 
 def test_pickles_are_read_where_there_is_nothing_else() -> None:
@@ -127,6 +179,20 @@ def test_weights_in_several_files_come_with_their_list() -> None:
     assert pipeline_files(sizes, index, SOURCE) == (["model_index.json", listing], parts)
 
 
+def test_weights_of_which_a_file_is_missing_are_not_chosen() -> None:
+    index = {"unet": ["diffusers", "UNet2DConditionModel"]}
+    stem = "unet/diffusion_pytorch_model"
+    half = [f"{stem}.fp16-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    listing = f"{stem}.safetensors.index.fp16.json"
+    sizes = dict.fromkeys([*half, listing, f"{stem}.safetensors"], 1)
+    source = ModelSource(repository=REPO, variant="fp16")
+    assert pipeline_files(sizes, index, source) == (["model_index.json", listing], half)
+    del sizes[half[1]]
+    assert pipeline_files(sizes, index, SOURCE) == (["model_index.json"], [f"{stem}.safetensors"])
+    with pytest.raises(ModelError, match="has no variant fp16"):
+        pipeline_files(sizes, index, source)
+
+
 def test_a_stopped_download_goes_on_where_it_was(
     hub: HubServer,
     files: dict[str, bytes],
@@ -148,7 +214,7 @@ def test_a_stopped_download_goes_on_where_it_was(
         fetch_model(SOURCE, lambda done, total: progress.append(done), stop)
     assert progress[-1] < sum(map(len, files.values())) / 2 + 200_000
     already = len(downloads)
-    folder = fetch_model(SOURCE, lambda done, total: progress.append(done))
+    folder, _ = fetch_model(SOURCE, lambda done, total: progress.append(done))
     again = dict(downloads[already:])
     assert again[UNET] >= 10_000  # not from the beginning
     assert (folder / UNET).read_bytes() == files[UNET]
@@ -166,7 +232,7 @@ def test_what_was_damaged_on_its_way_is_not_kept(
     part.write_bytes(bytes(5_000))  # not the file's beginning
     with pytest.raises(ModelError, match="was damaged on its way: load the model again"):
         fetch_model(SOURCE)
-    assert (fetch_model(SOURCE) / UNET).read_bytes() == files[UNET]
+    assert (fetch_model(SOURCE)[0] / UNET).read_bytes() == files[UNET]
 
 
 def test_without_a_connection_what_was_downloaded_is_used(
@@ -177,12 +243,41 @@ def test_without_a_connection_what_was_downloaded_is_used(
 ) -> None:
     hub.add(REPO, files)
     assert not is_present(SOURCE)
-    folder = fetch_model(SOURCE)
+    fetched = fetch_model(SOURCE)
     assert is_present(SOURCE)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert fetch_model(SOURCE) == folder
+    assert fetch_model(SOURCE) == fetched
     with pytest.raises(ModelError, match="ann/other is not on this computer.*choose a model folder"):
         fetch_model(ModelSource(repository="ann/other"))
+
+
+@pytest.mark.parametrize("part", ["vae", "safety_checker"])
+def test_a_model_that_lacks_the_weights_of_a_part_is_not_here(
+    hub: HubServer,
+    files: dict[str, bytes],
+    downloads: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+) -> None:
+    if part == "safety_checker":
+        index = json.loads(files["model_index.json"])
+        del index[part]  # put behind the others
+        index[part] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+        files |= {"model_index.json": json.dumps(index).encode(), f"{part}/config.json": b"{}"}
+        files[f"{part}/model.safetensors"] = b"its weights" * 300
+    hub.add(REPO, files)
+    missing = next(name for name in files if name.startswith(f"{part}/") and name.endswith(".safetensors"))
+    hub.fail("GET", f"/resolve/main/{missing}", 503)
+    with pytest.raises(ModelError, match="status 503"):
+        fetch_model(SOURCE)
+    assert any(name == UNET for name, _ in downloads)
+    assert not is_present(SOURCE)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        ModelError,
+        match="ann/tiny is not completely downloaded, .*: connect to the internet and load it again",
+    ):
+        fetch_model(SOURCE)
 
 
 def test_a_hub_that_fails_is_told_from_one_that_refuses(
@@ -206,18 +301,23 @@ def test_a_hub_that_fails_is_told_from_one_that_refuses(
         fetch_model(SOURCE)
 
 
-def test_the_configuration_alone_is_small(
-    hub: HubServer, files: dict[str, bytes], downloads: list[tuple[str, int]]
+def test_the_configuration_alone_is_small_and_is_used_again_without_a_connection(
+    hub: HubServer,
+    files: dict[str, bytes],
+    downloads: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hub.add(REPO, files)
     folder = fetch_configuration(REPO)
     assert (folder / "unet" / "config.json").is_file() and (folder / "tokenizer" / "vocab.json").is_file()
     assert not any(name.endswith(".safetensors") for name, _ in downloads)
     assert not is_present(SOURCE)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert fetch_configuration(REPO) == folder
 
 
 def test_a_folder_is_where_it_is(tiny_sd1: Path) -> None:
-    assert fetch_model(model_source(str(tiny_sd1))) == tiny_sd1
+    assert fetch_model(model_source(str(tiny_sd1))) == (tiny_sd1, None)
     assert is_present(model_source(str(tiny_sd1)))
 
 

@@ -150,12 +150,12 @@ class Backbone:
         from ti_core.pipelines import load_file, load_folder
 
         source = model_source(model)
-        path = fetch_model(source, on_fetch, should_stop)
         target = torch.device(device) if device else best_device()
         chosen = dtype or fastest_dtype(target)
+        path, variant = fetch_model(source, on_fetch, should_stop, half=chosen != torch.float32)
         try:
             if path.is_dir():
-                pipeline = load_folder(path, model, chosen, source.variant, safety_checker)
+                pipeline = load_folder(path, model, chosen, variant, safety_checker)
             else:
                 pipeline = load_file(path, chosen, target)
         except (OSError, ValueError, KeyError, SafetensorError) as error:

@@ -2,7 +2,8 @@
 
 `fetch_model` gives the folder or file that a model is loaded from. What was downloaded before is used again,
 also without a connection. The client library drops a file that was cut off, so the large ones are downloaded
-here, into the client's own cache, and go on where they were.
+here, into the client's own cache, and go on where they were. The weights are fetched in half precision where
+the model is computed in it and its repository has them so.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,6 @@ from huggingface_hub import (
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
-    snapshot_download,
     try_to_load_from_cache,
 )
 from huggingface_hub.errors import (
@@ -46,13 +46,18 @@ from ti_core.models import ModelSource, read_family
 INDEX = "model_index.json"
 TIMEOUT = 20.0  # seconds, for an answer of the Hub
 SMALL = 10_000_000  # bytes: what is less is not worth resuming
+LARGEST_CONFIGURATION = 20_000_000  # bytes: no configuration or tokenizer comes near
+HALF = "fp16"  # the usual name of the weights in half precision
 UNUSED_PARTS = frozenset({"image_encoder"})
-NOT_SMALL = re.compile(r".*\.(safetensors|bin|ckpt|pt|pth|msgpack|h5|onnx|pb|gguf|xml|index.*\.json)")
-WEIGHTS_READ = re.compile(
-    r"(model|pytorch_model|diffusion_pytorch_model)(?P<variant>\.[\w-]+)?(-\d+-of-\d+)?(?P<late>\.[\w-]+)?"
-    r"\.(?P<format>safetensors|bin)"
+PARTS_WITHOUT_WEIGHTS = frozenset({"tokenizer", "tokenizer_2", "scheduler", "feature_extractor"})
+CONFIGURATION = re.compile(r"[^/]+/(?!.*\.index\.)[^/]+\.(json|txt|model)")
+WEIGHTS = re.compile(
+    r"[^/]+/(model|pytorch_model|diffusion_pytorch_model)"
+    r"(?P<variant>\.[\w-]+?)?(-\d+-of-(?P<count>\d+))?(?P<late>\.[\w-]+)?\.(?P<format>safetensors|bin)"
 )
 
+Kind = tuple[str | None, str, int]
+"""Of a part's weights: the variant, the format, and how many numbered files they are, 0 for one alone."""
 OnFetch = Callable[[int, int], None]
 """Takes how many bytes are here, and of how many."""
 ShouldStop = Callable[[], bool]
@@ -75,24 +80,32 @@ class _Order:
 
 
 def fetch_model(
-    source: ModelSource, on_progress: OnFetch | None = None, should_stop: ShouldStop | None = None
-) -> Path:
-    """The folder or file of a model; what is missing of a Hub repository is downloaded first.
+    source: ModelSource,
+    on_progress: OnFetch | None = None,
+    should_stop: ShouldStop | None = None,
+    *,
+    half: bool = False,
+) -> tuple[Path, str | None]:
+    """The folder or file of a model, and which variant of its weights; what is missing is downloaded first.
 
-    A model of the wrong kind is refused before its weights are downloaded. Raises :class:`ModelError`, and
-    :class:`Cancelled` once ``should_stop`` says so; what was downloaded until then is kept.
+    If the source asks for no variant, weights that are here already are taken, else the full ones, or with
+    ``half`` those in half precision, as far as the repository has them. A model of the wrong kind is refused
+    before its weights are downloaded. Raises :class:`ModelError`, and :class:`Cancelled` once ``should_stop``
+    says so; what was downloaded until then is kept.
     """
     if source.path is not None:
-        return source.path
+        return source.path, source.variant
     with _told_plainly(source):
-        sizes = _list_files(source)
+        known, here = _downloaded(source)
+        sizes = _list_files(source, is_present)
         if sizes is None:
-            return _cached(source)
+            return _cached(source), _choose_variant(source, here, here, known, half)
         if INDEX not in sizes:
             raise _no_index(source, sizes)
         folder = _fetch_small(source, INDEX).parent
         index = _read_index(folder, source)
-        configurations, weights = pipeline_files(sizes, index, source)
+        variant = _choose_variant(source, sizes.keys(), here, index, half)
+        configurations, weights = pipeline_files(sizes, index, replace(source, variant=variant))
         order = _Order(sum(sizes[name] for name in (*configurations, *weights)), on_progress, should_stop)
         done = 0
         for name in configurations:
@@ -108,14 +121,14 @@ def fetch_model(
                 _fetch_large(source, name, sizes[name], order, done)
             done += sizes[name]
         order.report(done)
-        return folder
+        return folder, variant
 
 
 def fetch_configuration(repository: str) -> Path:
     """The folder of a pipeline's configuration and tokenizers alone, a few megabytes. Raises as above."""
     source = ModelSource(repository=repository)
     with _told_plainly(source):
-        sizes = _list_files(source)
+        sizes = _list_files(source, _is_configured)
         if sizes is None:
             return _cached(source)
         folder = _fetch_small(source, INDEX).parent
@@ -126,11 +139,12 @@ def fetch_configuration(repository: str) -> Path:
 
 
 def is_present(source: ModelSource) -> bool:
-    """Whether a model can be loaded without downloading it, as far as its index tells."""
+    """Whether a model can be loaded without downloading it: every part of its index has its weights."""
     if source.path is not None:
         return True
-    found = try_to_load_from_cache(source.repository, INDEX, revision=source.revision)
-    return isinstance(found, str) and any(Path(found).parent.glob("unet/*.[sb]*"))
+    index, here = _downloaded(source)
+    variants = (source.variant,) if source.variant else (None, HALF)
+    return any(_is_whole(here, index, variant) for variant in variants)
 
 
 def pipeline_files(
@@ -142,27 +156,17 @@ def pipeline_files(
     if no part has that variant.
     """
     configurations, weights, variants = [INDEX], [], set()
-    parts = [
-        part
-        for part, entry in index.items()
-        if isinstance(entry, list) and entry[-1] is not None and part not in UNUSED_PARTS
-    ]
-    for part in parts:
-        names = [name for name in sizes if name.startswith(f"{part}/") and name.count("/") == 1]
-        configurations += [name for name in names if not NOT_SMALL.fullmatch(name)]
-        found: dict[tuple[str | None, str], list[str]] = {}
-        for name in names:
-            match = WEIGHTS_READ.fullmatch(name.removeprefix(f"{part}/"))
-            if match:
-                variant = (match["variant"] or match["late"] or "").removeprefix(".") or None
-                found.setdefault((variant, match["format"]), []).append(name)
-        variants |= {variant for variant, _ in found if variant}
-        asked = dict.fromkeys((source.variant, None))
-        kinds = [(variant, kind) for variant in asked for kind in ("safetensors", "bin")]
-        chosen = next((kind for kind in kinds if kind in found), None)
-        if chosen is not None:
-            weights += sorted(found[chosen])
-            configurations += _indexes(names, chosen)
+    for part in _parts(index):
+        names = [name for name in sizes if name.startswith(f"{part}/")]
+        configurations += [
+            name for name in names if CONFIGURATION.fullmatch(name) and sizes[name] <= LARGEST_CONFIGURATION
+        ]
+        found = _weights_of(part, names)
+        variants |= {variant for variant, _, _ in found if variant}
+        kind = _kind_to_load(found, source.variant)
+        if kind is not None:
+            weights += found[kind]
+            configurations += _indexes(names, kind)
     if source.variant and source.variant not in variants:
         known = ", ".join(sorted(variants)) or "none"
         raise ModelError(
@@ -171,15 +175,66 @@ def pipeline_files(
     return configurations, weights
 
 
-def _indexes(names: Iterable[str], chosen: tuple[str | None, str]) -> list[str]:
-    """The lists of the files that weights in several files are split into."""
-    variant, kind = chosen
-    ending = re.compile(rf".*\.{kind}\.index(\.{variant})?\.json" if variant else rf".*\.{kind}\.index\.json")
-    return [name for name in names if ending.fullmatch(name)]
+def _parts(index: Mapping[str, Any]) -> list[str]:
+    """The parts of a pipeline that are used."""
+    return [
+        part
+        for part, entry in index.items()
+        if isinstance(entry, list) and entry and entry[-1] is not None and part not in UNUSED_PARTS
+    ]
 
 
-def _list_files(source: ModelSource) -> dict[str, int] | None:
-    """The size of every file of a repository, None if the Hub cannot be asked but something is here."""
+def _weights_of(part: str, names: Iterable[str]) -> dict[Kind, list[str]]:
+    """The files of a part's weights, of each kind that is there as a whole."""
+    found: dict[Kind, list[str]] = {}
+    for name in sorted(names):
+        match = WEIGHTS.fullmatch(name)
+        if match and name.startswith(f"{part}/"):
+            variant = (match["variant"] or match["late"] or "").removeprefix(".") or None
+            found.setdefault((variant, match["format"], int(match["count"] or 0)), []).append(name)
+    return {kind: files for kind, files in found.items() if len(files) >= kind[2]}
+
+
+def _kind_to_load(kinds: Iterable[Kind], variant: str | None) -> Kind | None:
+    """The variant before the full weights, safetensors before pickles, one file before several."""
+    usable = [kind for kind in kinds if kind[0] in (variant, None)]
+    return min(usable, key=lambda kind: (kind[0] != variant, kind[1] != "safetensors", kind[2]), default=None)
+
+
+def _is_whole(names: Set[str], index: Mapping[str, Any], variant: str | None) -> bool:
+    """Whether every part has weights to load, and any of them this variant."""
+    parts = [part for part in _parts(index) if part not in PARTS_WITHOUT_WEIGHTS]
+    kinds = [_kind_to_load(_weights_of(part, names), variant) for part in parts]
+    return all(kinds) and any(kind[0] == variant for kind in kinds if kind)
+
+
+def _choose_variant(
+    source: ModelSource, names: Set[str], here: Set[str], index: Mapping[str, Any], half: bool
+) -> str | None:
+    """The variant asked for, else one that is ``here`` already, else the one that ``half`` prefers."""
+    if source.variant:
+        return source.variant
+    preferred = (HALF, None) if half else (None, HALF)
+    return next(
+        (
+            variant
+            for offered in (names & here, names)
+            for variant in preferred
+            if _is_whole(offered, index, variant)
+        ),
+        None,
+    )
+
+
+def _indexes(names: Iterable[str], kind: Kind) -> list[str]:
+    """The list of the files that weights in several files are split into."""
+    variant, form, count = kind
+    ending = re.compile(rf".*\.{form}\.index(\.{variant})?\.json" if variant else rf".*\.{form}\.index\.json")
+    return [name for name in names if count and ending.fullmatch(name)]
+
+
+def _list_files(source: ModelSource, is_here: Callable[[ModelSource], bool]) -> dict[str, int] | None:
+    """The size of every file of a repository, None if the Hub cannot be asked but what is needed is here."""
     try:
         info = HfApi().model_info(
             source.repository, revision=source.revision, timeout=TIMEOUT, files_metadata=True
@@ -187,11 +242,11 @@ def _list_files(source: ModelSource) -> dict[str, int] | None:
     except (RepositoryNotFoundError, RevisionNotFoundError):
         raise
     except (OSError, OfflineModeIsEnabled) as error:
-        if is_present(source) and _may_be_offline(error):
+        if is_here(source) and _may_be_offline(error):
             return None
         raise
     except Exception as error:  # the HTTP library's own, which differs between versions of the client
-        if is_present(source):
+        if is_here(source):
             return None
         raise _unreachable(source, error) from error
     return {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
@@ -202,8 +257,29 @@ def _may_be_offline(error: Exception) -> bool:
     return response is None or response.status_code >= 500
 
 
+def _downloaded(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
+    """A repository's index and the files of its parts, as far as they are here."""
+    found = try_to_load_from_cache(source.repository, INDEX, revision=source.revision)
+    if not isinstance(found, str):
+        return {}, set()
+    folder = Path(found).parent
+    names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()}
+    try:
+        return _read_index(folder, source), names
+    except ModelError:  # which is told when the model is loaded
+        return {}, names
+
+
+def _is_configured(source: ModelSource) -> bool:
+    """Whether every part has its configuration or its tokenizer here."""
+    index, here = _downloaded(source)
+    configured = {name.split("/")[0] for name in here if CONFIGURATION.fullmatch(name)}
+    return bool(index) and configured.issuperset(_parts(index))
+
+
 def _cached(source: ModelSource) -> Path:
-    return Path(snapshot_download(source.repository, revision=source.revision, local_files_only=True))
+    index = hf_hub_download(source.repository, INDEX, revision=source.revision, local_files_only=True)
+    return Path(index).parent
 
 
 def _fetch_small(source: ModelSource, name: str) -> Path:
@@ -299,6 +375,12 @@ def _no_index(source: ModelSource, names: Iterable[str]) -> ModelError:
 
 
 def _unreachable(source: ModelSource, error: Exception) -> ModelError:
+    _, here = _downloaded(source)
+    if here:
+        return ModelError(
+            f"{source.repository} is not completely downloaded, and the Hugging Face Hub cannot be reached "
+            f"({type(error).__name__}): connect to the internet and load it again."
+        )
     return ModelError(
         f"{source.repository} is not on this computer, and the Hugging Face Hub cannot be reached "
         f"({type(error).__name__}): connect to the internet and try again, or choose a model folder."

@@ -485,6 +485,12 @@ MESSAGES: Pairs = (
         "でください。",
     ),
     (
+        "{repository} is not completely downloaded, and the Hugging Face Hub cannot be reached ({reason}):"
+        " connect to the internet and load it again.",
+        "{repository} のダウンロードが終わっておらず、Hugging Face Hub にもつながりません（{reason}）。"
+        "インターネットに接続して、もう一度読み込んでください。",
+    ),
+    (
         "{repository} is given only to those who accepted its licence: log in with `hf auth login`, "
         "accept the licence at https://huggingface.co/{address} and try again.",
         "{repository} はライセンスに同意した人だけが使えます。`hf auth login`"
