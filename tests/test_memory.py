@@ -167,8 +167,8 @@ def memory_with(parts: dict[str, torch.nn.Module], free: float, monkeypatch: pyt
 
 
 def _move_to_a_device_that_keeps_nothing(memory: Memory, name: str, device: torch.device) -> None:
-    part = memory._parts[name]
-    if next(part.parameters()).device != device:
+    part = memory._parts.get(name)
+    if part is not None and next(part.parameters()).device != device:
         part.to_empty(device=device)
 
 
@@ -206,6 +206,23 @@ def test_while_gradients_are_taken_parts_stay_for_the_backward_pass(
     with torch.no_grad(), memory.at_work("unet", "clip_l"):
         pass
     assert on_device(parts) == set()
+
+
+def test_what_is_idle_in_training_leaves_the_device_until_it_works_again(
+    parts: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = memory_with(parts, 1e9, monkeypatch)
+    with torch.no_grad(), memory.at_work("vae"):
+        pass
+    assert memory.level == "ample" and on_device(parts) == set(parts)  # drawing moves nothing
+    for _ in range(3):
+        with memory.at_work("clip_l"), memory.at_work("unet"):
+            assert on_device(parts) == {"unet", "clip_l"}
+    with torch.no_grad(), memory.at_work("vae"):  # for a preview
+        with torch.enable_grad(), memory.at_work("unet"):
+            assert "vae" in on_device(parts)  # another's step takes nothing away from work
+        assert "vae" in on_device(parts)
+    assert on_device(parts) == {"unet", "clip_l", "vae"}
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "ample"), (8, "sparing"), (5, "least"), (0, "least")])

@@ -8,7 +8,8 @@ There are three settings, each slower and smaller than the one before:
     least     every part only while it works, attention in slices, and one row or picture at a time
 
 Which one comes first is chosen from what the weights need and what is free. When memory runs out all the
-same, the work at hand is done once more with the next one, which then stays.
+same, the work at hand is done once more with the next one, which then stays. In every setting, what has no
+part in training leaves the device when training begins, until it works again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -35,6 +36,7 @@ AT_REST: Mapping[Level, tuple[str, ...]] = {
     "least": ("vae", "safety_checker", "unet", "clip_l", "clip_h", "clip_g"),
 }
 """The parts that are on the device only while they work."""
+IDLE_IN_TRAINING = ("vae", "safety_checker")
 REMARKS: Mapping[Level, tuple[str]] = {
     "sparing": (
         "The memory of the device was full: the autoencoder now rests beside it, and training keeps less and "
@@ -73,10 +75,13 @@ class Memory:
     def at_work(self, *names: str) -> Iterator[None]:
         """Have these parts on the device while the context is open.
 
-        Where gradients are taken they stay for the backward pass, until they work again without.
+        Where gradients are taken they stay for the backward pass, until they work again without; and what is
+        idle in training makes room.
         """
         with self._lock:
             self._at_work.update(names)
+            if torch.is_grad_enabled():
+                self._put_away(IDLE_IN_TRAINING)
             for name in names:
                 self._move(name, self.device)
         try:
@@ -85,7 +90,7 @@ class Memory:
             with self._lock:
                 self._at_work.subtract(names)
                 if not torch.is_grad_enabled():
-                    self._put_away(names)
+                    self._put_away(set(names).intersection(AT_REST[self.level]))
 
     def once_more(self, work: Callable[[], Result]) -> Result:
         """Do the work; where memory runs out, do it once more with the next setting."""
@@ -120,15 +125,16 @@ class Memory:
         for name in self._parts:
             if name not in AT_REST[self.level]:
                 self._move(name, self.device)
-        self._put_away(tuple(self._parts))
+        self._put_away(AT_REST[self.level])
         if self.level == "least" and self.device.type != "cuda":  # whose attention needs no slices
             denoiser: Any = self._parts["unet"]
             denoiser.set_attention_slice("auto")
         release(self.device)
 
-    def _put_away(self, names: tuple[str, ...]) -> None:
+    def _put_away(self, names: Iterable[str]) -> None:
+        """Move those of the parts that are not at work off the device."""
         for name in names:
-            if name in AT_REST[self.level] and not self._at_work[name]:
+            if not self._at_work[name]:
                 self._move(name, torch.device("cpu"))
 
     def _move(self, name: str, device: torch.device) -> None:
