@@ -13,7 +13,7 @@ from ti_core.backbone import Backbone
 from ti_core.composition import compose, restyle, style_prompts
 from ti_core.concept import Concept
 from ti_core.errors import ConfigError, IncompatibleConceptError, PromptError, UnknownTokenError
-from ti_core.generation import GenerationSettings, remake
+from ti_core.generation import GenerationSettings, generate
 from ti_core.prompts import COMPOSITION_TEMPLATES
 
 
@@ -57,7 +57,7 @@ def test_weights_change_the_picture_and_are_kept_in_the_recipe(
     assert (pixels(ones.image) == pixels(plain.image)).all()
     assert np.abs(pixels(weighted.image) - pixels(plain.image)).max() > 2
     assert weighted.recipe.prompt == "(<our-cat>:8) next to (<our-mug>:0.2)"
-    again = remake(backbone, weighted.recipe, pair)
+    [again] = generate(backbone, settings_for(weighted.recipe.prompt), pair)
     assert np.abs(pixels(again.image) - pixels(weighted.image)).max() <= 1
 
 

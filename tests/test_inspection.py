@@ -18,7 +18,6 @@ from ti_core.inspection import (
     interpolate_from_initial,
     nearest_words,
     norms,
-    scale,
 )
 
 
@@ -50,8 +49,8 @@ def test_only_whole_words_are_named_and_no_more_than_there_are(backbone: Backbon
 
 
 def test_norms_are_told_beside_the_vocabularys(backbone: Backbone) -> None:
-    concept = scale(concept_of(backbone, "dog"), 2)
-    for encoder, report in norms(backbone, concept.vectors).items():
+    vectors = {encoder: 2 * rows for encoder, rows in backbone.phrase_vectors("dog").items()}
+    for encoder, report in norms(backbone, vectors).items():
         table = backbone.tables()[encoder]
         assert report.vectors == pytest.approx((2 * backbone.phrase_vectors("dog")[encoder].norm().item(),))
         assert report.vocabulary_mean == pytest.approx(table.norm(dim=-1).mean().item())
@@ -95,14 +94,15 @@ def test_the_report_is_json(backbone: Backbone) -> None:
 
 def test_interpolation_ends_at_the_initial_word_and_at_the_concept(backbone: Backbone) -> None:
     concept = concept_of(backbone, "dog")
-    start = interpolate_from_initial(backbone, concept, 0, "<start>")
+    start = interpolate_from_initial(backbone, concept, 0)
     same = interpolate_from_initial(backbone, concept, 1)
-    assert start.token == "<start>"
+    assert start.token == same.token == concept.token
     for encoder, rows in concept.vectors.items():
         assert torch.equal(start.vectors[encoder], backbone.phrase_vectors("cat")[encoder])
         assert torch.equal(same.vectors[encoder], rows)
-    with pytest.raises(ConfigError):
-        interpolate_from_initial(backbone, concept, -1)
+    for strength in (-1, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="strength"):
+            interpolate_from_initial(backbone, concept, strength)
 
 
 def test_blend_lies_between_and_says_of_what(backbone: Backbone) -> None:
@@ -119,12 +119,6 @@ def test_blend_lies_between_and_says_of_what(backbone: Backbone) -> None:
         blend(a, b, 1.5, "c")
     with pytest.raises(TokenNameError):
         blend(a, b, 0.5, "")
-
-
-def test_scale_refuses_what_is_no_length(backbone: Backbone) -> None:
-    for factor in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="factor"):
-            scale(concept_of(backbone, "dog"), factor)
 
 
 def test_concepts_of_other_models_are_refused(tiny_sd1: Path, tiny_sd2: Path) -> None:

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ti_core.backbone import SCHEDULERS, Backbone
 from ti_core.concept import Concept, known_words
 from ti_core.config import check_whole
-from ti_core.errors import Cancelled, ConfigError, GenerationError, RecipeError
-from ti_core.inspection import interpolate_from_initial, recorded_use
+from ti_core.errors import Cancelled, ConfigError, GenerationError
+from ti_core.inspection import recorded_use
 from ti_core.memory import out_of_memory_as
 from ti_core.prompts import concept_tokens
 from ti_core.recipe import Recipe
@@ -205,64 +205,6 @@ def generate_all(
         for number, order in enumerate(orders)
     ]
     return chain.from_iterable(drawings)
-
-
-def remake(
-    backbone: Backbone,
-    recipe: Recipe,
-    concepts: Sequence[Concept] = (),
-    *,
-    source: Image.Image | None = None,
-    on_progress: OnProgress | None = None,
-    should_stop: ShouldStop | None = None,
-) -> GeneratedPicture:
-    """Make the picture of a recipe again; of ``concepts``, those that the recipe names are used.
-
-    Raises :class:`RecipeError` if the model, a concept's vectors or the source are not the recipe's,
-    otherwise as :func:`generate`.
-    """
-    if recipe.model and recipe.model != backbone.base.id:
-        raise RecipeError(
-            f"The picture was made with {recipe.model}: choose it in place of {backbone.base.id}."
-        )
-    by_token = {concept.token: concept for concept in concepts}
-    words = []
-    for use in recipe.concepts:
-        if use.token not in by_token:
-            raise RecipeError(f"The picture was made with {use.token}: load that concept.")
-        if not by_token[use.token].sha256.startswith(use.sha256):
-            raise RecipeError(
-                f"The picture was made with another {use.token} than the one loaded: load the one it names."
-            )
-        word = by_token[use.token]
-        words.append(word if use.strength == 1 else interpolate_from_initial(backbone, word, use.strength))
-    settings = GenerationSettings(
-        prompt=recipe.prompt,
-        negative_prompt=recipe.negative_prompt,
-        count=1,
-        seed=recipe.seed,
-        steps=recipe.steps,
-        guidance_scale=recipe.guidance_scale,
-        scheduler=recipe.scheduler,
-        width=recipe.width or None,
-        height=recipe.height or None,
-        strength=recipe.strength,
-    )
-    if recipe.strength is not None:
-        if source is None:
-            raise RecipeError("The picture was made from another picture: give that one as its source.")
-        fitted_sha256 = picture_sha256(fit_source(source, *_size(backbone, settings)))
-        if recipe.source_sha256 not in (None, fitted_sha256):
-            raise RecipeError("The picture was made from another source than this: give that one.")
-    [picture] = generate(
-        backbone,
-        settings,
-        words,
-        source=source if recipe.strength is not None else None,
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
-    return picture
 
 
 def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -161,16 +161,7 @@ def blend(a: Concept, b: Concept, weight: float, token: str) -> Concept:
     )
 
 
-def scale(concept: Concept, factor: float, token: str | None = None) -> Concept:
-    """The same direction at ``factor`` times the length; raises :class:`ConfigError` unless it is above 0."""
-    if not 0 < factor < math.inf:
-        raise ConfigError(f"factor is {factor!r}: give a number above 0.")
-    return _changed(concept, token, lambda _, rows: rows * factor, {"scaled_by": factor})
-
-
-def interpolate_from_initial(
-    backbone: Backbone, concept: Concept, strength: float, token: str | None = None
-) -> Concept:
+def interpolate_from_initial(backbone: Backbone, concept: Concept, strength: float) -> Concept:
     """``v0 + strength * (v - v0)``: 0 is the initial word, 1 the concept, more exaggerates it.
 
     Raises :class:`ConfigError` for a negative strength, :class:`ConceptError` if the concept does not say
@@ -179,11 +170,13 @@ def interpolate_from_initial(
     if not 0 <= strength < math.inf:
         raise ConfigError(f"strength is {strength!r}: give 0 or a number above it.")
     start = _initial_vectors(backbone, concept)
-    return _changed(
+    source = {"token": concept.token, "sha256": concept.sha256, "strength": strength}
+    return replace(
         concept,
-        token,
-        lambda encoder, rows: torch.lerp(start[encoder], rows, strength),
-        {"strength": strength},
+        vectors={
+            encoder: torch.lerp(start[encoder], rows, strength) for encoder, rows in concept.vectors.items()
+        },
+        training={**concept.training, "changed_from": source},
     )
 
 
@@ -196,22 +189,6 @@ def recorded_use(concept: Concept) -> ConceptUse:
     if isinstance(source, Mapping) and source.get("token") == concept.token and "strength" in source:
         return ConceptUse(concept.token, str(source["sha256"]), float(source["strength"]))
     return ConceptUse(concept.token, concept.sha256)
-
-
-def _changed(
-    concept: Concept,
-    token: str | None,
-    change: Callable[[str, torch.Tensor], torch.Tensor],
-    how: dict[str, float],
-) -> Concept:
-    return Concept(
-        token_for_name(token or concept.token),
-        {encoder: change(encoder, rows) for encoder, rows in concept.vectors.items()},
-        concept.kind,
-        concept.base,
-        concept.initializer,
-        {**concept.training, "changed_from": {"token": concept.token, "sha256": concept.sha256, **how}},
-    )
 
 
 def _initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
