@@ -18,6 +18,7 @@ from ui_requests import request_of
 
 from ti_core import judge as judging
 from ti_core.config import TrainingConfig
+from ti_core.card import gallery_files
 from ti_core.errors import ConfigError, ModelError, TokenNameError
 from ti_core.images import Picture
 from ti_core.library import picture_files
@@ -542,7 +543,30 @@ def test_a_learned_word_is_published_with_the_pictures_of_its_comparison(
     view = job_view(studio, person, run)
     word = find_word(studio, person, view)
     assert word.concept.sha256 == run.concept().sha256
-    assert len(picture_files(word.folder)) == 2 and not word.gallery
+    assert len(picture_files(word.folder)) == 2 and not gallery_files(word.folder)
     list(compare(studio, person, view))
-    prompts = [read_recipe(file).prompt for file in find_word(studio, person, view).gallery]
+    assert find_word(studio, person, view).folder == word.folder
+    prompts = [read_recipe(file).prompt for file in gallery_files(word.folder)]
     assert len(prompts) == 2 and all("<word>" in prompt for prompt in prompts)
+
+
+def test_the_pictures_of_the_comparison_stay_with_the_word_in_the_library(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    home, run = studio.home(person), learn(studio, person, tmp_path)
+    list(compare(studio, person, job_view(studio, person, run)))
+    drawn = [file.read_bytes() for file in evidence_files(run, run.concept())[1:]]
+
+    def kept(token: str) -> list[bytes]:
+        return [file.read_bytes() for file in gallery_files(home.library.find(token).folder)]
+
+    assert kept("<word>") == drawn
+    home.library.rename("<word>", "renamed")
+    assert kept("<renamed>") == drawn
+    home.library.delete("<renamed>")
+    assert gallery_files(find_word(studio, person, job_view(studio, person, run)).folder) == []
+    assert shelve(home, run, run.concept()) == "<word>"
+    assert kept("<word>") == drawn, "put there again with its pictures"
+    other = next(step for step in (2, 4) if concept_at(run, step).sha256 != run.concept().sha256)
+    keep_saved_step(home, run, other)
+    assert kept("<word>") == [], "they show other vectors"
