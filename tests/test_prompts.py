@@ -4,6 +4,8 @@ import math
 import random
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -19,6 +21,7 @@ from ti_core.prompts import (
     TextPiece,
     TokenPiece,
     caption_prompt,
+    check_length,
     check_tokens,
     concept_tokens,
     fill_template,
@@ -194,6 +197,20 @@ def test_a_long_mixture_of_brackets() -> None:
 def test_a_weight_that_cannot_work_is_refused(prompt: str) -> None:
     with pytest.raises(PromptError, match=r"weight"):
         parse_weights(prompt)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("(a", ""), ("([a", ""), ("[a", "]"), ("(a:", ":0.9)")])
+def test_reading_many_brackets_takes_time_by_their_number_not_its_square(opening: str, closing: str) -> None:
+    started = time.process_time()
+    with suppress(PromptError):  # of the weight
+        parse_weights(opening * 30_000 + closing * 30_000)
+    assert time.process_time() - started < 5
+
+
+def test_a_long_text_is_refused() -> None:
+    check_length("a" * 40, 40)
+    with pytest.raises(PromptError, match='"aaaaaaaaaaaaaaaaaaaa…" has 41 characters: shorten it to 40'):
+        check_length("a" * 41, 40)
 
 
 def test_spans_of_nasty_prompts_are_merged_bounded_and_lose_no_word() -> None:

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from ti_core.errors import PromptError, TokenNameError, UnknownTokenError
@@ -209,43 +211,36 @@ def parse_weights(prompt: str) -> tuple[Span, ...]:
     are literal. A bracket never closed reaches to the end of the prompt; one never opened is text.
     Raises PromptError for a weight that is no number or lies outside 0 to 10.
     """
-    texts: list[str] = []
-    weights: list[float] = []
-    opened: dict[str, list[int]] = {"(": [], "[": []}
-
-    def multiply_from(start: int, factor: float) -> None:
-        weights[start:] = [weight * factor for weight in weights[start:]]
-
+    factors, around = [1.0], [0]  # of each bracket that opens: what it multiplies by, and the one around it
+    opened: dict[str, list[int]] = {"(": [0], "[": [0]}  # by number; 0 is no bracket
+    texts: list[tuple[str, int, int]] = []  # each in the innermost of the brackets of both kinds
     for match in _ATTENTION.finditer(prompt):
+        closed = "(" if match["weight"] else _BRACKETS.get(match["closing"])
         if opening := match["opening"]:
-            opened[opening].append(len(texts))
-            continue
-        if match["weight"] and opened["("]:
-            multiply_from(opened["("].pop(), _read_weight(match["weight"]))
-            continue
-        if match["closing"] and opened[_BRACKETS[match["closing"]]]:
-            bracket = _BRACKETS[match["closing"]]
-            multiply_from(opened[bracket].pop(), _FACTORS[bracket])
-            continue
-        text = match[0] if match["escaped"] is None else match["escaped"]
-        if text:
-            texts.append(text)
-            weights.append(1.0)
-    for bracket, starts in opened.items():
-        for start in starts:
-            multiply_from(start, _FACTORS[bracket])
+            around.append(opened[opening][-1])
+            opened[opening].append(len(factors))
+            factors.append(_FACTORS[opening])
+        elif closed and opened[closed][-1]:
+            bracket = opened[closed].pop()
+            if match["weight"]:
+                factors[bracket] = _read_weight(match["weight"])
+        elif text := match[0] if match["escaped"] is None else match["escaped"]:
+            texts.append((text, opened["("][-1], opened["["][-1]))
+
+    products = [1.0]  # of each bracket and all of its kind around it
+    for factor, outer in zip(factors[1:], around[1:], strict=True):
+        products.append(factor * products[outer])
+    weighed = [(text, products[round_] * products[square]) for text, round_, square in texts]
 
     spans: list[Span] = []
-    for text, weight in zip(texts, weights, strict=True):
-        if weight > MAX_WEIGHT:
+    for weight, group in groupby(weighed, key=itemgetter(1)):
+        text = "".join(text for text, _ in group)
+        if not weight <= MAX_WEIGHT:
             raise PromptError(
                 f'The brackets around "{text.strip()}" give it a weight of {weight:.3g}: '
                 f"remove some, weights may reach {MAX_WEIGHT:g}."
             )
-        if spans and spans[-1].weight == weight:
-            spans[-1] = Span(spans[-1].text + text, weight)
-        else:
-            spans.append(Span(text, weight))
+        spans.append(Span(text, weight))
     return tuple(spans)
 
 
@@ -266,9 +261,10 @@ def split_prompt(prompt: str) -> tuple[TextPiece | TokenPiece, ...]:
     """Cut a prompt into ordinary text and concept tokens, in order, each with its attention weight.
 
     Whether the tokens are known is :func:`check_tokens`' question.
-    Raises PromptError for a LoRA tag or a weight that cannot work.
+    Raises PromptError for a LoRA tag, a weight that cannot work or a broken character.
     """
     _refuse_network_tags(prompt)
+    _refuse_broken_characters(prompt)
     pieces: list[TextPiece | TokenPiece] = []
     for span in parse_weights(prompt):
         end = 0
@@ -314,9 +310,21 @@ def _closest(token: str, known: Collection[str]) -> list[str]:
     return [meant] if meant in known else get_close_matches(meant, sorted(known), n=2)
 
 
+def check_length(text: str, most: int) -> None:
+    """Raises PromptError for a prompt, or a caption, of more than ``most`` characters."""
+    if len(text) > most:
+        raise PromptError(f'"{text[:20]}…" has {len(text)} characters: shorten it to {most}.')
+
+
 def _refuse_network_tags(prompt: str) -> None:
     if tag := _NETWORK_TAG.search(prompt):
         raise PromptError(f"LoRA tags are not supported here. Remove {tag[0]} from the prompt.")
+
+
+def _refuse_broken_characters(prompt: str) -> None:
+    # Lone surrogates: Python's stand-ins for bytes of the command line that are not UTF-8.
+    if re.search(r"[\ud800-\udfff]", prompt):
+        raise PromptError("The prompt holds characters that are not UTF-8: write them again.")
 
 
 def weight_token(prompt: str, token: str, weight: float) -> str:

@@ -14,7 +14,7 @@ import gradio as gr
 from ti_core.concept import Concept
 from ti_core.errors import IncompatibleConceptError, PromptError, UnknownTokenError
 from ti_core.library import Library
-from ti_core.prompts import check_tokens, concept_tokens
+from ti_core.prompts import check_length, check_tokens, concept_tokens
 from ti_core.text_encoding import CHUNK_TOKENS, TokenCount
 from ui.frame import Frame
 from ui.studio import Studio
@@ -22,7 +22,7 @@ from ui.texts import Language, explain, label, language_of, say
 from ui.widgets import QUIET, bind
 
 SCRIPT = (Path(__file__).resolve().parent / "prompt_box.js").read_text(encoding="utf-8")
-MAX_LENGTH = 4000  # characters
+MAX_LENGTH = 4000  # characters of a prompt or a caption
 
 Suggest = Callable[[Sequence[Concept]], Sequence[str]]
 """Whole prompts to try, for a person's words."""
@@ -79,9 +79,11 @@ def all_words(library: Library) -> dict[str, Concept]:
 def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, ...]:
     """Those of the words whose tokens stand in the prompts, in that order.
 
-    Raises :class:`UnknownTokenError` with the closest words, and :class:`PromptError`.
+    Raises :class:`UnknownTokenError` with the closest words, and :class:`PromptError`, also for a prompt of
+    more than :data:`MAX_LENGTH`.
     """
     for prompt in prompts:
+        check_length(prompt, MAX_LENGTH)
         check_tokens(prompt, words)
     return tuple(words[token] for token in concept_tokens("\n".join(prompts)))
 

@@ -213,6 +213,10 @@ MESSAGES: Pairs = (
         "「{text}」の重みが括弧で {weight} になっています。重みは {most} までです。括弧を減らしてください。",
     ),
     (
+        '"{text}…" has {length} characters: shorten it to {most}.',
+        "「{text}…」は {length} 文字あります。{most} 文字以内にしてください。",
+    ),
+    (
         '"{number}" is no weight: write a number such as 1.3.',
         "「{number}」は重みになりません。1.3 のような数を書いてください。",
     ),
