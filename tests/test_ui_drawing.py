@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -138,6 +140,23 @@ def test_stopping_ends_every_drawing_of_the_page(studio: Studio) -> None:
         stop_drawing(studio, ME)
         assert [[sheet.phase for sheet in turn][-1] for turn in (first, second)] == ["stopped", "stopped"]
         assert studio.device.waiting == 0
+
+
+def test_drawings_of_a_page_may_begin_and_end_at_the_same_time(studio: Studio) -> None:
+    def draw_often() -> None:
+        for _ in range(2000):
+            with studio.drawing(ME) as stop:
+                studio.stop_drawing(ME)
+                assert stop.is_set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pages:
+            for page in [pages.submit(draw_often) for _ in range(4)]:
+                page.result()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_only_the_own_page_is_stopped(studio: Studio) -> None:

@@ -67,7 +67,8 @@ class Studio:
         self.gpu = BorrowedGpu(borrow) if borrow else None
         self.slices = SlicedTrainer(self.gpu, self.models, self.limits.jobs) if self.gpu else None
         self.trainer: Trainer | SlicedTrainer = self.slices or Trainer(self.device, self.limits.jobs)
-        self._drawings: dict[tuple[Home, str | None], list[threading.Event]] = {}
+        self._drawings: dict[threading.Event, tuple[Home, str | None]] = {}
+        """The page of each drawing. Threads add, remove and copy in one go each: it needs no lock."""
 
     def home(self, request: gr.Request) -> Home:
         return self.homes.of(request)
@@ -75,19 +76,19 @@ class Studio:
     @contextmanager
     def drawing(self, request: gr.Request) -> Iterator[threading.Event]:
         """The event that asks this drawing to stop, while it goes on."""
-        key, event = (self.home(request), request.session_hash), threading.Event()
-        self._drawings.setdefault(key, []).append(event)
+        event = threading.Event()
+        self._drawings[event] = self.home(request), request.session_hash
         try:
             yield event
         finally:
-            self._drawings[key].remove(event)
-            if not self._drawings[key]:
-                del self._drawings[key]
+            del self._drawings[event]
 
     def stop_drawing(self, request: gr.Request) -> None:
         """Ask all drawings of this page to stop after the step under way."""
-        for event in self._drawings.get((self.home(request), request.session_hash), []):
-            event.set()
+        page = self.home(request), request.session_hash
+        for event, other in list(self._drawings.items()):
+            if other == page:
+                event.set()
 
 
 def plainly(handler: Callable[..., Any]) -> Callable[..., Any]:
