@@ -34,7 +34,12 @@ def main() -> None:
         model_source(options.model)
     except ModelError as error:
         sys.exit(str(error))
-    limits = Limits(waiting=options.max_waiting, jobs=options.max_jobs, pictures=options.max_pictures)
+    limits = Limits(
+        waiting=options.max_waiting,
+        jobs=options.max_jobs,
+        pictures=options.max_pictures,
+        steps=options.max_steps,
+    )
     data = options.data.resolve()
     studio = Studio(data, shared=options.shared, limits=limits)
     studio.models.safety_checker = options.safety_checker
@@ -111,6 +116,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--max-waiting", type=int, default=16, help="drawings that may wait in the queue")
     parser.add_argument("--max-jobs", type=int, default=8, help="words that are learned at the same time")
     parser.add_argument("--max-pictures", type=int, default=30, help="pictures of one word")
+    parser.add_argument("--max-steps", type=int, default=2000, help="steps of one word on a shared server")
     options = parser.parse_args()
     options.shared = options.shared or options.share
     if options.shared and not options.safety_checker:

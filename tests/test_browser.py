@@ -80,7 +80,7 @@ def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def shared_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Iterator[Site]:
     """A tiny model for everyone, where one drawing may wait."""
     data = tmp_path_factory.mktemp("shared") / "data"
-    options = ["--shared", "--model", str(tiny_sd1), "--max-waiting", "1"]
+    options = ["--shared", "--model", str(tiny_sd1), "--max-waiting", "1", "--max-steps", str(MANY_STEPS)]
     with serve(data, free_port(), *options) as address:
         yield Site(address, Homes(data, shared=True))
 

@@ -19,7 +19,7 @@ from ui_requests import request_of
 from ti_core import judge as judging
 from ti_core.config import TrainingConfig
 from ti_core.card import gallery_files
-from ti_core.errors import ConfigError, ModelError, TokenNameError
+from ti_core.errors import ConfigError, ModelError, PromptError, TokenNameError
 from ti_core.images import Picture
 from ti_core.library import picture_files
 from ti_core.prompts import OBJECT_WORDS
@@ -75,8 +75,8 @@ SIDE = 16  # pixels, of the tiny model
 
 @pytest.fixture(scope="module")
 def studio(tiny_sd1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A shared server with the tiny model; each test is another person."""
-    studio = Studio(tmp_path_factory.mktemp("homes"), shared=True)
+    """A shared server with the tiny model, which may take its time; each test is another person."""
+    studio = Studio(tmp_path_factory.mktemp("homes"), shared=True, limits=Limits(steps=100_000))
     studio.models.load(str(tiny_sd1))
     studio.models.wait()
     yield studio
@@ -328,6 +328,39 @@ def test_what_cannot_start(studio: Studio, person: gr.Request, tmp_path: Path) -
     with pytest.raises(ModelError, match="No model"):
         begin_training(Studio(tmp_path / "other"), person, desk, *settings())
     assert run_choices(studio.home(person), "en") == [("+ Learn a new word", "")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"steps": 2001}, "Steps is 2001: lower it to 2000"),
+        ({"batch_size": 4, "gradient_accumulation": 5}, "Batch size × gradient accumulation is 20: lower"),
+        ({"eval_rows": 65}, "Views of a check is 65: lower it to 64"),
+        ({"vectors": 17}, "Vectors is 17: lower it to 16"),
+    ],
+)
+def test_on_a_shared_server_no_training_holds_the_device_for_hours(
+    studio: Studio, person: gr.Request, tmp_path: Path, changes: dict[str, int], sentence: str
+) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    shared = Studio(tmp_path / "shared", shared=True)
+    with pytest.raises(gr.Error, match=sentence):
+        begin_training(shared, person, desk, *settings(**changes))
+    most = {"steps": 2000, "batch_size": 4, "gradient_accumulation": 4, "eval_rows": 64, "vectors": 16}
+    for server, allowed in ((shared, most), (Studio(tmp_path / "own"), changes)):
+        with pytest.raises(ModelError, match="No model"):  # which is asked for after that
+            begin_training(server, person, desk, *settings(**allowed))
+
+
+def test_a_caption_and_an_initial_word_have_an_end(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    with pytest.raises(PromptError, match="has 4001 characters: shorten it to 4000"):
+        begin_training(studio, person, desk, *settings(initializer="a" * 4001))
+    desk = caption_picture(select_picture(desk, desk.cards[1].id), "a" * 4001)
+    with pytest.raises(PromptError, match="has 4001 characters: shorten it to 4000"):
+        begin_training(studio, person, desk, *settings())
 
 
 def test_a_word_is_learned_in_the_background_and_kept(

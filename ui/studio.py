@@ -44,6 +44,12 @@ class Limits:
     """Drawn pictures that a home keeps; the oldest go first."""
     kept_runs: int = 30
     """Trainings that a home on a shared server keeps; of those that ended the oldest go first."""
+    steps: int = 2000
+    """Of one training on a shared server, where others wait for the device; as are the next three."""
+    step_rows: int = 16
+    """Batch size times gradient accumulation."""
+    eval_rows: int = 64
+    vectors: int = 16
 
 
 class Studio:

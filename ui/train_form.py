@@ -10,13 +10,14 @@ import gradio as gr
 
 from ti_core.config import TrainingConfig
 from ti_core.models import ASSETS
-from ti_core.prompts import Kind
+from ti_core.prompts import Kind, check_length
 from ti_core.runs import Run
 from ti_core.training import candidate_words, prepare
 from ui.drawing import POLL_SECONDS
 from ui.frame import Frame
-from ui.studio import Studio, plainly
-from ui.texts import label, language_of, say
+from ui.prompt_box import MAX_LENGTH
+from ui.studio import Limits, Studio, plainly
+from ui.texts import Language, label, language_of, say
 from ui.train_pictures import (
     EXAMPLES,
     Desk,
@@ -203,12 +204,17 @@ def bind_form(studio: Studio, frame: Frame, form: Form) -> None:
 def begin_training(studio: Studio, request: gr.Request, desk: Desk, *values: Any) -> Run:
     """Start to learn a word as the form says.
 
-    Raises :class:`gr.Error` for no pictures, a token that is taken or a model that is not ready yet, and
-    otherwise as :func:`read_config`, :func:`prepared_pictures` and :func:`start_run`.
+    Raises :class:`gr.Error` for no pictures, a token that is taken or a model that is not ready yet,
+    :class:`PromptError` for an endless caption, and otherwise as :func:`read_config`, :func:`check_limits`,
+    :func:`prepared_pictures` and :func:`start_run`.
     """
     language, config = language_of(request), read_config(values)
     if not desk.cards:
         raise refusal(language, "train_no_pictures")
+    for text in (config.initializer, *(card.caption for card in desk.cards)):
+        check_length(text, MAX_LENGTH)
+    if studio.homes.shared:
+        check_limits(language, studio.limits, config)
     free = studio.home(request).library.free_token(config.token)
     if free != config.token:
         raise refusal(language, "train_name_taken_start", token=config.token, free=free)
@@ -216,6 +222,20 @@ def begin_training(studio: Studio, request: gr.Request, desk: Desk, *values: Any
         raise refusal(language, "train_name_in_training", token=config.token)
     backbone = ready_model(studio, language)
     return start_run(studio, request, config, prepared_pictures(desk, backbone.resolution))
+
+
+def check_limits(language: Language, limits: Limits, config: TrainingConfig) -> None:
+    """Raises :class:`gr.Error` for a training that would hold the device of a shared server for too long."""
+    step_rows = config.batch_size * config.gradient_accumulation
+    for key, value, most in (
+        ("train_steps", config.steps, limits.steps),
+        ("train_step_rows", step_rows, limits.step_rows),
+        ("train_eval_rows", config.eval_rows, limits.eval_rows),
+        ("train_vectors", config.vectors, limits.vectors),
+    ):
+        if value > most:
+            setting = say(language, key)
+            raise refusal(language, "train_over_limit", setting=setting, value=value, most=most)
 
 
 def suggest_word(

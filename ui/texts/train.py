@@ -64,6 +64,8 @@ EN = {
     "train_preset_time": "{preset}: at most {time}",
     "train_time": "This takes at most {time} here ({steps} steps). You may close the page meanwhile.",
     "train_start": "Learn the word",
+    "train_over_limit": "Others use this server too. {setting} is {value}: lower it to {most}, or less.",
+    "train_step_rows": "Batch size × gradient accumulation",
     "train_model_loading": "The model is still being loaded. Try again in a moment.",
     # Every setting
     "train_settings": "All settings",
@@ -260,6 +262,10 @@ JA = {
         "ここでは最長 {time}かかります（{steps} ステップ）。その間、ページを閉じてもかまいません。"
     ),
     "train_start": "学習を始める",
+    "train_over_limit": (
+        "このサーバーはほかの人も使っています。{setting}は {most} までにしてください（今の値：{value}）。"
+    ),
+    "train_step_rows": "バッチサイズ × 勾配の累積回数",
     "train_model_loading": "ベースモデルを読み込んでいます。少し待って、もう一度お試しください。",
     # Every setting
     "train_settings": "すべての設定",
