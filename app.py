@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 FIRST_PORT = 7860
 DATA = Path(__file__).resolve().parent / "outputs" / "page"
-PORTS_TRIED = 20
+PORTS, PORTS_TRIED = 2**16, 20
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     try:
         model_source(options.model)
     except ModelError as error:
-        sys.exit(str(error))
+        give_up(str(error))
     limits = Limits(
         waiting=options.max_waiting,
         jobs=options.max_jobs,
@@ -66,7 +67,7 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
 
     page = build_page(studio)
     page.launch(
-        server_name=host,
+        server_name=f"[{host}]" if ":" in host else host,
         server_port=port,
         share=share,
         prevent_thread_lock=True,
@@ -91,7 +92,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="One Word: teach a picture model one new word.")
     parser.add_argument("--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to listen on")
     parser.add_argument(
-        "--port", type=int, default=FIRST_PORT, help="port; if it is taken, the next free one"
+        "--port", type=port_number, default=FIRST_PORT, help="port; if it is taken, the next free one"
     )
     parser.add_argument(
         "--model",
@@ -124,18 +125,46 @@ def read_options() -> argparse.Namespace:
     return options
 
 
+def port_number(text: str) -> int:
+    """Raises :class:`argparse.ArgumentTypeError` for what is no port."""
+    if text.isdecimal() and 0 < int(text) < PORTS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no port: choose one from 1 to {PORTS - 1}.")
+
+
 def free_port(host: str, first: int) -> int:
-    """``first``, or the next port that nothing listens on. Exits with a sentence if there is none."""
-    for port in range(first, first + PORTS_TRIED):
-        with socket.socket() as probe:
-            if os.name == "posix":  # elsewhere it would take a port that is in use
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit(f"Ports {first} to {first + PORTS_TRIED - 1} are all taken: choose another with --port.")
+    """``first``, or the next port that nothing listens on. Ends the program if there is none."""
+    ports = range(first, min(first + PORTS_TRIED, PORTS))
+    for port in ports:
+        try:
+            # Gradio asks for the port at 127.0.0.1 too, whatever the host.
+            if can_listen(host, port) and can_listen("127.0.0.1", port):
+                return port
+        except (OSError, UnicodeError):
+            give_up(f"{host} is no address of this machine: choose another with --host, such as 127.0.0.1.")
+    give_up(f"Ports {ports[0]} to {ports[-1]} are all taken: choose another with --port.")
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Whether nothing listens there. Raises :class:`OSError` or :class:`UnicodeError` for an address that is
+    not this machine's."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        if os.name == "posix":  # elsewhere it would take a port that is in use
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            return False
+    return True
+
+
+def give_up(reason: str) -> NoReturn:
+    """End the program as for every input that cannot be used."""
+    print(reason, file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from ui_requests import request_of
 
 import app
 from ti_core.backbone import Backbone
@@ -30,6 +31,7 @@ from ti_core.recipe import read_recipe
 from ti_core.runs import open_run
 from ui.people import COOKIE
 from ui.studio import Studio
+from ui.train_pictures import Desk, add_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +93,15 @@ def add_word(library: Library, backbone: Backbone, token: str, word: str, kind: 
     library.add(Concept(token, backbone.initial_vectors(word, 1), kind, backbone.base, word))
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def draw(client: Client, *values: Any, api_name: str = "/generate", **options: Any) -> list[str]:
     return client.predict(*values, api_name=api_name, **{"count": 1, "steps": 2} | options)
 
@@ -135,6 +146,19 @@ def test_a_word_is_learned_and_drawn(client: Client, local: Running, pictures: l
     assert [use.token for use in recipes[0].concepts] == ["<our-dog>"]
 
 
+def test_what_is_sent_to_learn_from_leaves_the_pictures_of_the_open_form(
+    client: Client, local: Running, pictures: list[Any], tmp_path: Path
+) -> None:
+    form = add_pictures(local.studio, request_of(), Desk(), [str(picture["path"]) for picture in pictures])
+    uploads = local.data / "home" / "uploads"
+    before = sorted(uploads.iterdir())
+    job = client.predict(pictures, "tidy", initializer="dog", steps=1, api_name="/train")
+    assert "<our-cat>" in refused(client, pictures, "our cat", api_name="/train")
+    assert sorted(uploads.iterdir()) == before
+    assert all(card.file.is_file() for card in form.cards)
+    local.finish(job)
+
+
 def test_a_training_is_stopped(client: Client, local: Running, pictures: list[Any]) -> None:
     with local.studio.device.enter():  # so that no step is taken
         job = client.predict(pictures, "slow", initializer="cat", steps=1000, api_name="/train")
@@ -167,6 +191,18 @@ def test_a_style_is_put_on_subjects_and_on_a_picture(client: Client, pictures: l
             ("a photo of <our-cst>",),
             {},
             "No loaded concept defines <our-cst>. Did you mean <our-cat> or <our-ink>?",
+        ),
+        (
+            "/generate",
+            ("(a" * 16_000,),
+            {},
+            '"(a(a(a(a(a(a(a(a(a(a…" has 32000 characters: shorten it to 4000.',
+        ),
+        (
+            "/compose",
+            ("<our-cat> and <our-ink>", ["<our-cat>", "<our-ink>"]),
+            {"negative": "b" * 4001},
+            '"bbbbbbbbbbbbbbbbbbbb…" has 4001 characters: shorten it to 4000.',
         ),
         ("/generate", ("a cat",), {"count": 9}, "count is 9: give a whole number from 1 to 8."),
         ("/generate", ("a cat",), {"steps": 101}, "steps is 101: give a whole number from 1 to 100."),
@@ -234,6 +270,16 @@ def shared(tiny_sd1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_on_a_shared_server_a_program_says_whose_it_is(shared: Running) -> None:
     sentence = refused(Client(shared.address, verbose=False), api_name="/words")
     assert sentence.startswith("This page keeps your words apart from other people's by a cookie")
+
+
+def test_on_a_shared_server_a_program_does_not_hold_the_device_for_hours(
+    shared: Running, pictures: list[Any]
+) -> None:
+    program = Client(
+        shared.address, headers={"Cookie": f"{COOKIE}={secrets.token_urlsafe(32)}"}, verbose=False
+    )
+    sentence = refused(program, pictures, "long", steps=1_000_000, api_name="/train")
+    assert sentence == "Others use this server too. Steps is 1000000: lower it to 2000, or less."
 
 
 def test_on_a_shared_server_no_one_sees_the_words_and_jobs_of_others(
@@ -310,12 +356,50 @@ def test_a_port_that_is_taken_leads_to_the_next(
     assert not any(thread.name == "model" for thread in threading.enumerate())
 
 
-def test_a_model_that_cannot_be_is_said_before_the_page_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--model", "nonsense"], "There is no model called nonsense: choose toybox"),
+        (["--host", "nobody.invalid"], "nobody.invalid is no address of this machine: choose another"),
+        (["--host", "192.0.2.1"], "192.0.2.1 is no address of this machine: choose another"),
+        (["--host", "a..b"], "a..b is no address of this machine: choose another"),
+        (["--port", "70000"], "70000 is no port: choose one from 1 to 65535."),
+        (["--port", "-1"], "-1 is no port"),
+        (["--shared", "--no-safety-checker"], "leave out --no-safety-checker"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_page_is_built(
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["app.py", "--data", str(tmp_path), "--model", "nonsense"])
-    with pytest.raises(SystemExit, match="There is no model called nonsense: choose toybox"):
+    monkeypatch.setattr(sys, "argv", ["app.py", "--data", str(tmp_path), *options])
+    with pytest.raises(SystemExit) as ended:
         app.main()
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_ports_that_are_all_taken_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind((HOST, 65535))
+        other.listen()
+        with pytest.raises(SystemExit):
+            app.free_port(HOST, 65535)
+    assert "Ports 65535 to 65535 are all taken" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="This machine has no IPv6.")
+def test_the_page_is_served_at_an_address_of_ipv6(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    page = app.serve(studio, tmp_path, "::1", app.free_port("::1", FIRST_PORT))
+    try:
+        assert "One Word" in httpx.get(str(page.local_url)).text
+    finally:
+        page.close()
+        studio.trainer.close()
 
 
 def test_the_help_names_every_option() -> None:

@@ -16,6 +16,7 @@ import html
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import gradio as gr
@@ -181,10 +182,11 @@ def uploaded(studio: Studio, request: gr.Request, files: Sequence[Any]) -> list[
 def learn(studio: Studio, request: gr.Request, pictures: Sequence[Any], config: TrainingConfig) -> Run:
     """Start a training as the page does; raises as it, and for the first picture that cannot be used."""
     files = uploaded(studio, request, pictures)
-    desk = add_pictures(studio, request, Desk(), files)
-    if desk.rejected:
-        raise PictureError(desk.rejected[0])
-    return begin_training(studio, request, desk, *config.to_dict().values())
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        desk = add_pictures(studio, request, Desk(Path(folder)), files)
+        if desk.rejected:
+            raise PictureError(desk.rejected[0])
+        return begin_training(studio, request, desk, *config.to_dict().values())
 
 
 def run_of(studio: Studio, request: gr.Request, job: str) -> Run:
