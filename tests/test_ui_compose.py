@@ -347,8 +347,8 @@ def test_a_grid_that_cannot_be_drawn_is_said_plainly(studio: Studio) -> None:
 
 
 def test_weights_are_read_as_they_are_typed() -> None:
-    assert read_weights("en", "0.5, 1 ,1.5") == [0.5, 1, 1.5]
-    assert read_weights("ja", "０．５、１，２") == [0.5, 1, 2]
+    assert read_weights("en", "0.5, 1 ,1.5") == (0.5, 1, 1.5)
+    assert read_weights("ja", "０．５、１，２") == (0.5, 1, 2)
 
 
 def test_a_blend_is_drawn_and_kept_with_its_pictures(studio: Studio) -> None:

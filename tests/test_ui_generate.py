@@ -234,7 +234,7 @@ def test_a_grid_has_a_picture_for_each_pair_row_by_row(studio: Studio) -> None:
     [
         ("seed", "3、8", "seed", [3, 8]),
         ("steps", "1, 4", "steps", [1, 4]),
-        ("guidance", "1.5, 7", "guidance_scale", [1.5, 7]),
+        ("guidance", "１．５，7", "guidance_scale", [1.5, 7]),
     ],
 )
 def test_axes_of_numbers(studio: Studio, name: str, values: str, field: str, expected: list[float]) -> None:

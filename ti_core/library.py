@@ -40,14 +40,13 @@ from ti_core.concept import (
 from ti_core.errors import ConceptError
 from ti_core.files import replace_file, write_text_whole, write_whole
 from ti_core.formats import SUFFIXES, Layout, read_embeddings, to_concept, write_embedding
-from ti_core.formats.contents import zip_directory_bytes
+from ti_core.formats.contents import SHOWN_LENGTH, zip_directory_bytes
 from ti_core.images import MAX_PIXELS, open_picture
 from ti_core.prompts import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
 
 DELETED_KEPT = 10
 LOCK_TIMEOUT = 30.0  # seconds
 LOCK_POLL = 0.01  # seconds
-SHOWN_LENGTH = 60  # letters of a foreign name in a message
 # Windows makes no folder of such a name: it gets an underscore, which is in no token.
 RESERVED_NAMES = {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)} | {
     "con",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +24,7 @@ from ti_core.prompts import (
 from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
 from ui.drawing import Drawn, draw_orders
 from ui.frame import Frame
-from ui.grid import label_sheet
+from ui.grid import label_sheet, read_list
 from ui.people import Home
 from ui.prompt_box import SCRIPT, all_words, concepts_in, note_html
 from ui.prompt_box import make_prompt as make_prompt_box
@@ -402,11 +400,10 @@ def compose_order(
     return Order(replace(settings, prompt=prompt), tuple(words))
 
 
-def read_weights(language: Language, text: str) -> list[float]:
+def read_weights(language: Language, text: str) -> tuple[float, ...]:
     """The numbers between commas. Raises ``gr.Error`` if there are none, or something else."""
-    parts = [part.strip() for part in re.split("[,、]", unicodedata.normalize("NFKC", text)) if part.strip()]
     try:
-        weights = [float(part) for part in parts]
+        weights = read_list(text, float)
     except ValueError as error:
         raise refusal(language, "compose_bad_weights") from error
     if not weights:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
@@ -34,6 +35,7 @@ from ui.widgets import (
     show_drawing,
 )
 
+Value = TypeVar("Value")
 AxisName = Literal["none", "word", "strength", "guidance", "steps", "seed", "saved_step"]
 
 READERS: Mapping[AxisName, Callable[[str], Any]] = {
@@ -247,16 +249,24 @@ def read_axis(language: Language, name: AxisName, text: str) -> Axis:
     """The values between commas. Raises ``gr.Error`` for none, or for one that is no number."""
     if name == "none":
         return Axis(name, (None,))
-    parts = [part.strip() for part in re.split(r"[,、，\n]", text) if part.strip()]
-    if not parts:
-        raise refusal(language, "generate_grid_no_values")
     try:
-        values = tuple(READERS[name](part) for part in parts)
+        values = read_list(text, READERS[name])
     except ValueError as error:
         raise refusal(language, "generate_grid_bad_values", values=text) from error
+    if not values:
+        raise refusal(language, "generate_grid_no_values")
     if name == "steps" and max(values) > MAX_STEPS:
         raise refusal(language, "generate_grid_many_steps", most=MAX_STEPS)
     return Axis(name, values)
+
+
+def read_list(text: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
+    """The values between commas, Japanese ones too; full-width characters are read as plain ones.
+
+    Raises as ``read``.
+    """
+    parts = re.split(r"[,、\n]", unicodedata.normalize("NFKC", text))
+    return tuple(read(part.strip()) for part in parts if part.strip())
 
 
 def cells_of(language: Language, columns: Axis, rows: Axis, cell: Cell) -> list[Cell]:
