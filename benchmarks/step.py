@@ -69,8 +69,7 @@ def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: in
     def timed(part: str, work: Callable):
         start = time.perf_counter()
         result = work()
-        if backbone.device.type == "cuda":
-            torch.cuda.synchronize()
+        torch.get_device_module(backbone.device).synchronize()
         times[part].append(time.perf_counter() - start)
         return result
 
