@@ -7,6 +7,7 @@ comes back, and kills the process when its time is up.
 from __future__ import annotations
 
 import hashlib
+import math
 import multiprocessing
 import os
 import pickle
@@ -19,6 +20,7 @@ from contextvars import ContextVar
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import gradio as gr
@@ -33,10 +35,10 @@ from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import OneWordError, RunError
+from ti_core.errors import OneWordError, RunError, UnknownTokenError
 from ti_core.generation import GenerationSettings, Order, generate
 from ti_core.images import Picture
-from ti_core.runs import Run, create_run, load_state, read_metrics, train_runs
+from ti_core.runs import Run, concept_at, create_run, load_state, read_metrics, train_runs
 from ti_core.training import prepare
 from ui import slices
 from ui.drawing import Drawn, draw_in_turn, draw_orders
@@ -46,6 +48,7 @@ from ui.slices import SlicedTrainer
 from ui.studio import Limits, Studio
 from ui.train_job import current_run
 from ui.train_progress import job_view
+from ui.zero import LENT_SECONDS, WORK_SECONDS
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,11 +62,17 @@ VISITOR: ContextVar[str] = ContextVar("VISITOR", default="nobody")
 
 
 class Lender:
-    """Decorates what borrows. ``late_after`` are steps that each next process takes before it is killed."""
+    """Decorates what borrows.
+
+    ``late_after`` are steps that each next process takes before it is killed; with ``seconds`` it has a real
+    clock, and is killed after so many of them.
+    """
 
     def __init__(self) -> None:
         self.late_after: list[int | None] = []
+        self.seconds: float | None = None
         self.borrowers: list[str] = []
+        self.killed = 0
 
     def __call__(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def lent(*arguments: Any) -> Any:
@@ -71,17 +80,22 @@ class Lender:
             late_after = self.late_after.pop(0) if self.late_after else None
             context = multiprocessing.get_context("fork")
             receiver, sender = context.Pipe(duplex=False)
-            values = (work, pickle.dumps(arguments), sender, late_after)
+            values = (work, pickle.dumps(arguments), sender, late_after, self.seconds is None)
             process = context.Process(target=serve, args=values, daemon=True)
             process.start()
             sender.close()
+            deadline = threading.Timer(self.seconds or PATIENCE, process.kill)
+            deadline.start()
             try:
-                assert receiver.poll(PATIENCE)
                 answer = receiver.recv_bytes()
+            except EOFError:
+                answer = LATE
             finally:
+                deadline.cancel()
                 process.kill()
                 process.join()
             if answer == LATE:
+                self.killed += 1
                 raise gr.Error("GPU task aborted")
             result, error = pickle.loads(answer)
             if error is not None:
@@ -91,10 +105,13 @@ class Lender:
         return lent
 
 
-def serve(work: Callable[..., Any], arguments: bytes, sender: Connection, late_after: int | None) -> None:
-    """The forked process: in it a second passes with each look at the clock."""
+def serve(
+    work: Callable[..., Any], arguments: bytes, sender: Connection, late_after: int | None, own_clock: bool
+) -> None:
+    """The forked process: by its own clock a second passes with each look at it."""
     torch.set_num_threads(1)  # the others were not forked
-    slices.monotonic = map(float, count()).__next__
+    if own_clock:
+        slices.monotonic = map(float, count()).__next__
     take_step, taken = training.train_step, count()
 
     def train_step(*values: Any) -> list[float]:
@@ -179,11 +196,11 @@ def pictures() -> list[Picture]:
     ]
 
 
-def create(folder: Path, backbone: Backbone) -> Run:
+def create(folder: Path, backbone: Backbone, steps: int = 18) -> Run:
     config = TrainingConfig(
         "<x>",
         initializer="toy",
-        steps=18,
+        steps=steps,
         batch_size=1,
         learning_rate=0.02,
         eval_every=2,
@@ -332,6 +349,46 @@ def test_one_slice_at_a_time(tmp_path, backbone, trainer, lender, monkeypatch):
     assert (run.step, len(lender.borrowers)) == (5, 1)
 
 
+@pytest.fixture
+def endless(tmp_path: Path, backbone: Backbone, trainer: SlicedTrainer) -> Run:
+    """A run that no slice here takes to its end, started; the model is there in each fork."""
+    slices._load(trainer._models.name_of(backbone))
+    run = create(tmp_path / "endless", backbone, steps=1_000_000)
+    trainer.start(backbone, run, Results())
+    return run
+
+
+def test_a_run_goes_on_from_what_slices_had_saved_when_their_time_was_up(
+    tmp_path, backbone, trainer, lender, endless, monkeypatch
+):
+    monkeypatch.setattr(slices, "WORK_SECONDS", math.inf)
+    lender.seconds = 4.0
+    saved = [0]
+    for _ in range(2):
+        trainer.go_on(endless)
+        saved.append(endless.step)
+    assert lender.killed == 2
+    assert 0 < saved[1] < saved[2]
+    assert trainer.status(endless).phase == "training"
+
+    whole = create(tmp_path / "whole", backbone, steps=1_000_000)
+    for _, snapshot in train_runs(backbone, [whole]):
+        if snapshot.step == saved[2]:
+            break
+    assert read_metrics(endless)[: saved[2]] == read_metrics(whole)
+    assert concept_at(endless, saved[2]).sha256 == concept_at(whole, saved[2]).sha256
+
+
+def test_a_slice_ends_by_itself_before_its_time_is_up(trainer, lender, endless, monkeypatch):
+    monkeypatch.setattr(slices, "WORK_SECONDS", 2.0)
+    lender.seconds = 2.0 + LENT_SECONDS - WORK_SECONDS
+    begun = monotonic()
+    trainer.go_on(endless)
+    assert 2.0 <= monotonic() - begun < lender.seconds
+    assert lender.killed == 0
+    assert endless.step == trainer.status(endless).step > 0  # all that was taken is saved
+
+
 # --- the page ---------------------------------------------------------------------------------------------
 
 
@@ -378,8 +435,28 @@ def test_a_long_drawing_takes_several_slices_and_ends_between_them(studio, lende
 
 
 def test_what_is_wrong_with_a_drawing_comes_back_as_a_sentence(studio):
-    with pytest.raises(OneWordError, match="No loaded concept defines <our-cat>"):
-        drawn_by(studio, Order(GenerationSettings("<our-cat>", count=1)))
+    with pytest.raises(OneWordError, match="width is 12: give a multiple of 8"):
+        drawn_by(studio, Order(GenerationSettings("a cat", count=1, width=12)))
+
+
+def test_a_word_that_is_not_there_is_said_before_the_gpu_is_borrowed(studio, lender):
+    orders = [Order(GenerationSettings(prompt, count=1, steps=1)) for prompt in ("a cat", "<our-cat>")]
+    with pytest.raises(UnknownTokenError, match="No loaded concept defines <our-cat>"):
+        drawn_by(studio, *orders)
+    assert lender.borrowers == []
+
+
+def test_a_slice_reads_no_prompt_that_it_does_not_draw(studio, backbone, monkeypatch):
+    read, encode = [], Backbone.encode_prompts
+
+    def encode_prompts(self: Backbone, prompts: Any, *words: Any) -> Any:
+        read.append(prompts[0])
+        return encode(self, prompts, *words)
+
+    monkeypatch.setattr(Backbone, "encode_prompts", encode_prompts)
+    orders = [Order(GenerationSettings(prompt, count=1, steps=1)) for prompt in ("a cat", "a dog", "a toy")]
+    assert len(slices.draw_slice(studio.models.name_of(backbone), orders, 0.0)) == 1
+    assert read == ["a cat"]
 
 
 def test_the_initial_word_is_chosen_there(studio, backbone):

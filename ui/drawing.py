@@ -23,10 +23,11 @@ from ti_core.concept import Concept
 from ti_core.errors import Cancelled
 from ti_core.generation import GeneratedPicture, OnProgress, Order, Progress, ShouldStop, generate_all
 from ti_core.inspection import interpolate_from_initial
+from ti_core.prompts import check_tokens
 from ti_core.recipe import Recipe, save_png
 from ui.people import Home
 from ui.studio import Studio
-from ui.texts import Language, say
+from ui.texts import Language, duration, say
 from ui.zero import WORK_SECONDS
 
 POLL_SECONDS = 0.5
@@ -102,7 +103,13 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
 def _draw_in_slices(
     draw_slice: DrawSlice, orders: Sequence[Order], on_progress: OnProgress, should_stop: ShouldStop
 ) -> Iterator[GeneratedPicture]:
-    """Each picture as an order of its own, for each has a seed of its own."""
+    """Each picture as an order of its own, for each has a seed of its own.
+
+    A slice reads no further than it draws, so that words and weights are checked before.
+    """
+    for order in orders:
+        for prompt in (order.settings.prompt, order.settings.negative_prompt):
+            check_tokens(prompt, [concept.token for concept in order.concepts])
     singles = [
         replace(order, settings=replace(order.settings, count=1, seed=order.settings.seed + number))
         for order in orders
@@ -229,10 +236,3 @@ def _left(language: Language, sheet: Sheet) -> str:
     if sheet.seconds_left is None:
         return ""
     return say(language, "drawing_left", duration=duration(language, sheet.seconds_left))
-
-
-def duration(language: Language, seconds: float) -> str:
-    """Such as “40 s” or “3 min”."""
-    if seconds < 90:
-        return say(language, "frame_seconds", seconds=max(1, seconds))
-    return say(language, "frame_minutes", minutes=seconds / 60)

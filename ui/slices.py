@@ -65,10 +65,9 @@ def draw_slice(model: ModelName, orders: Sequence[Order], seconds: float) -> lis
     Raises as :func:`~ti_core.generation.generate`.
     """
     end, backbone = monotonic() + seconds, _load(model)
-    drawings = [generate(backbone, order.settings, order.concepts, source=order.source) for order in orders]
     pictures: list[GeneratedPicture] = []
-    for drawing in drawings:
-        pictures += drawing
+    for order in orders:
+        pictures += generate(backbone, order.settings, order.concepts, source=order.source)
         if monotonic() >= end:
             break
     return pictures
