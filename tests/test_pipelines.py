@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,25 @@ def test_a_checkpoint_is_the_same_model_as_its_folder(
     torch.testing.assert_close(from_file.decode_latents(latents), from_folder.decode_latents(latents))
 
 
+def test_a_checkpoint_is_loaded_in_the_precision_that_it_is_computed_in(
+    checkpoint: dict[str, torch.Tensor], configuration: Path, tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never the whole of it in float32; the text encoder is, for its fingerprint."""
+    dtypes: dict[str, torch.dtype] = {}
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        pipeline = from_single_file(*arguments, **options)
+        dtypes.update({part: getattr(pipeline, part).dtype for part in ("unet", "vae", "text_encoder")})
+        return pipeline
+
+    from_single_file = StableDiffusionPipeline.from_single_file
+    monkeypatch.setattr(StableDiffusionPipeline, "from_single_file", load)
+    file = save(configuration.with_suffix(".safetensors"), checkpoint)
+    half = Backbone.load(str(file), "cpu", torch.bfloat16)
+    assert dtypes == {"unet": torch.bfloat16, "vae": torch.bfloat16, "text_encoder": torch.float32}
+    assert half.base.fingerprint == Backbone.load(str(tiny_sd1), "cpu", torch.float32).base.fingerprint
+
+
 @pytest.mark.parametrize(("finds_noise", "prediction"), [(True, "epsilon"), (False, "v_prediction")])
 def test_without_a_folder_beside_it_the_family_s_configuration_is_fetched(
     checkpoint: dict[str, torch.Tensor],
@@ -90,6 +111,19 @@ def test_a_configuration_that_cannot_be_fetched_is_named(
     with pytest.raises(
         ModelError, match="alone.safetensors needs the configuration of stable.*downloaded once.*internet"
     ):
+        Backbone.load(str(file), "cpu", torch.float32)
+
+
+def test_a_memory_that_is_full_while_loading_is_an_error_with_advice(
+    checkpoint: dict[str, torch.Tensor], configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(unet: Any, device: torch.device) -> bool:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(pipelines, "fetch_configuration", lambda name: configuration)
+    monkeypatch.setattr(pipelines, "predicts_noise", full)
+    file = save(configuration.parent / "other.safetensors", checkpoint)
+    with pytest.raises(ModelError, match="memory of the device is full: choose a smaller model"):
         Backbone.load(str(file), "cpu", torch.float32)
 
 
@@ -161,6 +195,11 @@ class _Noise(torch.nn.Module):
     def __init__(self, unet: Any, alpha: float):
         super().__init__()
         self.unet, self.alpha, self.config, self.dtype = unet, alpha, unet.config, unet.dtype
+        self.moves: list[Any] = []
+
+    def to(self, device: Any) -> _Noise:
+        self.moves.append(device)
+        return self
 
     def forward(self, noisy: torch.Tensor, *arguments: Any, **options: Any) -> Any:
         output = self.unet(noisy, *arguments, **options)
@@ -171,7 +210,63 @@ class _Noise(torch.nn.Module):
 def test_what_a_trained_denoiser_predicts_is_found_out() -> None:
     unet = UNet2DConditionModel.from_pretrained(ASSETS / "toybox" / "unet").float()
     assert not predicts_noise(unet, CPU)
-    assert predicts_noise(_Noise(unet, alpha=0.0047), CPU)
+    of_noise = _Noise(unet, alpha=0.0047)
+    assert predicts_noise(of_noise, CPU)
+    assert of_noise.moves == [CPU, "cpu"]  # to the device, and off it again
+
+
+# --- tokenizers ---------------------------------------------------------------------------------------------
+
+
+def no_tokenizer(folder: Path) -> None:
+    shutil.rmtree(folder / "tokenizer")
+
+
+def another_tokenizer(folder: Path) -> None:
+    shutil.rmtree(folder / "tokenizer")
+    shutil.copytree(ASSETS / "toybox" / "tokenizer", folder / "tokenizer")
+
+
+def configured(**values: int) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "text_encoder" / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return change
+
+
+@pytest.mark.parametrize("damage", [no_tokenizer, another_tokenizer, configured(eos_token_id=7)])
+def test_a_model_without_the_tokenizer_of_its_text_encoder_is_refused(
+    tiny_sd1: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_sd1, folder)
+    damage(folder)
+    with pytest.raises(ModelError, match="model has no tokenizer that fits .*: fetch its files again"):
+        Backbone.load(str(folder), "cpu", torch.float32)
+
+
+def test_a_checkpoint_needs_the_tokenizer_too(
+    checkpoint: dict[str, torch.Tensor], configuration: Path
+) -> None:
+    no_tokenizer(configuration)
+    file = save(configuration.with_suffix(".safetensors"), checkpoint)
+    with pytest.raises(ModelError, match="some-model.safetensors has no tokenizer that fits"):
+        Backbone.load(str(file), "cpu", torch.float32)
+
+
+def test_added_tokens_and_the_old_end_token_s_id_are_usual(tiny_sd1: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_sd1)
+    pipeline.tokenizer.add_tokens(["<added>"])
+    pipeline.text_encoder.resize_token_embeddings(len(pipeline.tokenizer))
+    pipeline.save_pretrained(folder)
+    configured(eos_token_id=2)(folder)
+    assert Backbone.load(str(folder), "cpu", torch.float32).base.family == "sd1"
+    pipeline.tokenizer.add_tokens(["<another>"])  # without a row of its own
+    pipeline.tokenizer.save_pretrained(folder / "tokenizer")
+    with pytest.raises(ModelError, match="has no tokenizer that fits"):
+        Backbone.load(str(folder), "cpu", torch.float32)
 
 
 # --- where models come from ---------------------------------------------------------------------------------

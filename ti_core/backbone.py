@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from ti_core.concept import BaseModel
 from ti_core.errors import ConfigError, ModelError
 from ti_core.fetching import OnFetch, ShouldStop, fetch_model
-from ti_core.memory import DECODING_BUFFERS, Memory, kept_bytes
+from ti_core.memory import DECODING_BUFFERS, Memory, kept_bytes, out_of_memory_as
 from ti_core.models import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_SCHEDULER,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
 PROBE_SIDE = 16  # of the latents that a pass is measured with
+MEMORY_ADVICE = "choose a smaller model, or close the programs that use it"
 
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -131,6 +132,7 @@ class Backbone:
         self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
 
     @classmethod
+    @out_of_memory_as(ModelError, MEMORY_ADVICE)
     def load(
         cls,
         model: str = "toybox",

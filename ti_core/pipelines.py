@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPImageProcessor
 
 from ti_core.errors import ModelError
 from ti_core.fetching import fetch_configuration
+from ti_core.memory import release
 from ti_core.models import Family, check_input, find_preset, read_family
 
 CONFIGURATION_OF: Mapping[Family, str] = {"sd1": "sd15", "sd2": "sd21", "sdxl": "sdxl"}
@@ -32,6 +33,8 @@ ENCODER_OF: Mapping[str, Family] = {  # a tensor that only this family's first t
 REFINER = "conditioner.embedders.0.model.token_embedding.weight"
 SD2_BASE_LATENTS = 64  # the side that Stable Diffusion 2's base model was trained for, 512 px
 PROBE_SIDE = 32
+LEAST_VOCABULARY = 0.9  # of a text encoder's rows: what its own tokenizer has words for, at least
+OLD_END = 2  # stands in old configurations in place of the end token's id
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -51,9 +54,11 @@ def load_folder(
             extra["feature_extractor"] = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
     # The text encoders are cast only after their fingerprint is taken.
     exact = {part: torch.float32 for part in index if part.startswith("text_encoder")}
-    return pipeline_class.from_pretrained(
+    pipeline = pipeline_class.from_pretrained(
         folder, dtype={"default": dtype, **exact}, variant=variant, local_files_only=True, **extra
     )
+    check_tokenizers(name, pipeline)
+    return pipeline
 
 
 def load_file(file: Path, dtype: torch.dtype, device: torch.device) -> Any:
@@ -78,14 +83,42 @@ def load_file(file: Path, dtype: torch.dtype, device: torch.device) -> Any:
             ) from error
     pipeline_class = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
     extra = {} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
-    pipeline = pipeline_class.from_single_file(
-        str(file), config=str(configuration), dtype=torch.float32, local_files_only=True, **extra
-    )
-    for part in (pipeline.unet, pipeline.vae):
-        part.to(dtype)
+    options = {"config": str(configuration), "local_files_only": True}
+    classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
+    parts = {
+        part: part_class.from_single_file(str(file), subfolder=part, dtype=dtype, **options)
+        for part, part_class in classes.items()
+    }
+    # The text encoders are cast only after their fingerprint is taken.
+    pipeline = pipeline_class.from_single_file(str(file), dtype=torch.float32, **parts, **options, **extra)
+    check_tokenizers(file.name, pipeline)
     if configuration != beside:
         _settle_prediction(pipeline, family, device)
     return pipeline
+
+
+def check_tokenizers(name: str, pipeline: Any) -> None:
+    """Raises :class:`ModelError` for a tokenizer that is missing, or another text encoder's."""
+    for suffix in ("", "_2"):
+        encoder = getattr(pipeline, f"text_encoder{suffix}", None)
+        if encoder is not None and not _fits(getattr(pipeline, f"tokenizer{suffix}"), encoder.config):
+            raise ModelError(
+                f"{name} has no tokenizer that fits its text encoder, and would draw nonsense: fetch its "
+                "files again, or choose another model."
+            )
+
+
+def _fits(tokenizer: Any, encoder: Any) -> bool:
+    """Whether a tokenizer's ids are those that a text encoder of that configuration was trained on."""
+    if tokenizer is None:
+        return False
+    ids = set(tokenizer.get_vocab().values())
+    words = ids.difference(tokenizer.all_special_ids)
+    return (
+        len(words) >= LEAST_VOCABULARY * encoder.vocab_size
+        and max(ids) < encoder.vocab_size
+        and encoder.eos_token_id in (tokenizer.eos_token_id, OLD_END)
+    )
 
 
 def read_shapes(file: Path) -> Shapes:
@@ -155,5 +188,7 @@ def predicts_noise(unet: Any, device: torch.device) -> bool:
         added = {"text_embeds": noise.new_zeros(1, width), "time_ids": noise.new_zeros(1, 6)}
     hidden = noise.new_zeros(1, 77, unet.config.cross_attention_dim)
     prediction = unet(noise, 999, hidden, added_cond_kwargs=added).sample
+    unet.to("cpu")  # from where the memory policy takes it
+    release(device)
     likeness = torch.nn.functional.cosine_similarity(prediction.flatten().float(), noise.flatten().float(), 0)
     return bool(likeness > 0.5)

@@ -570,6 +570,17 @@ MESSAGES: Pairs = (
         "デバイスのメモリが足りません。バッチサイズを下げるか、「メモリを節約」をオンにしてください。",
     ),
     (
+        "The memory of the device is full: choose a smaller model, or close the programs that use it.",
+        "デバイスのメモリが足りません。小さいベースモデルを選ぶか、メモリを使っているプログラムを終了して"
+        "ください。",
+    ),
+    (
+        "{name} has no tokenizer that fits its text encoder, and would draw nonsense: fetch its files "
+        "again, or choose another model.",
+        "{name} には、テキストエンコーダーに合うトークナイザーがなく、正しい画像を生成できません。"
+        "ファイルを取得し直すか、別のベースモデルを選んでください。",
+    ),
+    (
         "The memory of the device is full: lower the batch size, or draw smaller pictures.",
         "デバイスのメモリが足りません。バッチサイズを下げるか、画像を小さくしてください。",
     ),
