@@ -73,7 +73,6 @@ SETTINGS = {
     "height": "高さ",
     "strength": "強さ",
     "weight": "重み",
-    "factor": "倍率",
     "model": "ベースモデル",
     "model_family": "ベースモデルの系列",
     "concepts": "ことば",
@@ -1265,27 +1264,6 @@ MESSAGES: Pairs = (
         "ガイダンスを下げてください。",
     ),
     # Recipes
-    (
-        "The picture was made with {model}: choose it in place of {current}.",
-        "この画像は {model} で生成されました。{current} の代わりにそれを選んでください。",
-    ),
-    (
-        "The picture was made with {token}: load that concept.",
-        "この画像は {token} を使って生成されました。そのことばを読み込んでください。",
-    ),
-    (
-        "The picture was made with another {token} than the one loaded: load the one it names.",
-        "この画像は、読み込まれているものとは別の {token} で生成されました。レシピにあるほうを"
-        "読み込んでください。",
-    ),
-    (
-        "The picture was made from another picture: give that one as its source.",
-        "この画像は別の画像を元に生成されました。元の画像を指定してください。",
-    ),
-    (
-        "The picture was made from another source than this: give that one.",
-        "この画像の元になったのは別の画像です。その画像を指定してください。",
-    ),
     (
         "The recipe is not valid JSON; it may have been cut off or edited.",
         "レシピが正しい JSON ではありません。途中で切れたか、書き換えられた可能性があります。",
