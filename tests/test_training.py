@@ -267,6 +267,54 @@ def test_small_gradients_do_not_underflow_in_float16(tiny_sd1, monkeypatch):
     assert half.norm().item() == pytest.approx(single.norm().item(), rel=0.1)
 
 
+def test_a_gradient_that_overflows_in_float16_is_taken_again_at_a_smaller_scale(tiny_sd1, monkeypatch):
+    backbone = Backbone.load(str(tiny_sd1), "cpu", torch.float16)
+
+    def gradient() -> torch.Tensor:
+        state = prepare(backbone, make_pictures(2), make_config(batch_size=2))
+        train_step(backbone, [state])
+        assert state.step == 1
+        return state.vectors["clip_l"].grad
+
+    expected = gradient()
+    original, scales = training._gradients, []
+
+    def overflowing(backbone, states, scale):
+        losses = original(backbone, states, scale)
+        scales.append(scale)
+        if len(scales) < 3:
+            states[0].vectors["clip_l"].grad[0, 0] = math.inf
+        return losses
+
+    monkeypatch.setattr(training, "_gradients", overflowing)
+    assert torch.allclose(gradient(), expected, rtol=0.05, atol=expected.abs().max().item() / 50)
+    assert scales == [scales[0], scales[0] / 2, scales[0] / 4]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_gradient_that_is_no_number_ends_training_before_any_vector_changes(
+    tiny_sd1, monkeypatch, dtype, number
+):
+    backbone = Backbone.load(str(tiny_sd1), "cpu", dtype)
+    states = [prepare(backbone, make_pictures(1), make_config(token=token)) for token in ("<x>", "<broken>")]
+    before = [state.vectors["clip_l"].detach().clone() for state in states]
+    original = training._gradients
+
+    def broken(*arguments):
+        losses = original(*arguments)
+        states[1].vectors["clip_l"].grad[0, 0] = number
+        return losses
+
+    monkeypatch.setattr(training, "_gradients", broken)
+    with pytest.raises(TrainingError, match="gradient of <broken> .*lower learning rate") as caught:
+        train_step(backbone, states)
+    assert caught.value.states == (states[1],)
+    for state, rows in zip(states, before, strict=True):
+        assert (state.step, state.optimizer.state) == (0, {})
+        assert torch.equal(state.vectors["clip_l"], rows)
+
+
 @pytest.mark.parametrize("family", ["sd1", "sd2"])
 def test_min_snr_weighting_changes_the_loss(backbones, family):
     backbone = backbones[family]

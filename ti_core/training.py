@@ -10,7 +10,7 @@ batch may belong to several runs, because rows do not mix in a frozen model.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -179,8 +179,8 @@ def train(
     """Step all unfinished runs in ``states`` together until each has finished; yield what is known.
 
     Runs may be added to or removed from the list between yields. Each learns the vectors that it would
-    learn alone, to within the rounding of a larger batch. Raises :class:`TrainingError` if a loss is
-    not finite or the device's memory does not suffice.
+    learn alone, to within the rounding of a larger batch. Raises :class:`TrainingError` if a loss or a
+    gradient is not finite or the device's memory does not suffice.
     """
     while active := [state for state in states if state.finish is None]:
         yield from zip(active, advance(backbone, active), strict=True)
@@ -204,11 +204,16 @@ def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapsho
 def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
     """One optimisation step of every run through shared forward and backward passes; each one's loss.
 
-    Where memory runs out, the same step is done once more in a way that needs less.
+    Where memory runs out, the same step is done once more in a way that needs less, and where scaled
+    gradients overflow, at half the scale. Raises :class:`TrainingError` if a loss or a gradient is not
+    finite; no run has changed then.
     """
-    scale = _gradient_scale(backbone, states[0].data)
-    losses = backbone.memory.once_more(lambda: _gradients(backbone, states, scale))
-    _check_finite(states, losses)
+    for scale in _gradient_scales(backbone, states[0].data):
+        losses = backbone.memory.once_more(partial(_gradients, backbone, states, scale))
+        _check_finite("loss", states, map(math.isfinite, losses))
+        if all(map(_has_finite_gradient, states)):
+            break
+    _check_finite("gradient", states, map(_has_finite_gradient, states))
     for state in states:
         _update(backbone, state, scale)
     return losses
@@ -229,7 +234,7 @@ def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
     for index, state in enumerate(states):
         rows = _evaluation_rows(backbone, state)
         losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], state.config))
-    _check_finite(states, losses)
+    _check_finite("loss", states, map(math.isfinite, losses))
     for state, loss in zip(states, losses, strict=True):
         if not state.evaluations or loss < state.best_evaluation.loss:
             state.best = {name: rows.detach().clone() for name, rows in state.vectors.items()}
@@ -478,25 +483,31 @@ def _loss(backbone: Backbone, state: TrainingState, rows: _Rows, errors: torch.T
     return losses.mean()
 
 
-def _check_finite(states: Sequence[TrainingState], losses: Sequence[float]) -> None:
-    failed = [state for state, loss in zip(states, losses, strict=True) if not math.isfinite(loss)]
+def _check_finite(what: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
+    failed = [state for state, is_finite in zip(states, finite, strict=True) if not is_finite]
     if failed:
         named = " and ".join(f"{state.config.token} (step {state.step})" for state in failed)
         raise TrainingError(
-            f"The loss of {named} is no longer a number: start again with a lower learning rate.",
+            f"The {what} of {named} is no longer a number: start again with a lower learning rate.",
             states=failed,
         )
 
 
-def _gradient_scale(backbone: Backbone, data: TrainingData) -> float:
-    """What the loss is multiplied by before the backward pass, a power of two.
+def _has_finite_gradient(state: TrainingState) -> bool:
+    gradients = [rows.grad for rows in state.vectors.values() if rows.grad is not None]
+    return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def _gradient_scales(backbone: Backbone, data: TrainingData) -> Iterator[float]:
+    """What the loss is multiplied by before the backward pass: powers of two, the next if one overflows.
 
     The loss is a mean over a row's numbers, so each one's share of the gradient would underflow in float16
     (loss scaling, arXiv 1710.03740).
     """
-    if backbone.dtype != torch.float16:
-        return 1.0
-    return 2.0 ** round(math.log2(data.posterior.mean[0].numel()))
+    exponent = 0
+    if backbone.dtype == torch.float16:
+        exponent = round(math.log2(data.posterior.mean[0].numel()))
+    return (2.0**power for power in range(exponent, -1, -1))
 
 
 def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:

@@ -1156,6 +1156,10 @@ MESSAGES: Pairs = (
         "{runs} の損失が数値でなくなりました。学習率を下げて、もう一度始めてください。",
     ),
     (
+        "The gradient of {runs:runs} is no longer a number: start again with a lower learning rate.",
+        "{runs} の勾配が数値でなくなりました。学習率を下げて、もう一度始めてください。",
+    ),
+    (
         "{error:message} See {folder}; every run is kept as it was last saved.",
         "{error}場所は {folder} です。どの学習も、最後に保存した状態で残っています。",
     ),
