@@ -274,6 +274,31 @@ def test_an_existing_run_is_resumed_only_when_asked_and_only_as_it_was(
     assert (out / "learned_embeds.safetensors").read_bytes() == before
 
 
+def test_a_preview_that_cannot_be_drawn_is_told_once(
+    pictures: Path, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ti_core import training
+    from ti_core.backbone import Backbone
+    from ti_core.config import TrainingConfig
+    from ti_core.errors import GenerationError
+    from ti_core.images import load_pictures
+    from ti_core.runs import create_run
+
+    def fail(*_: object) -> None:
+        raise GenerationError("The memory of the device is full.")
+
+    monkeypatch.setattr(training, "generate", fail)
+    out = tmp_path / "our-cat"
+    backbone = Backbone.load(str(tiny_sd1), dtype=torch.float32)
+    shown, _ = load_pictures([pictures], backbone.resolution)
+    config = TrainingConfig("our-cat", initializer="cat", batch_size=1, steps=2, preview_every=1)
+    create_run(out, backbone, config, shown)
+    result = run("train", "--name", "our-cat", "--out", out, "--model", tiny_sd1, "--resume", "--json")
+    assert facts_of(result)["steps"] == 2
+    told = [line for line in result.stderr.splitlines() if "preview" in line]
+    assert told == ["Training goes on without the preview of step 1: The memory of the device is full."]
+
+
 def test_a_resume_with_another_model_is_refused(
     pictures: Path, tiny_sd1: Path, tiny_sd2: Path, tmp_path: Path
 ) -> None:

@@ -17,9 +17,10 @@ from tiny_models import save_tiny_judge
 from ui_requests import request_of
 
 from ti_core import judge as judging
+from ti_core import training
 from ti_core.config import TrainingConfig
 from ti_core.card import gallery_files
-from ti_core.errors import ConfigError, ModelError, PromptError, TokenNameError
+from ti_core.errors import ConfigError, GenerationError, ModelError, PromptError, TokenNameError
 from ti_core.images import Picture
 from ti_core.library import picture_files
 from ti_core.prompts import OBJECT_WORDS
@@ -426,6 +427,29 @@ def test_stopped_it_keeps_what_it_has_and_goes_on(studio: Studio, person: gr.Req
     assert run.step > step
     entries, _ = studio.home(person).library.entries()
     assert [entry.concept.token for entry in entries] == ["<pause>"]
+
+
+def test_a_run_that_was_killed_at_its_end_can_be_resumed(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    run = learn(studio, person, tmp_path)
+    for file in run.folder.glob("state*"):  # after the last vectors, before the state that tells the end
+        file.unlink()
+    view = job_view(studio, person, run)
+    assert view.can_resume and "can be resumed" in view.progress
+
+
+def test_a_preview_that_cannot_be_drawn_is_told_once(
+    studio: Studio, person: gr.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise GenerationError("The memory of the device is full: lower the batch size.")
+
+    monkeypatch.setattr(training, "generate", fail)
+    view = job_view(studio, person, learn(studio, person, tmp_path, preview_every=2))
+    assert view.result is not None and "all 4 steps are done" in view.progress
+    assert view.facts.count("preview") == 1
+    assert "without the preview of step 4: The memory of the device is full" in view.facts
 
 
 def test_an_earlier_step_can_be_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:

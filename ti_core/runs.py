@@ -112,6 +112,7 @@ class StepMetrics:
     norm: Mapping[str, float]
     evaluation: float | None = None
     nearest: tuple[tuple[str, float], ...] = ()
+    preview_error: str = ""
 
 
 def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
@@ -663,9 +664,12 @@ def _metrics_line(snapshot: Snapshot) -> dict[str, Any]:
     if snapshot.evaluation:
         line["evaluation"] = snapshot.evaluation.loss
         line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
+    if snapshot.preview_error:
+        line["preview_error"] = snapshot.preview_error
     return line
 
 
 def _from_metrics_line(line: Mapping[str, Any]) -> StepMetrics:
     nearest = tuple((word, cosine) for word, cosine in line.get("nearest", ()))
-    return StepMetrics(line["step"], line["loss"], line["norm"], line.get("evaluation"), nearest)
+    evaluation, preview_error = line.get("evaluation"), line.get("preview_error", "")
+    return StepMetrics(line["step"], line["loss"], line["norm"], evaluation, nearest, preview_error)

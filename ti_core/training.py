@@ -22,7 +22,7 @@ from PIL import Image
 from ti_core.backbone import Backbone, LatentPosterior
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import PictureError, TrainingError
+from ti_core.errors import GenerationError, PictureError, TrainingError
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
 from ti_core.inspection import nearest_words
@@ -62,7 +62,8 @@ class Snapshot:
 
     ``loss`` is the step's own, mostly noise; ``evaluation`` and ``nearest`` (the closest vocabulary
     words of the first vector, with their cosines) are there when an evaluation was due, ``preview``
-    when a picture was. ``norm`` is the mean length of the vectors in each text encoder.
+    when a picture was, or ``preview_error`` says why it could not be drawn. ``norm`` is the mean length of
+    the vectors in each text encoder.
     """
 
     step: int
@@ -71,6 +72,7 @@ class Snapshot:
     evaluation: Evaluation | None = None
     nearest: tuple[tuple[str, float], ...] = ()
     preview: Image.Image | None = None
+    preview_error: str = ""
     finish: Finish | None = None
 
 
@@ -559,19 +561,21 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
         [words] = nearest_words(backbone, {encoder: rows[:1]})[encoder]
         nearest = tuple(words)
     every = state.config.preview_every
+    preview, preview_error = _preview(backbone, state) if every and state.step % every == 0 else (None, "")
     return Snapshot(
         step=state.step,
         loss=loss,
         norm={name: float(rows.detach().norm(dim=1).mean()) for name, rows in state.vectors.items()},
         evaluation=evaluated,
         nearest=nearest,
-        preview=_preview(backbone, state) if every and state.step % every == 0 else None,
+        preview=preview,
+        preview_error=preview_error,
         finish=state.finish,
     )
 
 
-def _preview(backbone: Backbone, state: TrainingState) -> Image.Image:
-    """A small sample of the word as it is now, always from the same noise."""
+def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | None, str]:
+    """A small sample of the word as it is now, always from the same noise; or why it could not be drawn."""
     template = "{}" if state.config.kind == "object" else PLAIN_TEMPLATES["style"]
     settings = GenerationSettings(
         prompt=fill_template(template, state.config.token),
@@ -579,5 +583,8 @@ def _preview(backbone: Backbone, state: TrainingState) -> Image.Image:
         seed=state.config.seed,
         steps=PREVIEW_STEPS,
     )
-    [picture] = generate(backbone, settings, [current_concept(backbone, state)])
-    return picture.image
+    try:
+        [picture] = generate(backbone, settings, [current_concept(backbone, state)])
+    except GenerationError as error:  # nothing that is learned depends on it
+        return None, str(error)
+    return picture.image, ""

@@ -16,7 +16,7 @@ import gradio as gr
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import RunError
+from ti_core.errors import GenerationError, RunError
 from ti_core.images import Picture, open_picture
 from ti_core.runs import (
     Run,
@@ -36,7 +36,7 @@ from ui.drawing import duration
 from ui.jobs import JobStatus
 from ui.people import Home
 from ui.studio import Studio, in_plain_words
-from ui.texts import Language, language_of, say
+from ui.texts import Language, explain, language_of, say
 from ui.thumbnails import data_uri
 from ui.train_result import (
     evidence_files,
@@ -286,6 +286,10 @@ def _facts_html(language: Language, job: _Job) -> str:
     nearest = next((line.nearest for line in reversed(job.metrics) if line.nearest), ())
     if nearest:
         facts.append(say(language, "train_nearest", words=words_in_line(nearest)))
+    failed = next((line for line in reversed(job.metrics) if line.preview_error), None)
+    if failed:
+        reason = explain(language, GenerationError(failed.preview_error))
+        facts.append(say(language, "train_no_preview", step=failed.step, reason=reason))
     items = "".join(f"<li>{html.escape(fact)}</li>" for fact in facts)
     return f'<ul class="train-facts">{items}</ul>'
 

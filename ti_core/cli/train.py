@@ -157,6 +157,7 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
     from ti_core.runs import train_runs
 
     started, note, total = time.monotonic(), "", run.config.steps
+    preview_error = ""
     with (
         Interrupt() as interrupt,
         progress(f"Learning {run.config.token}", total) as show,
@@ -166,6 +167,9 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
             if snapshot.evaluation:
                 note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
             show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
+            if snapshot.preview_error and not preview_error:  # once: it may be the same for all that follow
+                preview_error = snapshot.preview_error
+                say(f"Training goes on without the preview of step {snapshot.step}: {preview_error}")
             if interrupt.requested:
                 break
     report.facts["seconds"] = round(time.monotonic() - started, 1)

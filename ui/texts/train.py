@@ -151,6 +151,7 @@ EN = {
     "train_real_pictures": "Your pictures",
     "train_previews": "What {token} draws after so many steps, always from seed {seed}",
     "train_previews_none": "The first picture comes at step {step}.",
+    "train_no_preview": "Training went on without the preview of step {step}: {reason}",
     "train_preview_of": "Preview after {step} steps",
     # The chart
     "train_chart_title": "Loss over the steps",
@@ -353,6 +354,7 @@ JA = {
     "train_real_pictures": "元の画像",
     "train_previews": "各ステップ後に {token} で生成した画像（シードは常に {seed}）",
     "train_previews_none": "最初の画像はステップ {step} で生成します。",
+    "train_no_preview": "ステップ {step} のプレビューなしで学習を続けました：{reason}",
     "train_preview_of": "{step} ステップ後のプレビュー",
     # The chart
     "train_chart_title": "ステップごとの損失",
