@@ -6,10 +6,12 @@ import inspect
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -213,10 +215,8 @@ def test_hidden_pictures_are_named_by_their_seeds(
 
 def test_runs_lists_runs_and_names_broken_ones(learned: Path, tmp_path: Path) -> None:
     facts = facts_of(run("runs", learned, "--json"))
-    assert {(entry["token"], entry["status"], entry["step"]) for entry in facts["runs"]} == {
-        ("<our-cat>", "finished", 3),
-        ("<our-ink>", "finished", 3),
-    }
+    told = [(run["token"], run["status"], run["has_result"], run["step"]) for run in facts["runs"]]
+    assert sorted(told) == [("<our-cat>", "finished", True, 3), ("<our-ink>", "finished", True, 3)]
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "run.json").write_text("{", encoding="utf-8")
     result = run("runs", tmp_path, "--json")
@@ -274,6 +274,31 @@ def test_an_existing_run_is_resumed_only_when_asked_and_only_as_it_was(
     assert (out / "learned_embeds.safetensors").read_bytes() == before
 
 
+def test_a_run_that_was_stopped_with_a_result_goes_on(
+    learned: Path, pictures: Path, tiny_sd1: Path, tmp_path: Path
+) -> None:
+    from ti_core.backbone import Backbone
+    from ti_core.runs import keep_step, open_run, train_runs
+
+    out = tmp_path / "our-cat"
+    shutil.copytree(learned / "our-cat", out)
+    for file in [*out.glob("state*"), *out.glob("learned*"), out / "concept.json"]:
+        file.unlink()
+    stopped, backbone = open_run(out), Backbone.load(str(tiny_sd1), dtype=torch.float32)
+    with closing(train_runs(backbone, [stopped])) as steps:
+        next(steps)
+    keep_step(stopped, 0)
+    [listed] = facts_of(run("runs", tmp_path, "--json"))["runs"]
+    assert (listed["status"], listed["has_result"], listed["step"]) == ("started", True, 1)
+    assert "started  1/3  has a result" in run("runs", tmp_path).stdout
+
+    resumed = train(pictures, tiny_sd1, out, "--resume")
+    assert facts_of(resumed)["steps"] == 3
+    assert "already finished" not in resumed.stderr
+    whole = learned / "our-cat" / "learned_embeds.safetensors"
+    assert (out / "learned_embeds.safetensors").read_bytes() == whole.read_bytes()
+
+
 def test_a_preview_that_cannot_be_drawn_is_told_once(
     pictures: Path, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,7 +329,7 @@ def test_a_resume_with_another_model_is_refused(
 ) -> None:
     out = tmp_path / "our-cat"
     facts_of(train(pictures, tiny_sd1, out))
-    (out / "concept.json").unlink()  # as if it had been killed just before its end
+    (out / "concept.json").unlink()  # so that there is something to do
     resume = ("train", "--name", "our-cat", "--out", out, "--resume", "--json", "--model")
     assert "the base model was tiny-sd1 and is now tiny-sd2" in refusal_of(run(*resume, tiny_sd2))
     assert facts_of(run(*resume, tiny_sd1))["steps"] == 3

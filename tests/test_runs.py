@@ -22,11 +22,14 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from ti_core import runs as runs_on_disk
 from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.concept import load_concept
 from ti_core.config import TrainingConfig
 from ti_core.errors import (
+    ConceptError,
+    GenerationError,
     PromptError,
     RunError,
     RunMismatchError,
@@ -176,7 +179,8 @@ def run(sd1: Backbone, tmp_path: Path) -> Run:
 def test_a_run_is_what_it_was_created_as(run):
     opened = open_run(run.folder)
     assert opened == run
-    assert (opened.status, opened.step, opened.dtype) == ("started", 0, torch.float32)
+    assert (opened.step, opened.finish, opened.has_result) == (0, None, False)
+    assert opened.dtype == torch.float32
     assert picture_size(opened) == (16, 16)
     assert [file.name for file in run.folder.parent.iterdir()] == ["run"]
     for picture, original in zip(load_run_pictures(opened), make_pictures(), strict=True):
@@ -184,7 +188,7 @@ def test_a_run_is_what_it_was_created_as(run):
         assert (picture.mask and picture.mask.tobytes()) == (original.mask and original.mask.tobytes())
         assert (picture.name, picture.caption) == (original.name, original.caption)
         assert picture.original_size == original.original_size
-    with pytest.raises(RunError, match="not finished"):
+    with pytest.raises(RunError, match="no result yet"):
         run.concept()
 
 
@@ -274,7 +278,22 @@ def test_a_state_that_another_process_reads_is_replaced_when_it_has_finished(sd1
         stop_at(sd1, run, 2)
 
 
-@pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "state.partial"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o077, 0o002])
+def test_files_may_be_read_by_whom_the_umask_lets(sd1, tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        run = create_run(tmp_path / "run", sd1, make_config(steps=2, preview_every=1), make_pictures())
+        stop_at(sd1, run, 1)
+        finish(sd1, run)
+    finally:
+        os.umask(before)
+    written = [file for file in run.folder.rglob("*") if file.is_file() and file.name != ".lock"]
+    assert {"state.safetensors", "state.previous.safetensors", "concept.json"} <= {f.name for f in written}
+    assert {file.stat().st_mode & 0o777 for file in written} == {0o666 & ~mask}
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "state.safetensors"])
 def test_a_file_that_cannot_be_written_is_a_run_error(sd1, run, name):
     (run.folder / name).mkdir()
     with pytest.raises(RunError):
@@ -383,6 +402,12 @@ def edit_state(run: Run, edit) -> None:
     save_file(tensors, path, metadata={"state": json.dumps(facts)})
 
 
+def test_where_a_run_is_is_told_without_its_tensors(sd1, run, monkeypatch):
+    stop_at(sd1, run, 2)
+    monkeypatch.setattr("ti_core.runs._tensors", lambda _: pytest.fail("tensors were read"))
+    assert (run.step, run.finish) == (2, None)
+
+
 def test_a_state_of_another_version_is_not_read(sd1, run):
     stop_at(sd1, run, 5)  # saved at 3 and at 5
     edit_state(run, lambda _, facts: facts.update(version=99))
@@ -405,11 +430,47 @@ def test_a_state_that_is_not_the_runs_is_refused(sd1, run, edit, named):
         stop_at(sd1, run, 2)
 
 
-def test_a_run_that_ended_before_its_result_was_written(sd1, whole, tmp_path):
+def test_a_result_that_was_removed_is_written_again(sd1, whole, tmp_path):
     shutil.copytree(whole.folder, tmp_path / "run")
     run = open_run(tmp_path / "run")
     (run.folder / "concept.json").unlink()
-    assert run.status == "started"
+    assert run.finish and not run.has_result
+    finish(sd1, run)
+    assert_same_result(sd1, run, whole)
+
+
+def test_a_run_that_is_killed_while_it_ends_keeps_no_earlier_result(sd1, run, whole, tmp_path, monkeypatch):
+    stop_at(sd1, run, 5)
+    keep_step(run, 2)
+    left: list[Path] = []
+
+    def copy() -> None:
+        left.append(shutil.copytree(run.folder, tmp_path / f"left {len(left)}"))
+
+    def copying(write):
+        return lambda *arguments: (copy(), write(*arguments), copy())
+
+    with monkeypatch.context() as patch:
+        for name in ("save_state", "save_concept"):
+            patch.setattr(runs_on_disk, name, copying(getattr(runs_on_disk, name)))
+        finish(sd1, run)
+    for folder in left[-4:]:  # before and after each of the last two writes
+        finish(sd1, open_run(folder))
+        assert_same_result(sd1, open_run(folder), whole)
+
+
+def test_a_result_that_could_not_be_written_is_there_when_the_run_has_gone_on(sd1, run, whole, monkeypatch):
+    stop_at(sd1, run, 5)
+    keep_step(run, 2)
+
+    def fail(*arguments):
+        raise ConceptError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs_on_disk, "save_concept", fail)
+        with pytest.raises(ConceptError, match="No space left"):
+            finish(sd1, run)
+    assert not run.finish
     finish(sd1, run)
     assert_same_result(sd1, run, whole)
 
@@ -524,7 +585,7 @@ def test_runs_join_and_leave_and_each_is_kept(sd1, tmp_path):
             runs.remove(leaving)
         if run == staying and snapshot.step == 5:
             assert leaving.step == 4  # saved when it left, and free for others
-    assert (staying.status, leaving.status, joining.status) == ("finished", "started", "finished")
+    assert (staying.finish, leaving.finish, joining.finish) == ("steps", None, "steps")
     finish(sd1, leaving)
     for run, seed in ((staying, 1), (leaving, 2), (joining, 3)):
         alone = create(f"alone {seed}", seed)
@@ -542,7 +603,7 @@ def test_company_that_is_stopped_after_the_first_of_its_last_snapshots_is_comple
             break
     iterator.close()
     for run in runs:
-        assert (run.status, run.step, len(metrics(run))) == ("finished", 2, 2)
+        assert (run.has_result, run.step, len(metrics(run))) == (True, 2, 2)
         assert load_state(sd1, run).finish == "steps"
 
 
@@ -638,6 +699,24 @@ def test_metrics_and_previews_are_kept(sd1, tmp_path):
         assert image.tobytes() == snapshots[1].preview.tobytes()
 
 
+def test_a_preview_that_cannot_be_drawn_is_told_and_nothing_else_changes(sd1, tmp_path, monkeypatch):
+    config = make_config(steps=4, preview_every=2)
+    run, whole = (create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("run", "whole"))
+    finish(sd1, whole)
+
+    def fail(*arguments):
+        raise GenerationError("The memory of the device is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "generate", fail)
+        finish(sd1, run)
+    told = [line.preview_error for line in read_metrics(run)]
+    assert told == ["", "The memory of the device is full.", "", "The memory of the device is full."]
+    assert list_previews(run) == [] and len(list_previews(whole)) == 2
+    assert run.concept().sha256 == whole.concept().sha256
+    assert not any(line.preview_error for line in read_metrics(whole))
+
+
 def test_the_best_so_far_can_be_kept(sd1, run, whole):
     with pytest.raises(RunError, match="not learned anything"):
         keep_result(sd1, run)
@@ -725,13 +804,13 @@ def test_a_step_that_is_not_saved_or_damaged_is_refused(sd1, run):
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(RunError, match="Step 2 .* cannot be read"):
         keep_step(run, 2)
-    assert run.status == "started"
+    assert not run.has_result
 
 
 def test_any_saved_step_can_become_the_result(sd1, run, whole):
     stop_at(sd1, run, 5)
     chosen = keep_step(run, 2)
-    assert run.status == "finished"
+    assert run.has_result and not run.finish
     assert run.concept().sha256 == chosen.sha256 == concept_at(run, 2).sha256
     assert run.concept().training["best_step"] == 2
     assert len(list((run.folder / "concept_images").iterdir())) == 3
@@ -781,6 +860,32 @@ def test_metrics_are_read_as_they_were_measured(sd1, run):
     ]
     assert [line.evaluation for line in lines] == [s.evaluation and s.evaluation.loss for s in snapshots]
     assert [line.nearest for line in lines] == [snapshot.nearest for snapshot in snapshots]
+
+
+def test_only_what_was_added_to_the_metrics_is_parsed(sd1, run, monkeypatch):
+    parsed = []
+    original = runs_on_disk._from_metrics_line
+    monkeypatch.setattr(
+        runs_on_disk, "_from_metrics_line", lambda line: (parsed.append(line["step"]), original(line))[1]
+    )
+    iterator = train_runs(sd1, [run])
+    for _, snapshot in iterator:
+        read_metrics(run)
+        if snapshot.step == 4:
+            break
+    iterator.close()
+    assert parsed == [1, 2, 3, 4]
+    read_metrics(run).clear()
+    assert [line.step for line in read_metrics(run)] == [1, 2, 3, 4]
+    for file in run.folder.glob("state*"):
+        file.unlink()
+    iterator = train_runs(sd1, [run])  # from the start, so that the lines so far are dropped
+    next(iterator)
+    assert [line.step for line in read_metrics(run)] == [1]
+    iterator.close()
+    assert parsed == [1, 2, 3, 4, 1]
+    (run.folder / "metrics.jsonl").unlink()
+    assert read_metrics(run) == []
 
 
 def test_metrics_that_are_being_written_or_damaged(run):

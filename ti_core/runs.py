@@ -26,7 +26,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import torch
 from filelock import FileLock, Timeout
@@ -63,8 +63,6 @@ VERSION = 1
 STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-Status = Literal["started", "finished"]
-
 
 @dataclass(frozen=True)
 class Run:
@@ -81,10 +79,6 @@ class Run:
     created: str
 
     @property
-    def status(self) -> Status:
-        return "finished" if (self.folder / "concept.json").is_file() else "started"
-
-    @property
     def step(self) -> int:
         """Steps that are saved, 0 before the first save."""
         saved = _newest_state(self.folder)
@@ -92,14 +86,19 @@ class Run:
 
     @property
     def finish(self) -> Finish | None:
-        """Why the run came to its end, None if it can go on; a result may be there before."""
+        """Why the run came to its end, None if it can go on."""
         saved = _newest_state(self.folder)
         return saved[1]["finish"] if saved else None
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a word to use; one may be kept before the run has finished."""
+        return (self.folder / "concept.json").is_file()
+
     def concept(self) -> Concept:
-        """The result. Raises :class:`RunError` if the run has not finished."""
-        if self.status != "finished":
-            raise RunError(f"The run in {self.folder} has not finished: resume it first.")
+        """The result. Raises :class:`RunError` if there is none yet."""
+        if not self.has_result:
+            raise RunError(f"The run in {self.folder} has no result yet: resume it first.")
         return load_concept(self.folder)
 
 
@@ -300,7 +299,7 @@ class _OpenRun:
         except BaseException:
             lock.release()
             raise
-        if state.finish and run.status != "finished":  # ended between the last state and the result
+        if state.finish and not run.has_result:  # somebody has removed it
             entry._save_result(backbone)
         return entry
 
@@ -318,11 +317,11 @@ class _OpenRun:
             ) from error
         if snapshot.evaluation is not None:
             self.keep_vectors(backbone)
+        if snapshot.finish:  # before the state: one that says it has finished is there only with its result
+            self._save_result(backbone)
         self.recorded_step = snapshot.step
         if snapshot.finish or snapshot.step % self.run.config.checkpoint_every == 0:
             self._save()
-        if snapshot.finish:
-            self._save_result(backbone)
 
     def keep_vectors(self, backbone: Backbone) -> None:
         """Write the vectors as they are now, just evaluated; the twin of :func:`concept_at`."""

@@ -230,7 +230,7 @@ class SlicedTrainer:
         taken = job.run.step - before
         has_stopped = job.stop_asked and not (job.run.folder / STOP_FILE).exists()
         if job.run.finish or has_stopped:
-            if job.run.status == "finished":
+            if job.run.has_result:
                 job.on_result(job.run, job.run.concept())
             return True
         job.pace = (monotonic() - since) / taken if taken else None

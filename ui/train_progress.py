@@ -222,15 +222,14 @@ def _look(studio: Studio, run: Run) -> _Job:
     evaluations = [(line.step, line.evaluation) for line in metrics if line.evaluation is not None]
     if not steps:
         return _Job(run, status, steps, metrics, "", "by hand", evaluations)
-    first, last = concept_at(run, steps[0]), concept_at(run, steps[-1])
+    first = concept_at(run, steps[0])
     start = (steps[0], first.training["evaluation_loss"])
-    return _Job(
-        run, status, steps, metrics, first.initializer, last.training["stopped"], [start, *evaluations]
-    )
+    ending = run.finish or "by hand"
+    return _Job(run, status, steps, metrics, first.initializer, ending, [start, *evaluations])
 
 
 def _result_view(studio: Studio, home: Home, language: Language, job: _Job) -> ResultView | None:
-    if job.active or job.run.status != "finished":
+    if job.active or not job.run.has_result:
         return None
     concept, token = job.run.concept(), shelved_token(home, job.run)
     drawn = evidence_files(job.run, concept)

@@ -80,7 +80,8 @@ def runs_command(
         runs: list[dict[str, Any]] = [
             {
                 "token": run.config.token,
-                "status": run.status,
+                "status": "finished" if run.finish else "started",
+                "has_result": run.has_result,
                 "step": run.step,
                 "steps": run.config.steps,
                 "model": run.base.id,
@@ -90,7 +91,14 @@ def runs_command(
         ]
         report.facts |= {"runs": runs, "broken": broken}
         rows = [
-            (run["token"], run["status"], f"{run['step']}/{run['steps']}", run["model"], run["folder"])
+            (
+                run["token"],
+                run["status"],
+                f"{run['step']}/{run['steps']}",
+                "has a result" if run["has_result"] else "no result yet",
+                run["model"],
+                run["folder"],
+            )
             for run in runs
         ]
         report.lines += table(rows) or [f"There are no runs in {folder}."]

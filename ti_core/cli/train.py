@@ -72,7 +72,7 @@ def train_command(
         report.facts |= {"token": config.token, "folder": str(folder), "rejected": [], "seconds": 0.0}
         if resume:
             run = _run_to_resume(folder, config, _given_settings(context), paths or [], report)
-            if run.status == "finished":
+            if run.finish and run.has_result:
                 say(f"The run in {folder} has already finished.")
                 _report_concept(run.concept(), folder, report)
                 return
@@ -173,7 +173,7 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
             if interrupt.requested:
                 break
     report.facts["seconds"] = round(time.monotonic() - started, 1)
-    if run.status != "finished":
+    if not run.finish:
         command = resume_command()
         report.facts |= {"steps": run.step, "resume": command}
         report.lines += ["Go on with:", command]

@@ -1171,8 +1171,8 @@ MESSAGES: Pairs = (
     ),
     # Runs on disk
     (
-        "The run in {folder} has not finished: resume it first.",
-        "{folder} の学習はまだ終わっていません。先に再開してください。",
+        "The run in {folder} has no result yet: resume it first.",
+        "{folder} の学習にはまだ結果がありません。先に再開してください。",
     ),
     (
         "The run in {folder} has not learned anything yet: resume it first.",
