@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,25 @@ REPLACE_TRIES = 5
 REPLACE_WAIT = 0.02  # seconds
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path`` and put it in its place; ``path`` stays if that fails."""
+def write_whole(
+    path: Path, write: Callable[[Path], object], *, sync: bool = False, previous: Path | None = None
+) -> None:
+    """Let ``write`` fill a file beside ``path`` and put it in its place; ``path`` stays if that fails.
+
+    ``sync`` waits until the disk has it, so that a power cut cannot take it; what was at ``path`` before is
+    kept as ``previous``.
+    """
     partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
+        partial.touch()
+        mode = stat.S_IMODE(partial.stat().st_mode)  # what the person's umask leaves
         write(partial)
-        partial.chmod(0o644)
+        partial.chmod(mode)  # safetensors writes files that only their owner can read
+        if sync:
+            with partial.open("r+b") as file:  # Windows syncs only what is open for writing
+                os.fsync(file.fileno())
+        if previous is not None and path.is_file():
+            replace_file(path, previous)
         replace_file(partial, path)
     finally:
         partial.unlink(missing_ok=True)

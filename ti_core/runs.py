@@ -17,7 +17,6 @@ metrics, steps and previews: what was written after the state that it resumes fr
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -500,14 +499,9 @@ def save_state(run: Run, state: TrainingState) -> None:
         "evaluations": [[evaluation.step, evaluation.loss] for evaluation in state.evaluations],
     }
     newest, previous = (run.folder / name for name in STATE_FILES)
-    temporary = newest.with_suffix(".partial")
+    write = partial(save_file, tensors, metadata={"state": json.dumps(facts)})
     try:
-        save_file(tensors, temporary, metadata={"state": json.dumps(facts)})
-        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
-            os.fsync(file.fileno())
-        if newest.is_file():
-            replace_file(newest, previous)
-        replace_file(temporary, newest)
+        write_whole(newest, write, sync=True, previous=previous)
     except (OSError, SafetensorError) as error:
         raise RunError(f"The state could not be saved in {run.folder}: {error}") from error
 
@@ -635,12 +629,13 @@ def _numbered(folder: Path, suffix: str) -> list[tuple[int, Path]]:
 
 def _drop_later_files(run: Run, step: int) -> None:
     """Remove the vectors and previews of later steps, which will be taken again, and files cut short."""
+    steps, previews = run.folder / "steps", run.folder / "previews"
     try:
-        for folder, suffix in (("steps", ".safetensors"), ("previews", ".png")):
-            for number, file in _numbered(run.folder / folder, suffix):
-                if number > step:
-                    file.unlink()
-            for file in (run.folder / folder).glob(".*.partial"):
+        for number, file in _numbered(steps, ".safetensors") + _numbered(previews, ".png"):
+            if number > step:
+                file.unlink()
+        for folder in (run.folder, steps, previews):
+            for file in folder.glob(".*.partial"):
                 file.unlink()
     except OSError as error:
         raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
