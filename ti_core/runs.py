@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -60,7 +61,10 @@ from ti_core.training import (
 
 VERSION = 1
 STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
+FOLLOWED_RUNS = 16  # whose metrics are kept in memory
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,14 @@ class Run:
     @property
     def step(self) -> int:
         """Steps that are saved, 0 before the first save."""
-        saved = _newest_state(self.folder)
-        return saved[1]["step"] if saved else 0
+        facts = _read_newest(self.folder, _facts)
+        return facts["step"] if facts else 0
 
     @property
     def finish(self) -> Finish | None:
         """Why the run came to its end, None if it can go on."""
-        saved = _newest_state(self.folder)
-        return saved[1]["finish"] if saved else None
+        facts = _read_newest(self.folder, _facts)
+        return facts["finish"] if facts else None
 
     @property
     def has_result(self) -> bool:
@@ -432,12 +436,40 @@ def read_metrics(run: Run) -> list[StepMetrics]:
     """
     path = run.folder / "metrics.jsonl"
     try:
-        *lines, _ = path.read_bytes().split(b"\n")
-        return [_from_metrics_line(json.loads(line)) for line in lines]
+        return _followed(path).read()
     except FileNotFoundError:
         return []
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}): remove it; the run can go on without it.") from error
+
+
+class _MetricsFile:
+    """A metrics file that is read again and again while it grows: what was read once is not parsed again."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._lock = threading.Lock()
+        self._read: list[StepMetrics] = []
+        self._length = 0  # of what was read, in bytes
+        self._last_line = b""
+
+    def read(self) -> list[StepMetrics]:
+        """All that it says now; a copy. Raises :class:`OSError`, and what a damaged line raises."""
+        with self._lock, self._path.open("rb") as file:
+            file.seek(self._length - len(self._last_line))
+            if file.read(len(self._last_line)) != self._last_line:  # the run went on from an earlier step
+                self._read, self._length, self._last_line = [], 0, b""
+                file.seek(0)
+            lines = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
+            self._read += [_from_metrics_line(json.loads(line)) for line in lines]
+            self._length += sum(map(len, lines))
+            self._last_line = lines[-1] if lines else self._last_line
+            return list(self._read)
+
+
+@lru_cache(maxsize=FOLLOWED_RUNS)
+def _followed(path: Path) -> _MetricsFile:
+    return _MetricsFile(path)
 
 
 def load_state(backbone: Backbone, run: Run) -> TrainingState:
@@ -445,11 +477,11 @@ def load_state(backbone: Backbone, run: Run) -> TrainingState:
 
     Raises :class:`RunError` if the state is not one of this run.
     """
-    saved = _newest_state(run.folder)
+    saved = _read_newest(run.folder, lambda file: (_facts(file), _tensors(file)))
     config = run.config
     if saved is None:
         return prepare(backbone, load_run_pictures(run), config)
-    tensors, facts = saved
+    facts, tensors = saved
     state = prepare(backbone, load_run_pictures(run), config, initializer=facts.get("initializer"))
     try:
         _restore(state, tensors, facts)
@@ -583,19 +615,26 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _newest_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Tensors and facts of the newest state that can be read, or None."""
+def _read_newest(folder: Path, read: Callable[[Any], T]) -> T | None:
+    """What ``read`` takes from the newest state file that can be read, or None; it is given it open."""
     for name in STATE_FILES:
         try:
             with safe_open(folder / name, framework="pt") as file:
-                facts = json.loads(file.metadata()["state"])
-                if facts["version"] != VERSION:
-                    continue
-                # Copies: on Windows a file that is still mapped cannot be replaced.
-                return {key: file.get_tensor(key).clone() for key in file.keys()}, facts  # noqa: SIM118
+                if _facts(file)["version"] == VERSION:
+                    return read(file)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             continue
     return None
+
+
+def _facts(file: Any) -> dict[str, Any]:
+    """The facts of an open state; they stand before its tensors, which stay unread."""
+    return json.loads(file.metadata()["state"])
+
+
+def _tensors(file: Any) -> dict[str, torch.Tensor]:
+    # Copies: on Windows a file that is still mapped cannot be replaced.
+    return {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
 
 
 def _lock(run: Run) -> FileLock:
