@@ -14,6 +14,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -73,10 +75,11 @@ def printed(outputs: list[NotebookNode]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _without_a_package_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip runs, but finds nothing except what is installed."""
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip runs, but finds nothing except what is installed; nobody is there who would make a tunnel."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.fixture
@@ -99,12 +102,13 @@ def test_every_cell_does_what_it_says(checkout: Path) -> None:
         assert f"torch=={before}\n" in book.ask("print(constraints.read_text())")
         assert version("torch") == before
 
-        port = free_port()
-        book.fill_in("launch", OPTIONS=f"--port {port}")
-        address = f"http://127.0.0.1:{port}"
-        assert address in printed(book.run("launch"))
+        said = printed(book.run("launch"))
+        assert "Could not create share link." in said
+        [address] = re.findall(r"local URL: +(http://127\.0\.0\.1:\d+)", said)
         with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
             assert b"One Word" in answer.read()
+        with pytest.raises(AppError, match="keeps your words apart from other people's"):
+            Client(address, verbose=False).predict(api_name="/words")
         book.ask("page.terminate(); page.wait()")
 
         book.fill_in("learn", STEPS=2, COUNT=1)
