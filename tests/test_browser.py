@@ -369,7 +369,7 @@ def test_closing_the_page_of_a_drawing_frees_the_device(visitors: Visitors, shar
 
 def test_full_queue_refuses_the_next_drawing(visitors: Visitors, shared_site: Site) -> None:
     pages = [visitors.open(shared_site, person, "generate") for person in ("Ann", "Ben", "Cleo")]
-    shown = (r"Drawing: step \d+ of 800", "Waiting for the device: place 1", "1 drawings are waiting already")
+    shown = (r"Drawing: step \d+ of 800", "Waiting for the device: place 1", "The queue is full: 1 waiting")
     for page, text in zip(pages, shown, strict=True):
         draw_for_long(page)
         expect(page.get_by_text(re.compile(text))).to_be_visible()

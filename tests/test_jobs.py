@@ -328,6 +328,12 @@ def test_what_is_refused(backbones, sd1, tmp_path, device, trainer, results):
     with pytest.raises(TooManyJobs) as caught:
         trainer.start(sd1, runs[3], results)
     assert caught.value.active == trainer.active() == 3
+    assert caught.value.seconds is None, "no step was taken yet"
+    device.let(3)
+    with pytest.raises(TooManyJobs) as caught:
+        trainer.start(sd1, runs[3], results)
+    left = [trainer.status(run).seconds_left for run in runs[:3]]
+    assert caught.value.seconds == min(seconds for seconds in left if seconds is not None)
     assert trainer.status(runs[3]) == JobStatus("stopped", 0, 6)
 
 

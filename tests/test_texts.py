@@ -11,6 +11,9 @@ from string import Formatter
 import pytest
 from ui_requests import request_of
 
+from ui.device import QueueFull
+from ui.jobs import JobStatus, TooManyJobs
+from ui.studio import in_plain_words
 from ui.texts import PARTS, TEXTS, language_of, say
 
 UI = Path(__file__).resolve().parent.parent / "ui"
@@ -24,9 +27,9 @@ def placeholders(text: str) -> set[str]:
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Everything in the page's code but its texts, with the file's name."""
+    """Everything in the page's code but the tables of its texts, with the file's name."""
     for file in sorted(UI.rglob("*.py")):
-        if file.parent.name != "texts":
+        if file.parent.name != "texts" or file.stem == "__init__":
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 yield file.name, node
 
@@ -117,6 +120,15 @@ def test_every_text_is_said_somewhere() -> None:
 def test_values_are_filled_in() -> None:
     assert say("en", "frame_seconds", seconds=12.4) == "12 s"
     assert say("ja", "frame_seconds", seconds=12.4) == "12 秒"
+
+
+def test_what_is_full_says_for_how_long_if_that_is_known() -> None:
+    assert in_plain_words("en", QueueFull(1, None)) == "The queue is full: 1 waiting. Try again in a moment."
+    assert "2 waiting, about 40 s in all" in in_plain_words("en", QueueFull(2, 40.0))
+    jobs = [JobStatus("training", 1, 9, seconds) for seconds in (None, 400.0, 200.0)]
+    assert in_plain_words("en", TooManyJobs(jobs[:1])).endswith("Try again when one has finished.")
+    assert in_plain_words("en", TooManyJobs(jobs)).endswith("when one has finished, in about 3 min at most.")
+    assert "長くて約 3 分後" in in_plain_words("ja", TooManyJobs(jobs))
 
 
 @pytest.mark.parametrize(

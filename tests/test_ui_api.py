@@ -233,7 +233,7 @@ def test_a_full_queue_is_said(client: Client, local: Running) -> None:
     with ExitStack() as held:
         for _ in range(1 + local.studio.limits.waiting):
             held.enter_context(local.studio.device.enter())
-        assert refused(client, "a cat", api_name="/generate").startswith("16 drawings are waiting already")
+        assert refused(client, "a cat", api_name="/generate").startswith("The queue is full: 16 waiting")
 
 
 def test_only_uploaded_pictures_are_read(client: Client, tmp_path: Path) -> None:

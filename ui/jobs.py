@@ -30,14 +30,6 @@ Phase = Literal["waiting", "preparing", "training", "stopping", "stopped", "fini
 OnResult = Callable[[Run, Concept], None]
 
 
-class TooManyJobs(OneWordError):
-    """As many runs are in training as may be."""
-
-    def __init__(self, active: int):
-        self.active = active
-        super().__init__(f"{active} trainings are under way, and no more fit: try again when one has ended.")
-
-
 @dataclass(frozen=True)
 class JobStatus:
     """How far a run is.
@@ -52,6 +44,17 @@ class JobStatus:
     seconds_left: float | None = None
     companions: int = 0
     error: Exception | None = None
+
+
+class TooManyJobs(OneWordError):
+    """As many runs are in training as may be; ``seconds`` until the first of them has taken all its steps,
+    None before that is known."""
+
+    def __init__(self, jobs: Sequence[JobStatus]):
+        self.active = len(jobs)
+        left = [job.seconds_left for job in jobs if job.seconds_left is not None]
+        self.seconds = min(left, default=None)
+        super().__init__(f"No other training fits ({self.active} under way): try again when one has ended.")
 
 
 @dataclass(eq=False)
@@ -122,7 +125,7 @@ class Trainer:
             if run.folder in self._jobs:
                 raise RunError(f"The run in {run.folder} is in training already: wait for it, or stop it.")
             if len(self._jobs) >= self._max_jobs:
-                raise TooManyJobs(len(self._jobs))
+                raise TooManyJobs([other.status(companions=0) for other in self._jobs.values()])
             for other in self._jobs.values():
                 if other.backbone is not backbone:
                     raise ConfigError(

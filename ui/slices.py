@@ -154,7 +154,7 @@ class SlicedTrainer:
             if run.folder in self._jobs:
                 raise RunError(f"The run in {run.folder} is in training already: wait for it, or stop it.")
             if len(self._jobs) >= self._max_jobs:
-                raise TooManyJobs(len(self._jobs))
+                raise TooManyJobs([self.status(other.run) for other in self._jobs.values()])
             (run.folder / STOP_FILE).unlink(missing_ok=True)
             self._failures.pop(run.folder, None)
             self._jobs[run.folder] = _Job(self._models.name_of(backbone), run, on_result)

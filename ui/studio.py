@@ -22,7 +22,7 @@ from ui.jobs import TooManyJobs, Trainer
 from ui.models import ModelKeeper
 from ui.people import Home, Homes, NoHomeError
 from ui.slices import BorrowedGpu, SlicedTrainer
-from ui.texts import Language, explain, language_of, say
+from ui.texts import Language, duration, explain, language_of, say
 from ui.zero import Borrow, borrow
 
 log = logging.getLogger(__name__)
@@ -138,10 +138,15 @@ def in_plain_words(language: Language, error: Exception) -> str:
     if isinstance(error, NoHomeError):
         return say(language, "frame_no_cookie")
     if isinstance(error, QueueFull):
-        minutes = "?" if error.seconds is None else max(1, round(error.seconds / 60))
-        return say(language, "frame_queue_full", waiting=error.waiting, minutes=minutes)
+        if error.seconds is None:
+            return say(language, "frame_queue_full", waiting=error.waiting)
+        time = duration(language, error.seconds)
+        return say(language, "frame_queue_full_for", waiting=error.waiting, duration=time)
     if isinstance(error, TooManyJobs):
-        return say(language, "frame_too_many_jobs", waiting=error.active)
+        if error.seconds is None:
+            return say(language, "frame_too_many_jobs", count=error.active)
+        time = duration(language, error.seconds)
+        return say(language, "frame_too_many_jobs_for", count=error.active, duration=time)
     if isinstance(error, OneWordError):
         return explain(language, error)
     identifier = secrets.token_hex(4)

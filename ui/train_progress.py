@@ -32,11 +32,10 @@ from ti_core.runs import (
     saved_steps,
 )
 from ui.chart import Point, loss_chart
-from ui.drawing import duration
 from ui.jobs import JobStatus
 from ui.people import Home
 from ui.studio import Studio, in_plain_words
-from ui.texts import Language, explain, language_of, say
+from ui.texts import Language, duration, explain, language_of, say
 from ui.thumbnails import data_uri
 from ui.train_result import (
     evidence_files,

@@ -13,10 +13,9 @@ from ti_core.config import MAX_VECTORS, TrainingConfig
 from ti_core.errors import ConceptError, ConfigError, TokenNameError
 from ti_core.pace import expected_seconds
 from ti_core.prompts import token_for_name
-from ui.drawing import duration
 from ui.people import Home
 from ui.studio import Studio
-from ui.texts import Language, explain, label, say
+from ui.texts import Language, duration, explain, label, say
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrainingConfig))
 """The order in which the page hands the settings on."""

@@ -40,6 +40,13 @@ def translate(language: Language, message: str) -> str:
     return message if language == "en" else in_japanese(message) or message
 
 
+def duration(language: Language, seconds: float) -> str:
+    """Such as “40 s” or “3 min”."""
+    if seconds < 90:
+        return say(language, "frame_seconds", seconds=max(1, seconds))
+    return say(language, "frame_minutes", minutes=seconds / 60)
+
+
 def language_of(request: gr.Request) -> Language:
     """The language chosen in the page's address, ``?lang=ja``, else the one that the browser asks for."""
     chosen = request.query_params.get("lang")

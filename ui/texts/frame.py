@@ -38,13 +38,20 @@ EN = {
     "frame_error": "That did not work",
     "frame_warning": "Please note",
     "frame_info": "Done",
-    "frame_sorry": "Something unexpected went wrong. It is in the server's log as {id}.",
+    "frame_sorry": "Sorry, something unexpected went wrong. It is in the server's log as {id}.",
     "frame_no_cookie": (
         "This page keeps your words apart from other people's by a cookie, and your browser sent none: "
         "allow cookies for this page and load it again."
     ),
-    "frame_queue_full": "{waiting} drawings are waiting already, about {minutes} min. Try again then.",
-    "frame_too_many_jobs": "{waiting} words are being learned already. Try again when one has finished.",
+    "frame_queue_full": "The queue is full: {waiting} waiting. Try again in a moment.",
+    "frame_queue_full_for": "The queue is full: {waiting} waiting, about {duration} in all. Try again then.",
+    "frame_too_many_jobs": (
+        "No other word can be learned now: {count} being learned. Try again when one has finished."
+    ),
+    "frame_too_many_jobs_for": (
+        "No other word can be learned now: {count} being learned. Try again when one has finished, "
+        "in about {duration} at most."
+    ),
     "frame_no_job": "There is no such training: give the job that /train returned.",
     "frame_not_uploaded": "A picture must be uploaded: give it with handle_file(path).",
     "frame_minutes": "{minutes:.0f} min",
@@ -52,7 +59,7 @@ EN = {
 }
 
 JA = {
-    "frame_tagline": "数枚の画像から、画像生成モデルに新しい「ことば」をひとつ教えます。",
+    "frame_tagline": "数枚の画像から、画像生成モデルに新しいことばをひとつ教えます。",
     "frame_model": "ベースモデル",
     "frame_model_other": (
         "フォルダー、チェックポイントのファイル、Hugging Face Hub の owner/name も入力できます"
@@ -84,7 +91,7 @@ JA = {
     ),
     "frame_model_fixed": "このサーバーでは、全員がひとつのモデルを使います。",
     "frame_model_busy": (
-        "このモデルで {count} 個の「ことば」を学習しています。終わるまで待つか、先に中止してください。"
+        "このモデルで {count} 個のことばを学習しています。終わるまで待つか、先に中止してください。"
     ),
     "frame_tab_train": "学習",
     "frame_tab_generate": "生成",
@@ -93,14 +100,24 @@ JA = {
     "frame_error": "できませんでした",
     "frame_warning": "ご確認ください",
     "frame_info": "完了しました",
-    "frame_sorry": "予期しない問題が起きました。サーバーのログに {id} として記録されています。",
+    "frame_sorry": (
+        "申し訳ありません。予期しない問題が起きました。サーバーのログに {id} として記録されています。"
+    ),
     "frame_no_cookie": (
-        "このページは Cookie でほかの人と「ことば」を分けますが、ブラウザーから届きませんでした。"
+        "このページは一人ひとりのことばを Cookie で区別しますが、ブラウザーから届きませんでした。"
         "このページの Cookie を許可して、読み込み直してください。"
     ),
-    "frame_queue_full": "すでに {waiting} 件が待っています（約 {minutes} 分）。少し後でまたお試しください。",
+    "frame_queue_full": "順番待ちがいっぱいです（{waiting} 件）。少し後でまたお試しください。",
+    "frame_queue_full_for": (
+        "順番待ちがいっぱいです（{waiting} 件、全部で約 {duration}）。その後でまたお試しください。"
+    ),
     "frame_too_many_jobs": (
-        "すでに {waiting} 個の「ことば」を学習しています。どれかが終わってから、もう一度お試しください。"
+        "今はこれ以上学習できません（学習中のことば：{count} 個）。"
+        "どれかが終わってから、もう一度お試しください。"
+    ),
+    "frame_too_many_jobs_for": (
+        "今はこれ以上学習できません（学習中のことば：{count} 個）。"
+        "どれかが終わってから（長くて約 {duration}後）、もう一度お試しください。"
     ),
     "frame_no_job": "その学習はありません。/train が返した値を指定してください。",
     "frame_not_uploaded": "画像をアップロードしてください（handle_file(path) を使います）。",
