@@ -189,10 +189,13 @@ def test_the_scene_that_is_seen_is_the_one_closest_to_the_picture(sd1: Backbone,
     prompts = SCENE_PROMPTS["object"]
     sentences = judge.read([without_token(prompt, "{}") for prompt in prompts])
     first, second = pictures(2)
+    asked = prompts[0].format("<our-cat>")
     for scene in pictures(6):
-        verdict = judge_comparison(judge, concept_on(sd1), [first], first, second, scene, prompts[0])
-        expected = prompts[int((judge.look([scene]).shared @ sentences.T).argmax())]
-        assert verdict.seen == without_token(expected, "{}")
+        verdict = judge_comparison(judge, concept_on(sd1), [first], first, second, scene, asked)
+        agreement = (judge.look([scene]).shared @ sentences.T)[0]
+        assert verdict.seen == without_token(prompts[int(agreement.argmax())], "{}")
+        assert verdict.agreement == pytest.approx(agreement[0].item(), abs=1e-5), "the first was asked for"
+        assert verdict.rival_agreement == pytest.approx(agreement[1:].max().item(), abs=1e-5)
 
 
 def test_a_concept_is_found_where_its_picture_is(judge: Judge) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from ti_core import training
 from ti_core.config import TrainingConfig
 from ti_core.card import gallery_files
 from ti_core.errors import ConfigError, GenerationError, ModelError, PromptError, TokenNameError
+from ti_core.evaluation import Score, Verdict
 from ti_core.images import Picture
 from ti_core.library import picture_files
 from ti_core.prompts import OBJECT_WORDS
@@ -69,6 +71,7 @@ from ui.train_pictures import (
 from ui.train_progress import JobView, find_run, job_view, newest_run, resume_run, run_choices
 from ui.train_result import evidence_files, keep_saved_step, loss_in_words, shelve, shelved_token
 from ui.train_settings import FIELDS, OPTIONAL, PRESET_FIELDS, PRESETS, name_html, preset_choices, time_html
+from ui.verdicts import level_of
 
 SECONDS = 120  # until a test gives up
 SIDE = 16  # pixels, of the tiny model
@@ -211,7 +214,7 @@ def test_remarks_on_all_pictures_together(studio: Studio, person: gr.Request, tm
     same = [picture_file(tmp_path, f"{name}.png", seed=7) for name in "ab"]
     shown = desk_html("en", add_pictures(studio, person, Desk(), same))
     assert "nearly the same as a.png" in shown
-    assert "2 picture(s) will do" in shown
+    assert "So far: 2. It will do" in shown
     assert "The edges of all pictures look alike" in shown
     varied = desk_html("en", desk_of(studio, person, tmp_path, count=3))
     assert "nearly the same" not in varied and "will do" not in varied and "look alike" not in varied
@@ -379,12 +382,14 @@ def test_a_word_is_learned_in_the_background_and_kept(
     assert not view.active and not view.can_stop and not view.can_resume
     assert view.run == run.folder.name
     assert "all 4 steps are done" in view.progress
-    assert "It started from “cat”." in view.facts and "Known words nearest" in view.facts
-    assert view.strip.count("<img") == 2 + 2  # pictures and previews
     assert view.result is not None
+    assert (view.strip, view.facts, view.chart) == ("", "", ""), "all of it is folded away now"
+    course = view.result.course
+    assert "It started from “cat”." in course and "Known words nearest" in course
+    assert course.count("<img") == 2 + 2  # pictures and previews
+    assert "<svg" in course and "2 noisy views" in course
     assert view.result.steps == (0, 2, 4) == tuple(saved_steps(run))
     assert "&lt;toy&gt; is learned" in view.result.headline
-    assert "2 noisy views" in view.result.loss
     assert studio.home(person).library.find("<toy>").thumbnail is not None
     assert [name for _, name in run_choices(studio.home(person), "en")] == ["", run.folder.name]
 
@@ -393,9 +398,9 @@ def test_the_server_speaks_japanese(studio: Studio, tmp_path: Path) -> None:
     person = request_of(person="japanese", language="ja")
     view = job_view(studio, person, learn(studio, person, tmp_path, preview_every=4))
     assert "4 ステップすべてが終わりました" in view.progress
-    assert "「cat」から始めました" in view.facts
-    assert "損失" in view.chart
-    assert view.result is not None and "「ことば」に加えました" in view.result.headline
+    assert view.result is not None
+    assert "「cat」から始めました" in view.result.course and "損失" in view.result.course
+    assert "ことばに加えました" in view.result.headline
 
 
 def test_one_word_is_not_learned_twice_at_a_time(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
@@ -465,7 +470,7 @@ def test_an_earlier_step_can_be_kept(studio: Studio, person: gr.Request, tmp_pat
     assert after.result is not None and after.result.step == 0
     assert is_new_result(before, after)
     assert not after.can_resume, "it has finished, whatever is kept of it"
-    assert "not lower" in after.result.loss
+    assert "not lower" in after.result.course
 
 
 def test_the_loss_is_told_as_it_was_measured(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
@@ -503,8 +508,8 @@ def test_the_evidence_is_drawn_once_judged_and_kept(
     run = learn(studio, person, tmp_path, token="proof")
     view = job_view(studio, person, run)
     assert view.result is not None and view.result.drawable and not view.result.drawn
-    *_, (line, pictures, _, going_on), (_, _, again, cancel) = compare(studio, person, view)
-    assert line == "" and going_on.visible
+    *_, (line, finding, pictures, _, going_on), (*_, again, cancel) = compare(studio, person, view)
+    assert (line, finding) == ("", "") and going_on.visible
     assert not again.visible and not cancel.visible
     assert pictures.count("<figure>") == 4
     assert "<code>a photo of cat</code>" in pictures
@@ -515,14 +520,25 @@ def test_the_evidence_is_drawn_once_judged_and_kept(
     assert after.result is not None and after.result.drawn and after.result.evidence == pictures
     monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
     judged = job_view(studio, person, run).result
-    assert judged is not None and "your pictures to each other" in judged.evidence
-    assert "a photo on the moon" in judged.evidence
+    assert judged is not None
+    assert re.search(r"judge: the picture with &lt;proof&gt; is .+ like your pictures", judged.finding)
+    assert re.search(r"likeness -?0\.\d\d; with “cat” -?0\.\d\d; your pictures among", judged.finding)
+    assert re.search(r"“a photo on the moon”.* \(agreement -?0\.\d\d", judged.evidence)
     kept = run.concept().sha256
     keep_saved_step(
         studio.home(person), run, next(step for step in (2, 4) if concept_at(run, step).sha256 != kept)
     )
     changed = job_view(studio, person, run)
     assert changed.result is not None and not changed.result.drawn, "drawn with other vectors"
+
+
+def test_the_finding_says_how_far_the_word_came() -> None:
+    def level(learned: float, initial: float, real: float) -> int:
+        return level_of(Verdict("me", Score(learned, initial, real), "a cat", 0.3, "a dog", 0.2))
+
+    assert [level(learned, 0.1, 0.6) for learned in (0.1, 0.2, 0.4, 0.6)] == [0, 1, 2, 3]
+    assert level(0.5, 0.7, 0.6) == 0, "the initial word was nearer already"
+    assert level(0.65, 0.7, 0.6) == 3, "and so is this one"
 
 
 def test_the_word_is_taken_to_the_tab_that_draws(studio: Studio, person: gr.Request, tmp_path: Path) -> None:

@@ -200,13 +200,20 @@ def score(judge: Judge, concept: Concept, real: Looks, learned: Showing, initial
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one comparison: the ``likeness``, and as what scene, ``seen``, the picture of a new one, ``asked``,
-    is recognised among others."""
+    """Of one comparison: the ``likeness``, and of the picture in a new scene the ``agreement`` with what was
+    ``asked`` and with its ``rival``, the closest of other scenes."""
 
     judge: str
     likeness: Score
     asked: str
-    seen: str
+    agreement: float
+    rival: str
+    rival_agreement: float
+
+    @property
+    def seen(self) -> str:
+        """As what scene the picture is recognised."""
+        return self.asked if self.agreement >= self.rival_agreement else self.rival
 
     @property
     def recovered(self) -> float | None:
@@ -230,9 +237,10 @@ def judge_comparison(
     among = likeness_among(looks, concept.kind).mean().item() if len(looks) > 1 else 1.0
     asked = without_token(prompt, concept.token)
     scenes = [without_token(other, "{}") for other in SCENE_PROMPTS[concept.kind]]
-    sentences = [asked, *(other for other in scenes if other != asked)]
-    agreement = judge.look([scene]).shared @ judge.read(sentences).T  # (1, sentences)
-    return Verdict(judge.name, Score(alike, alike_before, among), asked, sentences[int(agreement.argmax())])
+    others = [other for other in scenes if other != asked]
+    agreement, *agreements = (judge.look([scene]).shared @ judge.read([asked, *others]).T)[0].tolist()
+    rival_agreement, rival = max(zip(agreements, others, strict=True))
+    return Verdict(judge.name, Score(alike, alike_before, among), asked, agreement, rival, rival_agreement)
 
 
 def find_concepts(judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Looks]]) -> list[bool]:

@@ -23,6 +23,7 @@ from ti_core.models import ASSETS
 
 EMBEDDED_MODEL = "toybox"
 EMBEDDED_JUDGE = ASSETS / "judge"
+EMBEDDED_JUDGE_NAME = f"{EMBEDDED_MODEL}'s own judge"
 GENERAL_JUDGE = "openai/clip-vit-base-patch32"
 BATCH_ROWS = 32
 
@@ -120,5 +121,5 @@ def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Jud
             f"The judge is not on this machine: fetch it once with “hf download {source}”, "
             "or do without scores."
         ) from error
-    name = f"{EMBEDDED_MODEL}'s own judge" if source == str(EMBEDDED_JUDGE) else source
+    name = EMBEDDED_JUDGE_NAME if source == str(EMBEDDED_JUDGE) else source
     return Judge(model, processor, tokenizer, name, device)

@@ -36,7 +36,7 @@ from ui.widgets import HIDDEN, QUIET, bind, refusal, stop_drawing
 
 POLL_SECONDS = 2
 HTML_PARTS = ("title", "progress", "strip", "chart", "facts")
-RESULT_PARTS = ("headline", "loss", "evidence")
+RESULT_PARTS = ("headline", "finding", "evidence", "course")
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class JobPart:
     another: gr.Button
     result: gr.Column
     headline: gr.HTML
-    loss: gr.HTML
+    finding: gr.HTML
     evidence: gr.HTML
     drawing: gr.HTML
     draw: gr.Button
     cancel: gr.Button
+    course: gr.HTML
     step: gr.Slider
     step_info: gr.HTML
     keep: gr.Button
@@ -92,14 +93,15 @@ def build_job() -> JobPart:
             resume = gr.Button(label("train_resume"), visible=False, min_width=120)
             another = gr.Button(label("train_another"), min_width=120)
         with gr.Column(visible=False, variant="panel", elem_id="train-result") as result:
-            headline = gr.HTML(elem_classes=TIGHT)
+            headline, finding = gr.HTML(elem_classes=TIGHT), gr.HTML(elem_classes=TIGHT)
             with gr.Row():
                 use = gr.Button(label("train_use"), variant="primary", min_width=160)
                 download = gr.Button(label("train_download"), min_width=160)
             evidence, drawing = gr.HTML(elem_classes=TIGHT), gr.HTML(elem_classes=TIGHT)
             draw = gr.Button(label("train_draw_evidence"), size="sm")
             cancel = gr.Button(label("drawing_cancel"), size="sm", visible=False)
-            loss = gr.HTML(elem_classes=TIGHT)
+            with gr.Accordion(label("train_course"), open=False):
+                course = gr.HTML(elem_classes=[TIGHT, "train-course"])
             with gr.Accordion(label("train_saved_steps"), open=False):
                 step = gr.Slider(0, 1, 0, step=1, label=label("train_step"), info=label("train_step_info"))
                 step_info = gr.HTML(elem_classes=TIGHT)
@@ -123,11 +125,12 @@ def build_job() -> JobPart:
         another=another,
         result=result,
         headline=headline,
-        loss=loss,
+        finding=finding,
         evidence=evidence,
         drawing=drawing,
         draw=draw,
         cancel=cancel,
+        course=course,
         step=step,
         step_info=step_info,
         keep=keep,
@@ -246,7 +249,7 @@ def _bind_result(studio: Studio, frame: Frame, part: JobPart) -> Dependency:
         [part.draw.click, part.evidence_due.change],
         bind(studio, compare),
         part.view,
-        [part.drawing, part.evidence, part.draw, part.cancel],
+        [part.drawing, part.finding, part.evidence, part.draw, part.cancel],
         **HIDDEN,
     )
     part.cancel.click(bind(studio, stop_drawing), None, None, **QUIET)
@@ -272,13 +275,13 @@ def compare(studio: Studio, request: gr.Request, view: JobView) -> Iterator[list
     """Draw the evidence; while that lasts it can be cancelled, and begun again if it was not completed."""
     run = current_run(studio, request, view)
     try:
-        for line, pictures in draw_evidence(studio, request, run):
-            yield [line, pictures, gr.Button(visible=False), gr.Button(visible=True)]
+        for shown in draw_evidence(studio, request, run):
+            yield [*shown, gr.Button(visible=False), gr.Button(visible=True)]
     except Exception:
-        yield ["", gr.skip(), gr.Button(visible=True), gr.Button(visible=False)]
+        yield ["", gr.skip(), gr.skip(), gr.Button(visible=True), gr.Button(visible=False)]
         raise
     missing = not evidence_files(run, run.concept())
-    yield [gr.skip(), gr.skip(), gr.Button(visible=missing), gr.Button(visible=False)]
+    yield [gr.skip(), gr.skip(), gr.skip(), gr.Button(visible=missing), gr.Button(visible=False)]
 
 
 def tell_step(studio: Studio, request: gr.Request, view: JobView, step: float) -> str:

@@ -58,8 +58,11 @@ class ResultView:
 
     sha256: str
     headline: str
-    loss: str
+    finding: str
+    """The judge's, "" until the evidence is complete."""
     evidence: str
+    course: str
+    """What the view showed while the word was learned, and how far its loss fell."""
     drawn: bool
     """Whether the evidence is complete."""
     drawable: bool
@@ -70,7 +73,10 @@ class ResultView:
 
 @dataclass(frozen=True)
 class JobView:
-    """What the page shows of a run; ``run`` is the name of its folder, "" for none. The rest is HTML."""
+    """What the page shows of a run; ``run`` is the name of its folder, "" for none. The rest is HTML.
+
+    ``strip``, ``facts`` and ``chart`` are the result's ``course`` once there is one.
+    """
 
     run: str = ""
     active: bool = False
@@ -202,6 +208,11 @@ def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
     if run is None:
         return JobView()
     language, job = language_of(request), _look(studio, run)
+    strip, facts = _strip_html(language, job), _facts_html(language, job)
+    chart = loss_chart(language, [(line.step, line.loss) for line in job.metrics], job.evaluations)
+    result = _result_view(studio, studio.home(request), language, job, (strip, facts, chart))
+    if result is not None:
+        strip = facts = chart = ""
     return JobView(
         run=run.folder.name,
         active=job.active,
@@ -209,10 +220,10 @@ def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
         can_resume=not job.active and job.ending == "by hand",
         title=f"<h3>{html.escape(say(language, 'train_title', token=run.config.token))}</h3>",
         progress=_progress_html(language, job),
-        strip=_strip_html(language, job),
-        chart=loss_chart(language, [(line.step, line.loss) for line in job.metrics], job.evaluations),
-        facts=_facts_html(language, job),
-        result=_result_view(studio, studio.home(request), language, job),
+        strip=strip,
+        chart=chart,
+        facts=facts,
+        result=result,
     )
 
 
@@ -227,18 +238,23 @@ def _look(studio: Studio, run: Run) -> _Job:
     return _Job(run, status, steps, metrics, first.initializer, ending, [start, *evaluations])
 
 
-def _result_view(studio: Studio, home: Home, language: Language, job: _Job) -> ResultView | None:
+def _result_view(
+    studio: Studio, home: Home, language: Language, job: _Job, course: Sequence[str]
+) -> ResultView | None:
     if job.active or not job.run.has_result:
         return None
     concept, token = job.run.concept(), shelved_token(home, job.run)
     drawn = evidence_files(job.run, concept)
     backbone = studio.models.backbone
     headline = say(language, "train_in_library" if token else "train_not_in_library", token=token)
+    finding, evidence = evidence_html(language, job.run, concept, drawn)
+    loss = f"<p>{html.escape(loss_in_words(language, job.run, concept))}</p>"
     return ResultView(
         sha256=concept.sha256,
         headline=f'<div role="status"><h3>{html.escape(headline)}</h3></div>',
-        loss=f"<p>{html.escape(loss_in_words(language, job.run, concept))}</p>",
-        evidence=evidence_html(language, job.run, concept, drawn),
+        finding=finding,
+        evidence=evidence,
+        course="".join([*course, loss]),
         drawn=bool(drawn),
         drawable=backbone is not None and concept.base.fits(backbone.base),
         steps=tuple(job.steps),

@@ -101,10 +101,10 @@ def prompt_to_try(run: Run, token: str) -> str:
 # --- the evidence -----------------------------------------------------------------------------------------
 
 
-def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tuple[str, str]]:
+def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tuple[str, str, str]]:
     """Draw the comparison with one seed, and keep it with the run and with the word in the library.
 
-    Yields a progress line and the pictures. Raises as :func:`ui.drawing.draw_in_turn`.
+    Yields a progress line and :func:`evidence_html`. Raises as :func:`ui.drawing.draw_in_turn`.
     """
     language, home, concept = language_of(request), studio.home(request), run.concept()
 
@@ -123,7 +123,7 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
                 _keep_gallery(home, run, concept, token)
         yield (
             "" if sheet.phase == "done" else progress_html(language, sheet),
-            evidence_html(language, run, concept, [drawn.path for drawn in sheet.pictures]),
+            *evidence_html(language, run, concept, [drawn.path for drawn in sheet.pictures]),
         )
 
 
@@ -133,8 +133,9 @@ def evidence_files(run: Run, concept: Concept) -> list[Path]:
     return files if all(file.is_file() for file in files) else []
 
 
-def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequence[Path]) -> str:
-    """Real pictures | initial word | learned word | learned word in a new scene; as far as they are drawn."""
+def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequence[Path]) -> tuple[str, str]:
+    """What the judge finds, once all pictures are drawn; and they, as far as they are:
+    real pictures | initial word | learned word | learned word in a new scene."""
     prompts = _prompts(concept)
     real = "".join(
         f'<img src="{data_uri(picture.image)}" alt="{html.escape(picture.name)}">'
@@ -146,8 +147,9 @@ def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequenc
         panes.append(_pane(say(language, f"train_evidence_{name}"), prompt, picture))
     seed = html.escape(say(language, "train_evidence_seed", seed=run.config.seed)) if drawn else ""
     is_whole = len(drawn) == len(EVIDENCE)
-    verdict = comparison_html(language, run, concept, prompts[-1], drawn) if is_whole else ""
-    return f'<div class="train-evidence">{"".join(panes)}</div><p class="train-line">{seed}</p>{verdict}'
+    finding, below = comparison_html(language, run, concept, prompts[-1], drawn) if is_whole else ("", "")
+    pictures = f'<div class="train-evidence">{"".join(panes)}</div><p class="train-line">{seed}</p>{below}'
+    return finding, pictures
 
 
 def loss_in_words(language: Language, run: Run, concept: Concept) -> str:

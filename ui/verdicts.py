@@ -10,9 +10,9 @@ import torch
 
 from ti_core.concept import BaseModel, Concept
 from ti_core.errors import ModelError
-from ti_core.evaluation import find_concepts, judge_comparison
+from ti_core.evaluation import Verdict, find_concepts, judge_comparison
 from ti_core.images import open_picture
-from ti_core.judge import Judge, judge_for
+from ti_core.judge import EMBEDDED_JUDGE_NAME, Judge, judge_for
 from ti_core.library import picture_files
 from ti_core.runs import Run, load_run_pictures
 from ui.drawing import Drawn
@@ -46,7 +46,7 @@ class Finder:
         except ModelError as error:
             self.remark = say(language, "verdict_none", reason=explain(language, error))
             return
-        self._judge, self.remark = judge, say(language, "verdict_marks", judge=judge.name)
+        self._judge, self.remark = judge, say(language, "verdict_marks", judge=_name(language, judge.name))
         self._references = [(word.kind, judge.look(own)) for word, own in zip(words, pictures, strict=True)]
 
     @property
@@ -71,44 +71,57 @@ class Finder:
 
 def comparison_html(
     language: Language, run: Run, concept: Concept, prompt: str, drawn: Sequence[Path]
-) -> str:
+) -> tuple[str, str]:
     """What the judge says of the pictures with the initial word, with the learned word, and in the scene of a
-    prompt, ``drawn`` in this order."""
+    prompt, ``drawn`` in this order: how like the real ones they are, and what else there is to say."""
     try:
         judge = _judge_here(concept.base)
     except ModelError as error:
-        return _paragraph(say(language, "verdict_no_judge", reason=explain(language, error)))
+        return "", _paragraph(say(language, "verdict_no_judge", reason=explain(language, error)))
     real = [picture.image for picture in load_run_pictures(run)]
     initial, learned, scene = (open_picture(path)[0] for path in drawn)
     verdict = judge_comparison(judge, concept, real, initial, learned, scene, prompt)
-    level = sum((verdict.recovered or 0) >= begin for begin in LEVELS)
-    word = concept.initializer
-    sentences = [
-        say(
-            language,
-            "verdict_likeness",
-            judge=verdict.judge,
-            token=concept.token,
-            level=say(language, f"verdict_level_{level}", word=word),
-            word=word,
-            learned=verdict.likeness.learned,
-            initial=verdict.likeness.initial,
-            real=verdict.likeness.real,
-        ),
-        say(
-            language,
-            "verdict_scene_right" if verdict.seen == verdict.asked else "verdict_scene_wrong",
-            asked=verdict.asked,
-            seen=verdict.seen,
-        ),
-        say(language, "verdict_one_seed"),
-    ]
-    return _paragraph(" ".join(sentences))
+    word, scores = concept.initializer, verdict.likeness
+    finding = say(
+        language,
+        "verdict_likeness",
+        judge=_name(language, verdict.judge),
+        token=concept.token,
+        level=say(language, f"verdict_level_{level_of(verdict)}", word=word),
+        word=word,
+        learned=scores.learned,
+        initial=scores.initial,
+        real=scores.real,
+    )
+    in_scene = say(
+        language,
+        "verdict_scene_right" if verdict.seen == verdict.asked else "verdict_scene_wrong",
+        asked=verdict.asked,
+        agreement=verdict.agreement,
+        rival=verdict.rival,
+        rival_agreement=verdict.rival_agreement,
+    )
+    below = _paragraph(f"{in_scene} {say(language, 'verdict_one_seed')}")
+    return f'<p class="train-hint" role="status">{html.escape(finding)}</p>', below
+
+
+def level_of(verdict: Verdict) -> int:
+    """0 for a word that is no more like the real pictures than its initial word, to 3 for one that is as much
+    so as they are like each other."""
+    reached = verdict.recovered
+    if reached is None:  # the initial word is as far already
+        reached = float(verdict.likeness.learned >= verdict.likeness.real)
+    return sum(reached >= begin for begin in LEVELS)
 
 
 def _judge_here(base: BaseModel) -> Judge:
     """The judge, on the CPU and without a download. Raises :class:`ModelError` if there is none."""
     return judge_for(base, torch.device("cpu"), fetch=False)
+
+
+def _name(language: Language, judge: str) -> str:
+    """A general judge is called as the model that it is."""
+    return say(language, "verdict_own_judge") if judge == EMBEDDED_JUDGE_NAME else judge
 
 
 def _paragraph(text: str) -> str:

@@ -30,7 +30,7 @@ EN = {
     "train_too_large": "{name} is larger than {limit} MB: make it smaller in a picture editor.",
     "train_rejected": "Left out: {reason}",
     "train_same_as": "nearly the same as {name}: another view would teach more",
-    "train_few": "{count} picture(s) will do, but three to five from different sides teach the word better.",
+    "train_few": "So far: {count}. It will do, but three to five from different sides teach the word better.",
     "train_same_background": (
         "The edges of all pictures look alike. If that is the background, the word will learn it too: "
         "pictures in different places help."
@@ -144,7 +144,7 @@ EN = {
         "{window} vary by less than {share:g} % of all), and after {steps} steps at the latest."
     ),
     "train_ends_never": "It ends after {steps} steps.",
-    "train_companions": "Learned in the same batch: {count} other word(s), of anyone who trains here now.",
+    "train_companions": "Other words learned in the same batch, of anyone who trains here now: {count}.",
     "train_initial_found": "It started from “{word}”, the known word that describes the pictures best.",
     "train_initial_given": "It started from “{word}”.",
     "train_nearest": "Known words nearest to it: {words} (1 would be the same).",
@@ -187,6 +187,7 @@ EN = {
         "word describes your pictures no better than the one it started from; more steps or other pictures "
         "may help."
     ),
+    "train_course": "How it learned",
     "train_saved_steps": "Keep an earlier step",
     "train_step": "Step",
     "train_step_info": "The best by the loss is chosen; an earlier one is often freer in new scenes.",
@@ -198,7 +199,7 @@ EN = {
 
 JA = {
     "train_about": (
-        "ひとつのもの、またはひとつのスタイルの画像を 3〜5 枚用意してください。モデルがそれを表す「ことば」"
+        "ひとつのもの、またはひとつのスタイルの画像を 3〜5 枚用意してください。モデルがそれを表すことば"
         "を学習し、どんな文の中でも使えるようになります。"
     ),
     # Pictures
@@ -219,17 +220,17 @@ JA = {
     "train_down": "上 – 下",
     "train_caption": "説明（空でもかまいません）",
     "train_caption_info": (
-        "この画像にほかに写っているもの（英語で、例：on a red sofa）。書いたものは「ことば」"
+        "この画像にほかに写っているもの（英語で、例：on a red sofa）。書いたものはことば"
         "に含まれにくくなります。"
     ),
     "train_editor_close": "閉じる",
-    "train_too_many": "ひとつの「ことば」に使える画像は {limit} 枚までです。残りは使いません。",
+    "train_too_many": "ひとつのことばに使える画像は {limit} 枚までです。残りは使いません。",
     "train_too_large": "{name} は {limit} MB を超えています。画像編集ソフトで小さくしてください。",
     "train_rejected": "使えない画像：{reason}",
     "train_same_as": "{name} とほとんど同じです。別の角度の画像のほうがよく学習できます",
     "train_few": "{count} 枚でも学習できますが、いろいろな角度から撮った 3〜5 枚のほうがよく学習できます。",
     "train_same_background": (
-        "すべての画像の縁がよく似ています。同じ背景なら、背景も「ことば」に含まれてしまいます。"
+        "すべての画像の縁がよく似ています。同じ背景なら、背景もことばに含まれてしまいます。"
         "別の場所の画像を混ぜてください。"
     ),
     "train_no_pictures": "先に画像を追加してください。3〜5 枚が最適です。",
@@ -237,10 +238,8 @@ JA = {
     "train_token": "名前",
     "train_token_info": "呼び名を英字で入力してください。",
     "train_name_becomes": "文の中では {token} と書きます。",
-    "train_name_taken": "{token} という「ことば」はすでにあります。",
-    "train_name_taken_start": (
-        "{token} という「ことば」はすでにあります。{free} など、別の名前にしてください。"
-    ),
+    "train_name_taken": "{token} ということばはすでにあります。",
+    "train_name_taken_start": "{token} ということばはすでにあります。{free} など、別の名前にしてください。",
     "train_name_in_training": "{token} はいま学習中です。別の名前にするか、終わるまでお待ちください。",
     "train_use_free": "{token} にする",
     "train_kind": "種類",
@@ -271,9 +270,9 @@ JA = {
     # Every setting
     "train_settings": "すべての設定",
     "train_vectors": "ベクトルの数",
-    "train_vectors_info": "「ことば」を作るベクトルの数。1 なら文になじみやすく、多いほど細部を覚えます。",
+    "train_vectors_info": "ことばを作るベクトルの数。1 なら文になじみやすく、多いほど細部を覚えます。",
     "train_steps": "ステップ数",
-    "train_steps_info": "「ことば」を最大で何回修正するか。",
+    "train_steps_info": "ことばを最大で何回修正するか。",
     "train_batch_size": "バッチサイズ",
     "train_batch_size_info": (
         "1 回に見るノイズ入り画像の数。多いほど安定しますが、遅くなり、メモリを使います。"
@@ -285,7 +284,7 @@ JA = {
     "train_learning_rate": "学習率",
     "train_learning_rate_info": "1 ステップで進む大きさ。0 ならモデルの語彙に合わせます。",
     "train_lr_schedule": "学習率の変え方",
-    "train_lr_schedule_info": "0 まで下げると、最後に「ことば」が落ち着きます。",
+    "train_lr_schedule_info": "0 まで下げると、学習の最後が安定します。",
     "train_lr_schedule_constant": "一定",
     "train_lr_schedule_linear": "直線で下げる",
     "train_lr_schedule_cosine": "コサインで下げる",
@@ -315,38 +314,38 @@ JA = {
     "train_stop_threshold_info": "最近の評価のばらつきが、全体のばらつきのこの割合を下回ったら終えます。",
     "train_eval_every": "評価の間隔",
     "train_eval_every_info": "固定した画像での損失を何ステップごとに測るか。そのステップは後から選べます。",
-    "train_eval_rows": "評価の行数",
-    "train_eval_rows_info": "評価に使うノイズ入り画像の数。多いほど正確で、時間がかかります。",
+    "train_eval_rows": "評価に使う画像の数",
+    "train_eval_rows_info": "毎回同じノイズ入り画像を何枚使うか。多いほど正確で、時間がかかります。",
     "train_preview_every": "プレビューの間隔",
     "train_preview_every_info": "何ステップごとに画像を生成して見せるか。0 ならしません。",
     "train_checkpoint_every": "途中保存の間隔",
     "train_checkpoint_every_info": "停電などで失われるのは、最大でこのステップ数です。",
     "train_seed": "シード",
-    "train_seed_info": "シードと画像と設定が同じなら、同じ「ことば」になります。",
+    "train_seed_info": "シードと画像と設定が同じなら、同じことばになります。",
     # A run
     "train_runs": "これまでの学習",
-    "train_new": "＋ 新しい「ことば」を学習する",
+    "train_new": "＋ 新しいことばを学習する",
     "train_run_gone": "この学習はもうありません。ページを読み込み直してください。",
     "train_title": "{token} の学習",
     "train_progress": "学習の進み具合",
     "train_phase_waiting": "順番を待っています",
     "train_phase_preparing": "画像を調べ、出発点になる単語を探しています",
-    "train_phase_training": "{steps} ステップ中 {step}",
+    "train_phase_training": "{step} / {steps} ステップ",
     "train_phase_stopping": "このステップの後に中止します。ここまでの学習結果は残ります",
-    "train_phase_by_hand": "{steps} ステップ中 {step} で中止しました。続きから再開できます。",
+    "train_phase_by_hand": "{step} / {steps} ステップで中止しました。続きから再開できます。",
     "train_phase_levelled": "{step} ステップで終わりました。固定した画像での損失が横ばいになったためです。",
     "train_phase_steps": "{steps} ステップすべてが終わりました。",
     "train_phase_failed": "学習に失敗しました。{reason}",
     "train_stop_now": "中止",
     "train_resume": "再開",
-    "train_another": "別の「ことば」を学習する",
+    "train_another": "別のことばを学習する",
     "train_ends_auto": (
         "{every} ステップごとに測る損失（固定した {rows} 枚）が横ばいになったら（最近 {window} "
         "回のばらつきが全体の {share:g} % 未満）終わります。遅くとも {steps} ステップで終わります。"
     ),
     "train_ends_never": "{steps} ステップで終わります。",
     "train_companions": (
-        "同じバッチで、ほかに {count} 個の「ことば」を学習しています（ほかの人のものも含みます）。"
+        "同じバッチで、ほかに {count} 個のことばを学習しています（ほかの人のものも含みます）。"
     ),
     "train_initial_found": "画像に最も合う単語「{word}」から始めました。",
     "train_initial_given": "「{word}」から始めました。",
@@ -368,26 +367,27 @@ JA = {
     "train_chart_evaluation": "毎回同じノイズ入り画像での損失",
     "train_chart_raw": "各ステップの損失（ほとんど偶然による。縮尺は別）",
     # The result
-    "train_in_library": "{token} を学習し、「ことば」に加えました。",
-    "train_not_in_library": "この「ことば」は一覧にありません。「生成で使う」を押すと戻ります。",
+    "train_in_library": "{token} を学習し、「わたしのことば」に加えました。",
+    "train_not_in_library": "このことばは「わたしのことば」にありません。「生成で使う」を押すと戻ります。",
     "train_use": "生成で使う",
-    "train_download": "「ことば」をダウンロード",
+    "train_download": "ことばをダウンロード",
     "train_draw_evidence": "比較の画像を生成する",
     "train_evidence_real": "元の画像",
     "train_evidence_initial": "初期語",
-    "train_evidence_learned": "学習した「ことば」",
+    "train_evidence_learned": "学習したことば",
     "train_evidence_scene": "新しい場面",
-    "train_evidence_seed": "すべてシード {seed} で生成しました。違いは「ことば」によるものです。",
+    "train_evidence_seed": "すべてシード {seed} で生成しました。違いはことばによるものです。",
     "train_loss_lower": (
         "毎回同じ {rows} 枚のノイズ入り画像で測ったモデルの誤差は、「{word}」では {first:.4f}、{step} "
-        "ステップ後の「ことば」では {best:.4f} で、{percent:.1f} % 下がりました。低いほど「ことば」"
+        "ステップ後のことばでは {best:.4f} で、{percent:.1f} % 下がりました。低いほどことば"
         "が元の画像をよく表しています。新しい画像の出来は、見て確かめてください。"
     ),
     "train_loss_not_lower": (
         "毎回同じ {rows} 枚のノイズ入り画像で測ったモデルの誤差は、「{word}」では {first:.4f}、{step} "
-        "ステップ後の「ことば」では {best:.4f} で、下がっていません。今のところ、"
+        "ステップ後のことばでは {best:.4f} で、下がっていません。今のところ、"
         "出発点の単語よりよく元の画像を表してはいません。ステップを増やすか、別の画像を試してください。"
     ),
+    "train_course": "学習の経過",
     "train_saved_steps": "途中のステップを使う",
     "train_step": "ステップ",
     "train_step_info": (
