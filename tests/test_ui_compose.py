@@ -203,7 +203,7 @@ def test_every_person_sees_only_their_own_words(studio: Studio) -> None:
 
 def test_japanese_readers_get_japanese(studio: Studio) -> None:
     choice = choose(studio, JAPANESE, "<our-cat>", (), "", "", *EVEN)
-    assert "選択中の「ことば」：1 個" in choice.cards
+    assert "選択中のことば：1 個" in choice.cards
     assert "スタイル" in choice.cards
     labels = [
         update["label"]

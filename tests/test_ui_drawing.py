@@ -277,7 +277,7 @@ def test_progress_in_words_of_both_languages() -> None:
     )
     half = Sheet("drawing", done=5, total=10, seconds_left=200)
     assert 'max="10" value="5"' in progress_html("ja", half)
-    assert "10 ステップ中 5、残り約 3 分" in progress_html("ja", half)
+    assert "5 / 10 ステップ、残り約 3 分" in progress_html("ja", half)
     assert "0 枚" in progress_html("ja", Sheet("stopped"))
     assert "model" in progress_html("en", Sheet("loading"))
 

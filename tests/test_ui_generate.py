@@ -104,7 +104,7 @@ def grid(studio: Studio, *axes: str, prompt: str = PROMPT, request: gr.Request =
 
 def test_the_length_of_a_prompt(studio: Studio) -> None:
     assert "4 of 75 tokens" in note_html(studio, ME, PROMPT)
-    assert "75 トークン中 4" in note_html(studio, JAPANESE, PROMPT)
+    assert "4 / 75 トークン" in note_html(studio, JAPANESE, PROMPT)
     assert "80 tokens: read in 2 parts of up to 75" in note_html(studio, ME, "cat " * 80)
     assert note_html(studio, ME, "  ") == ""
 
@@ -152,8 +152,8 @@ def test_words_and_examples_are_buttons(studio: Studio) -> None:
     buttons = words_html("ja", words, suggest_prompts)
     assert 'data-token="&lt;our-cat&gt;">&lt;our-cat&gt;</button>' in buttons
     assert 'data-prompt="a photo of &lt;our-cat&gt;"' in buttons
-    assert "自分のことば" in buttons
-    assert "自分のことば" not in words_html("ja", [], suggest_prompts)
+    assert "わたしのことば" in buttons
+    assert "わたしのことば" not in words_html("ja", [], suggest_prompts)
     assert suggest_prompts([]) == list(EXAMPLES)
     style = replace(words[0], kind="style")
     assert suggest_prompts([style])[0] == "a house in the style of <our-cat>"

@@ -136,7 +136,7 @@ def test_every_person_sees_only_their_own_words(studio: Studio) -> None:
 
 
 def test_japanese_readers_get_japanese(studio: Studio) -> None:
-    assert "どの「ことば」のスタイル" in choose(studio, JAPANESE, "").cards
+    assert "どのことばのスタイル" in choose(studio, JAPANESE, "").cards
     told = refused(studio, "subjects", INK, " ", None, 0.6, *CONTROLS, request=JAPANESE)
     assert "題材" in told
 

@@ -47,40 +47,40 @@ JA = {
     "cards_object": "もの",
     "cards_style": "スタイル",
     "cards_other_model": "別のモデル用：{model}",
-    "cards_teach": "「ことば」を学習する",
-    "cards_ready": "用意された「ことば」で試す",
+    "cards_teach": "ことばを学習する",
+    "cards_ready": "用意されたことばで試す",
     "cards_ready_elsewhere": (
-        "用意された「ことば」は内蔵モデル用です。まず、ページの上部で toybox を選んでください。"
+        "用意されたことばは内蔵モデル用です。まず、ページの上部で toybox を選んでください。"
     ),
-    "compose_choose": "組み合わせる「ことば」を 2～4 個選んでください。",
+    "compose_choose": "組み合わせることばを 2〜4 個選んでください。",
     "compose_chosen": (
-        "選択中の「ことば」：{count} 個。もう一度選ぶと外れます。"
-        "重みは、1 より大きいと強く、小さいと弱く現れます。"
+        "選択中のことば：{count} 個。もう一度選ぶと外れます。"
+        "重みを 1 より大きくすると強く、小さくすると弱く現れます。"
     ),
-    "compose_most": "1 枚に入れられる「ことば」は {count} 個までです。先にどれかを外してください。",
+    "compose_most": "1 枚に入れられることばは {count} 個までです。先にどれかを外してください。",
     "compose_few": (
-        "組み合わせるには、使用中のモデルの「ことば」が 2 個必要です（今は {count} 個）。"
-        "まず、数枚の画像から「ことば」を学習してください。"
+        "組み合わせるには、使用中のモデルのことばが 2 個必要です（今は {count} 個）。"
+        "まず、数枚の画像からことばを学習してください。"
     ),
     "compose_weight": "{token} の重み",
-    "compose_sentences": "ひな形",
-    "compose_grid": "重みの一覧表",
+    "compose_sentences": "文の例",
+    "compose_grid": "重みの比較表",
     "compose_grid_info": (
-        "片方の「ことば」が消えてしまうときに、両方が見える重みを探せます。どの画像も同じシードです。"
+        "片方のことばが消えてしまうときに、両方が現れる重みを探せます。どの画像も同じシードです。"
     ),
     "compose_weights_down": "{token} の重み（縦）",
     "compose_weights_across": "{token} の重み（横）",
-    "compose_grid_draw": "一覧表を生成する",
-    "compose_grid_sheet": "1 枚にまとめた一覧表",
-    "compose_bad_weights": "重みは、0.5, 1, 1.5 のように、数字をコンマで区切って書いてください。",
-    "compose_grid_large": "一覧表が {count} 枚になります。重みの数を減らして、{most} 枚以内にしてください。",
-    "compose_blend": "2 つの「ことば」のブレンド",
-    "compose_blend_info": "選んだ 2 つの「ことば」の間にある、新しい「ことば」を作ります。",
-    "compose_blend_two": "ブレンドには「ことば」が 2 個必要です。ちょうど 2 個選んでください。",
+    "compose_grid_draw": "比較表を生成する",
+    "compose_grid_sheet": "1 枚にまとめた比較表",
+    "compose_bad_weights": "重みは、0.5, 1, 1.5 のように、数字をカンマで区切って書いてください。",
+    "compose_grid_large": "比較表が {count} 枚になります。重みの数を減らして、{most} 枚以内にしてください。",
+    "compose_blend": "2 つのことばのブレンド",
+    "compose_blend_info": "選んだ 2 つのことばの間にある、新しいことばを作ります。",
+    "compose_blend_two": "ブレンドにはことばが 2 個必要です。ちょうど 2 個選んでください。",
     "compose_share": "{first}（0）から {second}（1）まで",
     "compose_name": "ブレンドの名前",
-    "compose_name_info": "画像のレシピと「ことば」の一覧で使われる名前です。",
+    "compose_name_info": "画像のレシピと「わたしのことば」で使われる名前です。",
     "compose_blend_draw": "ブレンドを生成する",
-    "compose_keep": "「ことば」として残す",
-    "compose_kept": "{token} が「ことば」に加わりました。",
+    "compose_keep": "ことばとして残す",
+    "compose_kept": "{token} を「わたしのことば」に加えました。",
 }

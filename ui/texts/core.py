@@ -60,7 +60,7 @@ SETTINGS = {
     "stop_window": "比べる評価の回数",
     "stop_threshold": "自動停止のしきい値",
     "eval_every": "評価の間隔",
-    "eval_rows": "評価の行数",
+    "eval_rows": "評価に使う画像の数",
     "preview_every": "プレビューの間隔",
     "checkpoint_every": "途中保存の間隔",
     "seed": "シード",
@@ -420,8 +420,8 @@ MESSAGES: Pairs = (
     (
         "{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind "
         "of model): choose a checkpoint of Stable Diffusion 1, 2 or XL.",
-        "{name} に Stable Diffusion のモデル全体は入っていません（LoRA、埋め"
-        "込み、別の種類のモデルかもしれません）。Stable Diffusion 1、2、XL のチェッ"
+        "{name} に Stable Diffusion のモデル全体は入っていません（LoRA、エンベ"
+        "ディング、別の種類のモデルかもしれません）。Stable Diffusion 1、2、XL のチェッ"
         "クポイントを選んでください。",
     ),
     (
@@ -801,16 +801,16 @@ MESSAGES: Pairs = (
     # The Hub
     (
         "“{name}” cannot be a repository: write it as owner/name, with letters, digits, hyphens and dots.",
-        "「{name}」はリポジトリーの名前にできません。英数字、ハイフン、ピリオドで owner/name のように"
+        "「{name}」はリポジトリの名前にできません。英数字、ハイフン、ピリオドで owner/name のように"
         "入力してください。",
     ),
     (
         "Nobody is logged in to Hugging Face: run `hf auth login` in a terminal first.",
-        "Hugging Face にログインしていません。先に端末で `hf auth login` を実行してください。",
+        "Hugging Face にログインしていません。先にターミナルで `hf auth login` を実行してください。",
     ),
     (
         "The login cannot be read: run `hf auth login` in a terminal again.",
-        "ログインの情報を読めません。端末でもう一度 `hf auth login` を実行してください。",
+        "ログインの情報を読めません。ターミナルでもう一度 `hf auth login` を実行してください。",
     ),
     (
         "The Hub does not accept the login, it may have expired: log in again.",
@@ -827,7 +827,7 @@ MESSAGES: Pairs = (
     ),
     (
         "The token may not write to {name}: allow it to write to the repositories of {owner} at {address}.",
-        "このトークンでは {name} に書き込めません。{address} で {owner} のリポジトリーへの書き込みを"
+        "このトークンでは {name} に書き込めません。{address} で {owner} のリポジトリへの書き込みを"
         "許可してください。",
     ),
     (
@@ -840,11 +840,11 @@ MESSAGES: Pairs = (
     ),
     (
         "There is no repository {name} to propose this to: check the name.",
-        "提案先のリポジトリー {name} がありません。名前を確かめてください。",
+        "提案先のリポジトリ {name} がありません。名前を確かめてください。",
     ),
     (
         "There is no repository {name} on the Hub that you may see: check the name, or log in.",
-        "リポジトリー {name} は Hub にないか、非公開です。名前を確かめるか、ログインしてください。",
+        "リポジトリ {name} は Hub にないか、非公開です。名前を確かめるか、ログインしてください。",
     ),
     (
         "There is no such revision of {name}: check it, or leave it out.",
@@ -852,7 +852,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{name} holds no word of textual inversion: try another.",
-        "{name} にことばがありません。別のリポジトリーを選んでください。",
+        "{name} にことばがありません。別のリポジトリを選んでください。",
     ),
     (
         "{name} holds several words: download the file of one there, and import it.",
@@ -1045,7 +1045,7 @@ MESSAGES: Pairs = (
     ),
     (
         "Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding.",
-        "ベクトルの長さが {width} で、どのテキストエンコーダーにも合いません。エンベディングではありません。",
+        "次元数 {width} のベクトルに合うテキストエンコーダーはありません。エンベディングではありません。",
     ),
     (
         "It holds {count} vectors; a word has 1 to {most}.",
@@ -1119,25 +1119,25 @@ MESSAGES: Pairs = (
         "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without the "
         "first, or a word for the paper's own model, which is none of those here: "
         "put both halves into one folder or .zip, and give that.",
-        "長さ 1280 のベクトルだけが入っています。Stable Diffusion XL のことばの 2 つ目のファイルか、"
+        "1280 次元のベクトルだけが入っています。Stable Diffusion XL のことばの 2 つ目のファイルか、"
         "論文のモデルのことば（ここでは使えません）です。"
         "XL なら 2 つのファイルを 1 つのフォルダーか .zip に入れて、それを選んでください。",
     ),
     (
         "No known model takes vectors of {widths} numbers: say which base model they are for.",
-        "長さ {widths} のベクトルに合うベースモデルが見つかりません。どのベースモデルのものか指定して"
+        "次元数 {widths} のベクトルに合うベースモデルが見つかりません。どのベースモデルのものか指定して"
         "ください。",
     ),
     (
         "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose a "
         "model of {fitting}.",
-        "{token} のベクトルの長さは {widths} ですが、{model}（{family}）は {wanted} です。{fitting} "
+        "{token} のベクトルの次元数は {widths} ですが、{model}（{family}）は {wanted} です。{fitting} "
         "のベースモデルを選んでください。",
     ),
     (
         "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose the "
         "model that it was learned on.",
-        "{token} のベクトルの長さは {widths} ですが、{model}（{family}）は {wanted} です。学習に使っ"
+        "{token} のベクトルの次元数は {widths} ですが、{model}（{family}）は {wanted} です。学習に使っ"
         "たベースモデルを選んでください。",
     ),
     (

@@ -42,7 +42,7 @@ EN = {
     "hub_found_more": "The {count} most used words are shown.",
     "hub_more": "Show more",
     "hub_base_unknown": "base model unknown",
-    "hub_downloads": "used {count} times",
+    "hub_downloads": "downloads: {count}",
     "hub_add": "Add to my words",
     "hub_add_named": "Add {name} to my words",
     "hub_look_named": "Look at {name} on the Hub",
@@ -57,10 +57,10 @@ EN = {
 JA = {
     "hub_publish_title": "Hub で公開する",
     "hub_publish_about": (
-        "Hugging Face にリポジトリーを作ります。diffusers、stable-diffusion-webui、このプログラムで"
-        "使えます。「ことば」と学習の記録、比較のために生成した画像があればそれも公開されます。"
+        "Hugging Face にリポジトリを作ります。diffusers、stable-diffusion-webui、このプログラムで"
+        "使えます。ことばと学習の記録、比較のために生成した画像があればそれも公開されます。"
     ),
-    "hub_name": "リポジトリー",
+    "hub_name": "リポジトリ",
     "hub_name_info": "owner/name の形で、スラッシュの前は自分の名前です。",
     "hub_private": "非公開",
     "hub_private_info": "自分だけが見られます。",
@@ -69,12 +69,12 @@ JA = {
     "hub_publish": "公開する",
     "hub_who": "Hugging Face に {name} としてログインしています。",
     "hub_login_machine": (
-        "公開するには Hugging Face へのログインが必要です。このマシンの端末で `hf auth login` を"
+        "公開するには Hugging Face へのログインが必要です。このマシンのターミナルで `hf auth login` を"
         "実行してから、ここを開き直してください。"
     ),
     "hub_login_space": "公開するには、まず下のボタンで Hugging Face にサインインしてください。",
     "hub_login_nowhere": (
-        "このサーバーではサインインできません。「ことば」をダウンロードして、自分のマシンから公開してください。"
+        "このサーバーではサインインできません。ことばをダウンロードして、自分のマシンから公開してください。"
     ),
     "hub_publishing": "公開しています…",
     "hub_published": "{token} を公開しました：",
@@ -82,14 +82,14 @@ JA = {
     "hub_keeps_card": (
         "README.md は Hub で編集されているため、そのまま残しました。作り直すには Hub で削除してください。"
     ),
-    "hub_browse_title": "Hub の「ことば」",
-    "hub_browse_about": "ほかの人が公開した「ことば」です。追加すると、自分のものと同じように使えます。",
+    "hub_browse_title": "Hub のことば",
+    "hub_browse_about": "ほかの人が公開したことばです。追加すると、自分のものと同じように使えます。",
     "hub_query": "名前",
     "hub_query_what": "名前の一部",
     "hub_author": "作者",
     "hub_author_what": "すべて",
     "hub_base": "ベースモデル",
-    "hub_base_info": "選ぶか、owner/name を入力してください。「ことば」は同じ種類のモデルでだけ使えます。",
+    "hub_base_info": "選ぶか、owner/name を入力してください。ことばは同じ種類のモデルでだけ使えます。",
     "hub_base_any": "すべて",
     "hub_search": "検索",
     "hub_searching": "Hub を検索しています…",
@@ -98,14 +98,14 @@ JA = {
     "hub_found_more": "よく使われている {count} 個を表示しています。",
     "hub_more": "もっと見る",
     "hub_base_unknown": "ベースモデル不明",
-    "hub_downloads": "利用 {count} 回",
-    "hub_add": "自分のことばに追加",
-    "hub_add_named": "{name} を自分のことばに追加",
+    "hub_downloads": "ダウンロード {count} 回",
+    "hub_add": "わたしのことばに追加",
+    "hub_add_named": "{name} をわたしのことばに追加",
     "hub_look_named": "{name} を Hub で見る",
     "hub_adding": "{name} を取得しています…",
-    "hub_added": "{token} が「ことば」に加わりました（{model} 用）。",
+    "hub_added": "{token} を「わたしのことば」に加えました（{model} 用）。",
     "hub_guessed": (
-        "{token} が「ことば」に加わりました。リポジトリーにベースモデルの記載がないため、{model} は"
-        "大きさからの推測です。"
+        "{token} を「わたしのことば」に加えました。リポジトリにベースモデルの記載がないため、{model} は"
+        "ベクトルの次元数からの推定です。"
     ),
 }
