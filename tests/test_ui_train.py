@@ -19,8 +19,8 @@ from ui_requests import request_of
 
 from ti_core import judge as judging
 from ti_core import training
-from ti_core.config import TrainingConfig
 from ti_core.card import gallery_files
+from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, GenerationError, ModelError, PromptError, TokenNameError
 from ti_core.evaluation import Score, Verdict
 from ti_core.images import Picture
@@ -453,8 +453,8 @@ def test_a_preview_that_cannot_be_drawn_is_told_once(
     monkeypatch.setattr(training, "generate", fail)
     view = job_view(studio, person, learn(studio, person, tmp_path, preview_every=2))
     assert view.result is not None and "all 4 steps are done" in view.progress
-    assert view.facts.count("preview") == 1
-    assert "without the preview of step 4: The memory of the device is full" in view.facts
+    assert view.result.course.count("preview") == 1
+    assert "without the preview of step 4: The memory of the device is full" in view.result.course
 
 
 def test_an_earlier_step_can_be_kept(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
