@@ -113,6 +113,93 @@ def hash_bomb() -> bytes:
     return b"}" + pair + b"Ns."
 
 
+SHARED = b"q\x01"
+"""The instruction that keeps an object, for others to use it."""
+USE = b"h\x01"
+
+
+def numbers(count: int) -> bytes:
+    return b"".join(b"J" + struct.pack("<i", number) for number in range(count))
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def called(function: str, *arguments: bytes) -> bytes:
+    """The instructions that call a function of torch's or Python's own, "module name"."""
+    module, _, name = function.partition(" ")
+    return b"c" + f"{module}\n{name}\n".encode() + b"(" + b"".join(arguments) + b"tR"
+
+
+def one_long_pair_often() -> bytes:
+    pairs = b"(" + numbers(30_000) + b"t" + SHARED + USE * 1_200
+    return called("collections OrderedDict", b"(" + pairs + b"t") + b"."
+
+
+def one_list_of_pairs_often() -> bytes:
+    pairs = b"".join(b"K\x01" + numbers(1) + b"\x86" for _ in range(20_000))
+    return b"(" + pairs + b"t" + SHARED + (b"ccollections\nOrderedDict\n" + USE + b"\x85R") * 10_000 + b"t."
+
+
+def one_long_state_often() -> bytes:
+    entries = b"".join(b"J" + struct.pack("<i", number) + b"N" for number in range(30_000))
+    state = b"}(" + text("_parameters") + b"}(" + entries + b"uu"
+    return called("collections OrderedDict") + state + SHARED + b"b" + (USE + b"b") * 4_000 + b"."
+
+
+def one_long_call_often() -> bytes:
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x01tQ"
+    arguments = b"(" + storage + b"K\0))" + numbers(60_000) + b"t" + SHARED
+    return b"(" + arguments + (b"ctorch._utils\n_rebuild_tensor_v2\n" + USE + b"R") * 15_000 + b"t."
+
+
+def one_long_reference_often() -> bytes:
+    reference = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x01"
+    return b"(" + reference + numbers(60_000) + b"t" + SHARED + (USE + b"Q") * 25_000 + b"t."
+
+
+def one_long_key_often() -> bytes:
+    """A dict whose long key is set again and again by one that is equal but not the same."""
+    key = text("k" * 1_900_000)
+    return b"}" + key + b"Ns" + key + SHARED + b"Ns" + (USE + b"Ns") * 25_000 + b"."
+
+
+def keys_of_one_hash() -> bytes:
+    """Numbers that Python's own hash does not tell apart."""
+    keys = (number * (2**61 - 1) for number in range(1, 40_000))
+    return b"}" + b"".join(b"\x8a\x0b" + key.to_bytes(11, "little") + b"Ns" for key in keys) + b"."
+
+
+def long_names_as_keys() -> bytes:
+    """Globals that share a module of a long name."""
+    name = text("m" * 3_500_000) + SHARED + text("0") + b"\x93Ns"
+    return b"}" + name + b"".join(USE + text(str(n)) + b"\x93Ns" for n in range(1, 20_000)) + b"."
+
+
+def name_that_never_ends() -> bytes:
+    """A global whose module is a pair of pairs of pairs …: as text it would have 2 ** 60 letters."""
+    return hash_bomb()[1:-3] + text("name") + b"\x93."
+
+
+def in_old_torch(keys: bytes) -> Callable[[Path], None]:
+    """A file of torch < 1.6 with these instructions in place of the list of its storages' keys."""
+    magic, version = 0x1950A86A20F9469CFC6C, pickle.dumps(1001, 2)
+    return raw(
+        pickle.dumps(magic, 2) + version + version + program({TOKEN: Storage(1)}) + b"\x80\x02" + keys + b"."
+    )
+
+
+def many_members_beside_words(path: Path) -> None:
+    words = {str(number): tensor(Storage(768), (1, 768), (768, 1)) for number in range(49)}
+    words["last"] = tensor(Storage(384, torch.LongStorage), (1, 384), (384, 1))
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", program({"string_to_param": words}))
+        file.writestr("archive/data/0", b"\0\0\0\x3f" * 768)
+        for number in range(16_000):
+            file.writestr(str(number), b"")
+
+
 # --- safetensors ------------------------------------------------------------------------------------------
 
 
@@ -132,6 +219,23 @@ def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[st
 def many_entries(path: Path) -> None:
     part = json.dumps(entry([0], 0, 0))
     header(("{" + ",".join(f'"{number}":{part}' for number in range(200_000)) + "}").encode())(path)
+
+
+def entries_of_another_spelling(path: Path) -> None:
+    part = json.dumps(entry([0], 0, 0)).replace("_", "\\u005f")
+    header(("{" + ",".join(f'"{number}":{part}' for number in range(60_000)) + "}").encode())(path)
+
+
+def entries_as_lists(path: Path) -> None:
+    header({str(number): ["F32", [0], [0, 0]] for number in range(100_000)})(path)
+
+
+def many_texts_beside_words(path: Path) -> None:
+    """One of the words is none, after the file was opened for all of them."""
+    keys = [f"bundle_emb.{number}.clip_l" for number in range(50)]
+    tensors = {key: entry([1, 768], 3072 * at, 3072 * (at + 1)) for at, key in enumerate(keys)}
+    texts = {"__metadata__": {str(number): "" for number in range(200_000)}}
+    header({**texts, **tensors}, b"\0\0\0\x3f" * 768 * 49 + b"\xff" * 3072)(path)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------
@@ -230,6 +334,18 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
         "neither one of torch",
     ),
     "hash that never ends": ("a.pt", machine_code(hash_bomb()), "damaged"),
+    "pairs of many": ("a.pt", machine_code(one_long_pair_often()), "damaged"),
+    "pairs again and again": ("a.pt", machine_code(one_list_of_pairs_often()), "too many parts"),
+    "state again and again": ("a.pt", machine_code(one_long_state_often()), "too many parts"),
+    "call again and again": ("a.pt", machine_code(one_long_call_often()), "no vectors"),
+    "reference again and again": ("a.pt", machine_code(one_long_reference_often()), "no vectors"),
+    "key again and again": ("a.pt", machine_code(one_long_key_often()), "damaged"),
+    "keys of one hash": ("a.pt", machine_code(keys_of_one_hash()), "damaged"),
+    "long names as keys": ("a.pt", machine_code(long_names_as_keys()), "damaged"),
+    "name that never ends": ("a.pt", machine_code(name_that_never_ends()), "damaged"),
+    "key of a storage that never ends": ("a.bin", in_old_torch(b"](" + hash_bomb()[1:-3] + b"e"), "damaged"),
+    "text in place of keys": ("a.bin", in_old_torch(text("0" * 7_000_000)), "damaged"),
+    "many members beside words": ("a.pt", many_members_beside_words, "floating-point"),
     "enormous memo": ("a.pt", machine_code(b"Nr\xff\xff\xff\x7f0."), "holds the instruction POP"),
     "enormous text": ("a.pt", machine_code(b"\x8d" + b"\xff" * 7 + b"\x7f."), "damaged"),
     "enormous bytes": ("a.pt", machine_code(b"\x96" + b"\xff" * 5 + b"\0\0\0."), "damaged"),
@@ -239,6 +355,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "empty stack": ("a.pt", machine_code(b"0."), "damaged|POP"),
     "nothing": ("a.pt", machine_code(b"."), "damaged"),
     "many entries": ("a.safetensors", many_entries, "too many parts"),
+    "many entries of another spelling": ("a.safetensors", entries_of_another_spelling, "too many parts"),
+    "many entries as lists": ("a.safetensors", entries_as_lists, "too many parts"),
+    "many texts beside words": ("a.safetensors", many_texts_beside_words, "not finite"),
     "many words": (
         "a.safetensors",
         header({f"bundle_emb.{number}.clip_l": entry([0], 0, 0) for number in range(9_000)}),
@@ -253,7 +372,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     ),
     "enormous header": ("a.safetensors", raw(struct.pack("<Q", 2**60) + b"{}"), "no embedding file"),
     "long header": ("a.safetensors", header(b"{" + b" " * 2**23 + b"}"), "too many parts"),
-    "deep header": ("a.safetensors", header(b'{"a":' + b"[" * 10**6 + b"]" * 10**6 + b"}"), "damaged"),
+    "deep header": ("a.safetensors", header(b'{"a":' + b"[" * 10**4 + b"]" * 10**4 + b"}"), "damaged"),
     "lying shape": ("a.safetensors", header({TOKEN: entry([75, 768], 0, 4)}, b"\0" * 4), "damaged"),
     "enormous tensor": ("a.safetensors", header({TOKEN: entry([2**31, 2**31], 0, 4)}, b"\0" * 4), "damaged"),
     "negative tensor": ("a.safetensors", header({TOKEN: entry([-1], 0, 4)}, b"\0" * 4), "damaged"),

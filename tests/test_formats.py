@@ -106,13 +106,26 @@ def wrote(concept: Concept, folder: Path, layout: Layout) -> Path:
 @pytest.mark.parametrize("count", [1, 75])
 def test_a_layout_carries_what_it_has_a_place_for(tmp_path: Path, layout: Layout, count: int) -> None:
     base = dataclasses.replace(SDXL if layout == "sdxl" else SD1, fingerprint="0123456789ab")
-    concept = concept_of(base, count)
+    concept = concept_of(base, count, initializer="a <cat> --> & \\")
     read = to_concept(read_embedding(wrote(concept, tmp_path, layout)))
-    assert same(concept, read) and (read.token, read.kind, read.base.id) == (TOKEN, "style", base.id)
-    if layout == "diffusers-bin":  # whose files hold one tensor and nothing else
-        assert (read.initializer, read.training) == ("", {})
-    else:
-        assert (read.initializer, read.training, read.base) == ("cat", {"steps": 400}, base)
+    assert same(concept, read) and (read.token, read.kind) == (TOKEN, "style")
+    assert (read.initializer, read.training) == (concept.initializer, {"steps": 400})
+    assert read.base == base
+
+
+def test_facts_on_a_card_are_those_of_its_own_word_and_no_text_of_the_page(tmp_path: Path) -> None:
+    write_embedding(concept_of(SD1, initializer="--> <b>"), tmp_path, "diffusers-bin")
+    [line] = [
+        line
+        for line in (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("<!--")
+    ]
+    assert line.endswith(" -->") and not set("<>&") & set(line[4:-3])
+    (tmp_path / "token_identifier.txt").write_text(
+        "<our-dog>", encoding="utf-8"
+    )  # another word, the old card
+    embedding = read_embedding(tmp_path)
+    assert (embedding.name, embedding.base, embedding.initializer) == ("<our-dog>", None, "")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -242,7 +255,7 @@ def a1111_encode(data: dict[str, Any], image: Image.Image) -> Image.Image:
     return Image.fromarray(np.concatenate([low, black, np.array(image), black, high], axis=1))
 
 
-@pytest.mark.parametrize("copies", ["both", "text", "pixels"])
+@pytest.mark.parametrize("copies", ["both", "text", "pixels", "pixels and damaged text"])
 def test_a_card_of_a1111_is_read_from_either_copy(tmp_path: Path, copies: str) -> None:
     vectors = rows(3)
     data = {
@@ -257,8 +270,9 @@ def test_a_card_of_a1111_is_read_from_either_copy(tmp_path: Path, copies: str) -
     picture.paste("white", (0, 0, 96, 20))
     picture.paste("black", (40, 0, 44, 96))  # black columns in the picture are not those of the wings
     info = PngInfo()
+    text = base64.b64encode(json.dumps(data).encode()).decode()
     if copies != "pixels":
-        info.add_text("sd-ti-embedding", base64.b64encode(json.dumps(data).encode()).decode())
+        info.add_text("sd-ti-embedding", text[:500] if "damaged" in copies else text)
     image = picture if copies == "text" else a1111_encode(data, picture)
     image.save(tmp_path / "card.png", pnginfo=info)
     embedding = read_embedding(tmp_path / "card.png")
@@ -564,6 +578,56 @@ def test_a_card_cut_in_its_pixels_still_has_its_text(tmp_path: Path) -> None:
     file.write_bytes(data[: data.index(b"IDAT") - 400])
     with pytest.raises(ConceptError, match="damaged picture"):
         read_embedding(file)
+
+
+@pytest.mark.parametrize("text", ["***", base64.b64encode(b'{"string_to_param": {').decode()])
+def test_a_card_of_which_both_copies_are_damaged_is_refused(tmp_path: Path, text: str) -> None:
+    info = PngInfo()
+    info.add_text("sd-ti-embedding", text)
+    Image.effect_noise((96, 96), 80).save(tmp_path / "card.png", pnginfo=info)
+    with pytest.raises(ConceptError, match="The data in the picture is damaged"):
+        read_embedding(tmp_path / "card.png")
+
+
+@pytest.mark.parametrize("key", ["<v1.5-cat>", "mr. cat", "v1.5"])
+def test_a_word_may_have_a_dot(tmp_path: Path, key: str) -> None:
+    torch.save({key: rows()}, tmp_path / "neko.bin")
+    embedding = read_embedding(tmp_path / "neko.bin")
+    assert (embedding.name, embedding.source) == (key, "diffusers")
+    assert same(to_concept(embedding, base=SD1), concept_of(SD1, vectors={"clip_l": rows()}))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("te.text_model.position", "whole text encoder"),
+        ("unet.to_q.lora_A", "LoRA without any words"),
+        ("model.diffusion_model.out", "whole model"),
+        ("linear.weight", "'linear.weight', as no embedding format does"),
+        ("norm.bias", "'norm.bias', as no embedding format does"),
+    ],
+)
+def test_one_part_of_a_model_is_no_word(tmp_path: Path, key: str, message: str) -> None:
+    torch.save({key: rows()}, tmp_path / "neko.bin")
+    with pytest.raises(ConceptError, match=message):
+        read_embedding(tmp_path / "neko.bin")
+
+
+def test_numbers_that_are_not_those_saved_are_refused(tmp_path: Path) -> None:
+    file = saved({TOKEN: rows()})(tmp_path)
+    data = file.read_bytes()
+    at = data.index(rows().numpy().tobytes())
+    file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(ConceptError, match="damaged"):
+        read_embedding(file)
+
+
+def test_a_text_with_many_brackets_is_no_tensor(tmp_path: Path) -> None:
+    text = "[" * 100_000 + '"\\' + "[" * 100_000
+    assert same(
+        to_concept(read_embedding(in_safetensors({"tags": text}, emb_params=rows())(tmp_path))),
+        concept_of(SD1, vectors={"clip_l": rows()}),
+    )
 
 
 def test_xti_has_sixteen_layers() -> None:

@@ -57,6 +57,7 @@ class Contents:
 
     values: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_picture: bool = False
 
 
 def read_rows(tensor: StoredTensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,6 +223,18 @@ def read_facts(text: str) -> dict[str, Any]:
         }
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ConceptError):
         return {}
+
+
+def with_facts(card: str, concept: Concept) -> str:
+    """A card with the facts behind it, as a comment in which nothing has a meaning in HTML."""
+    facts = re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", to_facts(concept))
+    return f"{card}\n<!-- {FACTS_KEY}: {facts} -->\n"
+
+
+def read_facts_of_card(card: str) -> dict[str, Any]:
+    """As :func:`read_facts`, of what :func:`with_facts` wrote."""
+    match = re.search(rf"^<!-- {FACTS_KEY}: (.*) -->$", card, re.MULTILINE)
+    return read_facts(match[1]) if match else {}
 
 
 def read_base(values: Mapping[str, Any]) -> BaseModel:

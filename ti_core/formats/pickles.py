@@ -12,11 +12,12 @@ import io
 import pickletools
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -32,7 +33,8 @@ from ti_core.formats.contents import (
 )
 
 MAX_PICKLE_BYTES = 4 * 2**20
-MAX_INSTRUCTIONS = 120_000  # a whole Stable Diffusion model takes some 60,000
+MAX_WORK = 120_000  # instructions, and entries of dicts; a whole Stable Diffusion model takes some 60,000
+MAX_NAME_LENGTH = 1000  # letters of a key or a global
 MAX_DIRECTORY_BYTES = 2**20
 MAX_NUMBER = 2**48  # in the form of a tensor
 MAX_DIMENSIONS = 8
@@ -73,14 +75,20 @@ class _Storage:
     count: int
 
 
-def read_pickle(path: Path) -> Contents:
-    """What ``torch.save`` wrote. Raises :class:`ConceptError` for a damaged, hostile or other file."""
+@contextmanager
+def opened_pickle(path: Path) -> Iterator[Contents]:
+    """What ``torch.save`` wrote; its tensors can be read as long as the file is open.
+
+    Raises :class:`ConceptError` for a damaged, hostile or other file.
+    """
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\3\4"
-    try:
-        return Contents(_read_archive(path) if is_archive else _read_old(path))
-    except DAMAGED as error:
-        raise ConceptError(IS_DAMAGED) from error
+        file.seek(0)
+        try:
+            values = _read_archive(file) if is_archive else _read_old(file)
+        except DAMAGED as error:
+            raise ConceptError(IS_DAMAGED) from error
+        yield Contents(values)
 
 
 def write_pickle(values: Mapping[str, Any], path: Path) -> None:
@@ -97,27 +105,24 @@ def write_pickle(values: Mapping[str, Any], path: Path) -> None:
 # --- the two kinds of files -------------------------------------------------------------------------------
 
 
-def _read_archive(path: Path) -> Any:
-    with path.open("rb") as file:
-        length = zip_directory_bytes(file)
-        if length is None:
-            raise ConceptError(IS_DAMAGED)
-        if length > MAX_DIRECTORY_BYTES:
-            raise ConceptError(TOO_MANY_PARTS)
-        with zipfile.ZipFile(file) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            program = next((name for name in members if name.rpartition("/")[2] == "data.pkl"), None)
-            if program is None:
-                raise ConceptError(
-                    "It is an archive, but neither one of torch nor a word that was exported here."
-                )
-            if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
-                raise ConceptError("It is packed, as torch never does: do not use it.")
-            data = _start_of(archive, members[program])
+def _read_archive(file: IO[bytes]) -> Any:
+    length = zip_directory_bytes(file)
+    if length is None:
+        raise ConceptError(IS_DAMAGED)
+    if length > MAX_DIRECTORY_BYTES:
+        raise ConceptError(TOO_MANY_PARTS)
+    archive = zipfile.ZipFile(file)
+    members = {info.filename: info for info in archive.infolist()}
+    program = next((name for name in members if name.rpartition("/")[2] == "data.pkl"), None)
+    if program is None:
+        raise ConceptError("It is an archive, but neither one of torch nor a word that was exported here.")
+    if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
+        raise ConceptError("It is packed, as torch never does: do not use it.")
+    data = _start_of(archive, members[program])
     prefix = program.removesuffix("data.pkl")
 
     def read(key: str, start: int, count: int) -> bytes:
-        with zipfile.ZipFile(path) as archive, archive.open(members[f"{prefix}data/{key}"]) as record:
+        with archive.open(members[f"{prefix}data/{key}"]) as record:
             record.seek(start)
             return record.read(count)
 
@@ -130,10 +135,9 @@ def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return archive.read(info)
 
 
-def _read_old(path: Path) -> Any:
+def _read_old(file: IO[bytes]) -> Any:
     """Five pickles, the fourth the object and the fifth the order of the storages, which follow."""
-    with path.open("rb") as file:
-        data = file.read(OLD_HEAD_BYTES)
+    data = file.read(OLD_HEAD_BYTES)
     stream = io.BytesIO(data)
     places: dict[str, int] = {}
     sizes: dict[str, int] = {}
@@ -148,6 +152,8 @@ def _read_old(path: Path) -> Any:
     next(pickles), next(pickles)  # versions of the protocol and of the machine
     values, keys = next(pickles), next(pickles)
     place = stream.tell()
+    if not isinstance(keys, list) or not all(_is_name(key) for key in keys):
+        raise ConceptError(IS_DAMAGED)
     for key in keys:
         places[key] = place + 8  # after the number of its elements
         place += 8 + sizes[key]
@@ -169,29 +175,32 @@ _LITERALS = re.compile(r"(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRIN
 
 def _interpret(stream: io.BytesIO, read: ReadBytes, sizes: dict[str, int] | None = None) -> Iterator[Any]:
     """The object of each pickle in the stream; the bytes of each storage are noted in ``sizes``."""
-    left = MAX_INSTRUCTIONS
+    left = MAX_WORK
     while True:
-        machine = _Machine(read, {} if sizes is None else sizes)
+        machine = _Machine(read, {} if sizes is None else sizes, left)
         for instruction, argument, _ in pickletools.genops(stream):
-            left -= 1
-            if left < 0:
-                raise ConceptError(TOO_MANY_PARTS)
             machine.step(instruction.name, argument)
-        [result] = machine.stack
+        [result], left = machine.stack, machine.left
         yield result
 
 
 @dataclass
 class _Machine:
-    """What an instruction works on; see :mod:`pickletools` for what each does."""
+    """What an instruction works on; see :mod:`pickletools` for what each does.
+
+    An instruction may use an object of any size again and again, so none goes through a whole one, but that
+    which sets the entries of a dict: each of these counts as an instruction does.
+    """
 
     read: ReadBytes
     sizes: dict[str, int]
+    left: int
     stack: list[Any] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
     def step(self, name: str, argument: Any) -> None:
+        self._count(1)
         stack = self.stack
         if name in _CONSTANTS:
             stack.append(_CONSTANTS[name]())
@@ -220,26 +229,26 @@ class _Machine:
             stack[-1].extend(values)
         elif name == "SETITEM":
             value, key = stack.pop(), stack.pop()
-            _set_items(stack[-1], [key, value])
+            self._set_items(stack[-1], [(key, value)])
         elif name == "SETITEMS":
             values = self._since_mark()
-            _set_items(stack[-1], values)
+            self._set_items(stack[-1], list(zip(values[::2], values[1::2], strict=True)))
         elif name == "GLOBAL":
             module, _, attribute = argument.partition(" ")
-            stack.append(_Name(module, attribute))
+            stack.append(_global(module, attribute))
         elif name == "STACK_GLOBAL":
             attribute, module = stack.pop(), stack.pop()
-            stack.append(_Name(str(module), str(attribute)))
+            stack.append(_global(module, attribute))
         elif name == "BINPERSID":
             storage = _storage(stack.pop())
             self.sizes[storage.key] = storage.count * storage.dtype.itemsize
             stack.append(storage)
         elif name in ("REDUCE", "NEWOBJ"):
             arguments, function = stack.pop(), stack.pop()
-            stack.append(_call(function, arguments, self.read))
+            stack.append(self._call(function, arguments))
         elif name == "BUILD":
             state = stack.pop()
-            _set_state(stack[-1], state)
+            self._set_state(stack[-1], state)
         else:
             raise ConceptError(f"It holds the instruction {name}, which no embedding needs: do not use it.")
 
@@ -249,58 +258,75 @@ class _Machine:
         del self.stack[start:]
         return taken
 
+    def _count(self, work: int) -> None:
+        self.left -= work
+        if self.left < 0:
+            raise ConceptError(TOO_MANY_PARTS)
 
-def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
-    if not all(isinstance(key, str | int | _Name) for key in items[::2]):  # a tuple's hash may take for ever
+    def _set_items(self, target: dict[Any, Any], items: Collection[tuple[Any, Any]]) -> None:
+        self._count(len(items))
+        if not all(_is_key(key) for key, _ in items):
+            raise ConceptError(IS_DAMAGED)
+        target.update(items)
+
+    def _set_state(self, target: Any, state: Any) -> None:
+        """Of a ``ParameterDict``, which holds its parameters; other states say nothing of tensors."""
+        if isinstance(target, dict) and isinstance(state, dict):
+            parameters = state.get("_parameters")
+            if isinstance(parameters, dict):
+                self._set_items(target, parameters.items())
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        """What one of torch's own functions would make; any other is refused."""
+        match function:
+            case _Name("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor"):
+                storage, offset, shape, strides = arguments[:4]
+                return _tensor(storage, offset, shape, strides, self.read)
+            case _Name("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state"):
+                return arguments[0]
+            case _Name("torch.nn.modules.container", "ParameterDict"):
+                return {}
+            case _Name("collections", "OrderedDict"):
+                pairs: dict[Any, Any] = {}
+                self._set_items(pairs, arguments[0] if arguments else ())
+                return pairs
+            case _Name("__builtin__" | "builtins", "set"):
+                return []
+            case _Name(module, name):
+                asked = f"{module}.{name}"[:SHOWN_LENGTH]
+                raise ConceptError(f"It asks to run {asked}, which no embedding needs: do not use it.")
         raise ConceptError(IS_DAMAGED)
-    target.update(zip(items[::2], items[1::2], strict=True))
 
 
-def _set_state(target: Any, state: Any) -> None:
-    """The state of a ``ParameterDict``, which holds its parameters; other states say nothing of tensors."""
-    if isinstance(target, dict) and isinstance(state, dict):
-        parameters = state.get("_parameters")
-        if isinstance(parameters, dict):
-            target.update(parameters)
+def _is_key(key: Any) -> bool:
+    """Whether hashing it and comparing it take but a moment; that of a tuple may never end."""
+    return isinstance(key, _Name) or _is_name(key) or (isinstance(key, int) and abs(key) < MAX_NUMBER)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME_LENGTH
+
+
+def _global(module: Any, name: Any) -> _Name:
+    if not (_is_name(module) and _is_name(name)):
+        raise ConceptError(IS_DAMAGED)
+    return _Name(module, name)
 
 
 def _storage(reference: Any) -> _Storage:
-    _, kind, key, _, count, *_ = reference
+    _, kind, key, _, count = reference[:5]
     dtype = DTYPES.get(kind.name)
-    if dtype is None or not isinstance(key, str) or type(count) is not int or not 0 <= count < MAX_NUMBER:
+    if dtype is None or not _is_name(key) or type(count) is not int or not 0 <= count < MAX_NUMBER:
         raise ConceptError(IS_DAMAGED)
     return _Storage(key, dtype, count)
 
 
-def _call(function: Any, arguments: Any, read: ReadBytes) -> Any:
-    """What one of torch's own functions would make; any other is refused."""
-    match function:
-        case _Name("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor"):
-            storage, offset, shape, strides, *_ = arguments
-            return _tensor(storage, offset, shape, strides, read)
-        case _Name("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state"):
-            return arguments[0]
-        case _Name("torch.nn.modules.container", "ParameterDict"):
-            return {}
-        case _Name("collections", "OrderedDict"):
-            pairs: dict[Any, Any] = {}
-            for pair in arguments[0] if arguments else ():
-                _set_items(pairs, list(pair))
-            return pairs
-        case _Name("__builtin__" | "builtins", "set"):
-            return []
-        case _Name(module, name):
-            asked = f"{module}.{name}"[:SHOWN_LENGTH]
-            raise ConceptError(f"It asks to run {asked}, which no embedding needs: do not use it.")
-    raise ConceptError(IS_DAMAGED)
-
-
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes) -> StoredTensor:
     """Checked against its storage; only rows that lie one after the other are taken."""
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, _Storage) or not all(type(number) is int for number in numbers):
+    if not isinstance(storage, _Storage) or not len(shape) == len(strides) <= MAX_DIMENSIONS:
         raise ConceptError(IS_DAMAGED)
-    if not 0 <= min(numbers) <= max(numbers) < MAX_NUMBER or not len(shape) == len(strides) <= MAX_DIMENSIONS:
+    numbers = (offset, *shape, *strides)
+    if not all(type(number) is int and 0 <= number < MAX_NUMBER for number in numbers):
         raise ConceptError(IS_DAMAGED)
     count, step = prod(shape), 1
     if offset + count > storage.count:

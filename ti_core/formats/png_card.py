@@ -9,10 +9,12 @@ the picture. Sites that strip the text chunk leave the pixels, if they keep the 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import math
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,13 @@ MIN_WING = 2  # columns
 # The generator of the random sequence: state = (A * state + C) mod 2 ** 32, output state % 255.
 LCG_A, LCG_C = 1664525, 1013904223
 
+UNREADABLE = (OSError, Image.DecompressionBombError, *DAMAGED)  # what Pillow raises for a damaged picture
+
 
 def read_png(path: Path) -> Contents:
-    """The dict in the text chunk, else that in the pixels.
+    """The dict in the text chunk; without one, or if that is damaged, the dict in the pixels.
 
-    Raises :class:`ConceptError` if there is none, or the picture is damaged or too large.
+    Raises :class:`ConceptError` if there is no sound one, or the picture is damaged or too large.
     """
     if path.stat().st_size > MAX_PNG_BYTES:
         raise ConceptError(f"It is a picture of more than {MAX_PNG_BYTES // 2**20} MiB: save it smaller.")
@@ -51,15 +55,22 @@ def read_png(path: Path) -> Contents:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ConceptError(f"It is a picture of {width} × {height} pixels, too large for a word.")
-            text = image.info.get(CHUNK)
-            if text is None:
-                pixels = np.asarray(image.convert("RGB"))
-                text = image.info.get(CHUNK)  # it may also stand behind the pixels
-        if text is not None:
-            return Contents(_parse(base64.b64decode(text, validate=True)))
-    except (OSError, Image.DecompressionBombError, *DAMAGED) as error:
+            return Contents(_values_in(image), is_picture=True)
+    except UNREADABLE as error:
         raise ConceptError("It is a damaged picture: save it again as it was first published.") from error
-    return Contents(_parse(_decode(pixels)))
+
+
+def _values_in(image: Image.Image) -> dict[str, Any]:
+    if CHUNK not in image.info:
+        image.load()  # it may also stand behind the pixels
+    if CHUNK not in image.info:
+        return _in_pixels(image)
+    try:
+        return _in_text(image.info[CHUNK])
+    except ConceptError:
+        with suppress(ConceptError, *UNREADABLE):
+            return _in_pixels(image)
+        raise
 
 
 def write_png(values: Mapping[str, Any], card: Image.Image, path: Path) -> None:
@@ -72,6 +83,17 @@ def write_png(values: Mapping[str, Any], card: Image.Image, path: Path) -> None:
 
 
 # --- the JSON ---------------------------------------------------------------------------------------------
+
+
+def _in_text(text: str) -> dict[str, Any]:
+    try:
+        return _parse(base64.b64decode(text, validate=True))
+    except binascii.Error as error:
+        raise ConceptError(DATA_IS_DAMAGED) from error
+
+
+def _in_pixels(image: Image.Image) -> dict[str, Any]:
+    return _parse(_decode(np.asarray(image.convert("RGB"))))
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,13 @@ from ti_core.formats.embedding import (
     one_encoder,
     read_base,
     read_facts,
+    read_facts_of_card,
     read_steps,
     read_text,
 )
-from ti_core.formats.pickles import read_pickle
+from ti_core.formats.pickles import opened_pickle
 from ti_core.formats.png_card import read_png
-from ti_core.formats.tensor_files import is_safetensors, read_safetensors
+from ti_core.formats.tensor_files import is_safetensors, opened_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".bin", ".png")
 MAX_FILES = 50  # embedding files in one folder
@@ -53,6 +55,7 @@ PAIR = re.compile(r"learned_embeds(?P<second>_2)?(?P<rest>[-.].*)")
 TEXT_ENCODER = re.compile(r"(.*\.)?text_model\.|cond_stage_model\.")
 LORA = re.compile(r"(.*\.)?(lora_|lora\.|hada_|lokr_)|.*\.alpha$")
 WHOLE_MODEL = re.compile(r"model\.diffusion_model\.|first_stage_model\.|down_blocks\.|conv_in\.|state_dict$")
+WEIGHT = re.compile(r".*\.(weight|bias)$")  # of any other model
 
 
 def read_embeddings(path: Path) -> list[Embedding]:
@@ -103,15 +106,17 @@ def _read_native(folder: Path) -> Embedding:
 
 def _with_notes(folder: Path, embedding: Embedding) -> Embedding:
     """What stands beside the vectors in a repository of sd-concepts-library."""
-    kind = _text_in(folder / "type_of_concept.txt")
-    model = re.search(
-        r"^base_model:\s*(?:-\s*)?[\"']?([\w./-]+)", _text_in(folder / "README.md"), re.MULTILINE
-    )
+    kind, card = _text_in(folder / "type_of_concept.txt"), _text_in(folder / "README.md")
+    model = re.search(r"^base_model:\s*(?:-\s*)?[\"']?([\w./-]+)", card, re.MULTILINE)
+    name = _short(_text_in(folder / "token_identifier.txt")) or embedding.name
+    facts = read_facts_of_card(card)
+    if embedding.base is None and facts.get("name") == name:  # else the card is another word's
+        embedding = replace(embedding, **facts)
     return replace(
         embedding,
         source="sd-concepts-library" if kind else embedding.source,
         file_name=folder.name,
-        name=_short(_text_in(folder / "token_identifier.txt")) or embedding.name,
+        name=name,
         kind=embedding.kind or ("object" if kind == "object" else "style" if kind == "style" else None),
         model=embedding.model or (model[1] if model else ""),
     )
@@ -176,10 +181,10 @@ def _read_file(path: Path) -> list[Embedding]:
     if not path.is_file():
         raise ConceptError(f"There is no file {path}: check the path.")
     try:
-        contents, is_picture = _contents(path)
-        found = _recognised(contents, "A1111 PNG" if is_picture else "A1111 .pt")
+        with _opened(path) as contents:
+            found = _recognised(contents)
         is_bundle = found[0].source == "LoRA"
-        if not is_bundle and not is_picture and path.stat().st_size > MAX_FILE_BYTES:
+        if not is_bundle and not contents.is_picture and path.stat().st_size > MAX_FILE_BYTES:
             raise ConceptError(f"It is larger than {MAX_FILE_BYTES // 2**20} MiB, and no embedding is.")
     except ConceptError as error:
         raise ConceptError(f"{path.name} holds no usable embedding. {error}") from error
@@ -187,8 +192,8 @@ def _read_file(path: Path) -> list[Embedding]:
     return [replace(each, file_name=path.absolute().parent.name if generic else path.stem) for each in found]
 
 
-def _contents(path: Path) -> tuple[Contents, bool]:
-    """What is in a file, and whether that is a picture; told by how it begins."""
+def _opened(path: Path) -> AbstractContextManager[Contents]:
+    """What is in a file, told by how it begins; its tensors can be read as long as it is open."""
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
@@ -198,21 +203,21 @@ def _contents(path: Path) -> tuple[Contents, bool]:
             "It is a Git LFS pointer in place of the file: download the file itself from its page."
         )
     if start.startswith(b"\x89PNG"):
-        return read_png(path), True
+        return nullcontext(read_png(path))
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise ConceptError("It is a web page in place of the file: download the file itself from its page.")
     if is_safetensors(path):  # first: the length of its header may look like the start of a pickle
-        return read_safetensors(path), False
+        return opened_safetensors(path)
     if start.startswith((b"PK\3\4", b"\x80")):
-        return read_pickle(path), False
+        return opened_pickle(path)
     raise ConceptError("It is no embedding file: choose one of .safetensors, .pt, .bin or .png.")
 
 
 # --- what it is -------------------------------------------------------------------------------------------
 
 
-def _recognised(contents: Contents, manager: str) -> list[Embedding]:
-    """The words in a file; ``manager`` is the source of what has A1111's keys."""
+def _recognised(contents: Contents) -> list[Embedding]:
+    """The words in a file."""
     values = contents.values
     facts = read_facts(contents.metadata[FACTS_KEY]) if FACTS_KEY in contents.metadata else {}
     if isinstance(values, StoredTensor):
@@ -220,7 +225,7 @@ def _recognised(contents: Contents, manager: str) -> list[Embedding]:
     if not isinstance(values, dict) or not values:
         raise _unknown({})
     if isinstance(values.get("string_to_param"), dict):
-        return _from_manager(values, manager)
+        return _from_manager(values, "A1111 PNG" if contents.is_picture else "A1111 .pt")
     if any(_starts(key, "bundle_emb.") for key in values):
         return _from_bundle(values)
     usable = {key: value for key, value in values.items() if not str(key).endswith("_out")}
@@ -243,7 +248,7 @@ def _recognised(contents: Contents, manager: str) -> list[Embedding]:
     [(key, tensor)] = usable.items()
     if key in PARAMS_KEYS:
         return [_embedding({"": tensor}, PARAMS_KEYS[key], left_out, **facts)]
-    if len(tensor.shape) == 2 and tensor.shape[1] > MAX_WIDTH or "." in str(key):
+    if len(tensor.shape) == 2 and tensor.shape[1] > MAX_WIDTH or _is_of_a_model(str(key)):
         raise _unknown(usable)
     return [_embedding({"": tensor}, "diffusers", **{"name": _short(key), **facts})]
 
@@ -314,6 +319,10 @@ def _embedding(
     if list(vectors) == [""]:
         vectors = one_encoder(vectors[""])
     return Embedding(vectors, source, remarks=remarks, **fields)
+
+
+def _is_of_a_model(key: str) -> bool:
+    return any(kind.match(key) for kind in (WHOLE_MODEL, LORA, TEXT_ENCODER, WEIGHT))
 
 
 def _unknown(values: Mapping[Any, Any]) -> ConceptError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +37,36 @@ def is_safetensors(path: Path) -> bool:
     )
 
 
-def read_safetensors(path: Path) -> Contents:
-    """The tensors by their keys, and the metadata. Raises :class:`ConceptError` if it cannot be read."""
+@contextmanager
+def opened_safetensors(path: Path) -> Iterator[Contents]:
+    """The tensors by their keys, and the metadata; they can be read as long as the file is open.
+
+    Raises :class:`ConceptError` if it cannot be read.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        entries = file.read(min(length, MAX_HEADER_BYTES)).count(b'"data_offsets"')
-    if length > MAX_HEADER_BYTES or entries > MAX_ENTRIES:
+        header = file.read(min(length, MAX_HEADER_BYTES))
+    if length > MAX_HEADER_BYTES or _count_entries(header) > MAX_ENTRIES:
         raise ConceptError(TOO_MANY_PARTS)
     try:
         with safe_open(path, framework="pt") as tensors:
-            values = {key: _stored(path, key, tensors.get_slice(key)) for key in tensors.keys()}  # noqa: SIM118
-            return Contents(values, tensors.metadata() or {})
+            values = {key: _stored(tensors, key) for key in tensors.keys()}  # noqa: SIM118
+            yield Contents(values, tensors.metadata() or {})
     except SafetensorError as error:
         raise ConceptError(IS_DAMAGED) from error
 
 
-def _stored(path: Path, key: str, part: Any) -> StoredTensor:
-    def read() -> torch.Tensor:
-        with safe_open(path, framework="pt") as tensors:
-            return tensors.get_tensor(key).clone()  # a mapped file cannot be replaced on Windows
+def _count_entries(header: bytes) -> int:
+    """At most this many tensors are in the JSON: each has two lists, its shape and its place.
 
+    Brackets in texts do not count, and every other one stands there as itself, however a key is written.
+    """
+    parts = header.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')  # every second one is a text
+    return sum(part.count(b"[") for part in parts[::2]) // 2
+
+
+def _stored(tensors: Any, key: str) -> StoredTensor:
+    part = tensors.get_slice(key)
     dtype = DTYPES.get(part.get_dtype(), torch.int64)  # of those that are no floats only that matters
-    return StoredTensor(tuple(part.get_shape()), dtype, read)
+    # A copy, for a mapped file cannot be replaced on Windows.
+    return StoredTensor(tuple(part.get_shape()), dtype, lambda: tensors.get_tensor(key).clone())

@@ -16,7 +16,7 @@ from ti_core.card import concept_card
 from ti_core.concept import EMBEDDING_FILES, Concept, save_concept
 from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
-from ti_core.formats.embedding import FACTS_KEY, steps_of, to_facts
+from ti_core.formats.embedding import FACTS_KEY, steps_of, to_facts, with_facts
 from ti_core.formats.pickles import write_pickle
 from ti_core.formats.png_card import draw_card, write_png
 from ti_core.models import find_preset
@@ -101,7 +101,7 @@ def _write_diffusers(concept: Concept, folder: Path) -> list[Path]:
 
 
 def _write_concepts_library(concept: Concept, folder: Path) -> list[Path]:
-    """As in sd-concepts-library: only the vectors fit into the file itself, the base model into the card."""
+    """As in sd-concepts-library: only the vectors fit into the file itself, all other facts into the card."""
     files = [(folder / name).with_suffix(".bin") for name in EMBEDDING_FILES[: len(concept.vectors)]]
     for file, rows in zip(files, _ordered(concept), strict=True):
         write_whole(file, partial(write_pickle, {concept.token: rows}))
@@ -110,7 +110,7 @@ def _write_concepts_library(concept: Concept, folder: Path) -> list[Path]:
     write_text_whole(kind, concept.kind)
     card = folder / "README.md"
     if not card.exists():
-        write_text_whole(card, concept_card(concept, 0))
+        write_text_whole(card, with_facts(concept_card(concept, 0), concept))
     return [*files, token, kind, card]
 
 
