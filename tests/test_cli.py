@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import runpy
 import shlex
 import shutil
 import signal
@@ -23,7 +24,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from ti_core import cli
-from ti_core.cli import terminal
+from ti_core.cli import show, terminal
 from ti_core.models import PRESETS
 from ti_core.recipe import read_recipe
 
@@ -140,9 +141,21 @@ def test_generate_needs_no_concept(tiny_sd1: Path, tmp_path: Path) -> None:
 
 def test_a_prompt_of_several_chunks_is_told(tiny_sd1: Path, tmp_path: Path) -> None:
     prompt = "red cat " * 40
-    result = run("generate", prompt, "--model", tiny_sd1, "--out", tmp_path, *QUICK, "--json")
+    negative = ("--negative", "dog " * 90)
+    result = run("generate", prompt, *negative, "--model", tiny_sd1, "--out", tmp_path, *QUICK, "--json")
     assert facts_of(result)["lengths"] == [{"tokens": 80, "chunks": 2}]
+    assert facts_of(result)["negative_length"] == {"tokens": 90, "chunks": 2}
     assert "has 80 tokens and is read in 2 parts." in result.stderr
+    assert "has 90 tokens and is read in 2 parts." in result.stderr
+
+
+def test_a_word_that_the_prompt_does_not_use_is_told(learned: Path, tiny_sd1: Path, tmp_path: Path) -> None:
+    both = ("--concept", learned / "our-cat", "--concept", learned / "our-ink", "--model", tiny_sd1)
+    prompt = ("our-cat in the snow", "--negative", "<our-ink>", "--count", "1", "--steps", "2")
+    result = run("generate", *prompt, *both, "--out", tmp_path, "--json")
+    assert facts_of(result)["tokens"] == ["<our-ink>"]
+    [told] = [line for line in result.stderr.splitlines() if "does not use" in line]
+    assert told.startswith("The prompt does not use <our-cat>: write it ")
 
 
 def test_compose_weighs_its_concepts(learned: Path, tiny_sd1: Path, tmp_path: Path) -> None:
@@ -359,6 +372,7 @@ def test_drawing_refuses_what_cannot_work(learned: Path, tiny_sd1: Path, tmp_pat
         ("There is no model called nothing", ("generate", "a cat", *good, "--model", "nothing")),
         ("There is no scheduler called", ("generate", "a cat", *good, "--scheduler", "best")),
         ("The weight 11", ("generate", "a (cat:11)", *good)),
+        ("not UTF-8", ("generate", "a \udcff cat", *good)),
         ("cannot be a folder", ("generate", "a cat", *good, "--out", tmp_path / "file")),
         ("two or more", ("compose", "<our-cat>", *good)),
         ("cannot be opened", ("style", *good, "--picture", tmp_path / "no.png")),
@@ -459,6 +473,62 @@ def test_a_usage_error_is_a_json_object_too(
     assert exit_info.value.code == 2
     assert named in json.loads(printed.out)["error"]
     assert printed.err.splitlines() == [json.loads(printed.out)["error"]]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["generate"], ["train", "x", "--name", "y", "--kind", "thing"], ["models", "--colour"]]
+)
+def test_a_usage_error_is_one_line_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ti_core", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    printed = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_no_arguments_at_all_show_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ti_core"])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) > 10
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_ctrl_c_while_the_modules_are_imported_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    class CtrlC:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "ti_core.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["ti_core", "models", *options])
+    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "ti_core.cli")
+    with pytest.raises(SystemExit) as exit_info:
+        runpy.run_module("ti_core", run_name="__main__")
+    printed = capsys.readouterr()
+    assert exit_info.value.code == 1
+    assert printed.err == "Stopped.\n"
+    told = [json.loads(line) for line in printed.out.splitlines()]
+    assert told == [{"error": "Stopped.", "kind": "KeyboardInterrupt"}] * len(options)
+
+
+def test_ctrl_c_before_a_command_begins_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: bool) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(show, "reporting", interrupted)
+    monkeypatch.setattr(sys, "argv", ["ti_core", "models"])
+    with pytest.raises(KeyboardInterrupt):
+        cli.main()
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["models", "--json"], 0), (["inspect", "no", "--json"], 2)])

@@ -32,6 +32,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
+TYPERS_INTERRUPT = 130  # what it returns for a Ctrl-C before the command has begun
 
 app = typer.Typer(
     help="Teach a frozen text-to-image model one new word from a few pictures, and draw with it.",
@@ -55,16 +56,18 @@ app.command("runs")(runs_command)
 
 
 def main() -> None:
-    """Run the command line, whatever characters the terminal can show."""
+    """Run the command line, whatever characters the terminal can show; ends by SystemExit or Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    as_json = "--json" in sys.argv
-    try:
-        code = app(prog_name="python -m ti_core", standalone_mode=not as_json)
+    try:  # by itself typer says a usage error in four lines; to no arguments at all it says the help
+        code = app(prog_name="python -m ti_core", standalone_mode=not sys.argv[1:])
     except USAGE_ERROR as error:
         message = " ".join(error.format_message().split())
         say(message)
-        typer.echo(json.dumps({"error": message, "kind": type(error).__name__}))
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": message, "kind": type(error).__name__}))
         code = 2
+    if code == TYPERS_INTERRUPT:
+        raise KeyboardInterrupt
     sys.exit(code)

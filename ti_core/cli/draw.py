@@ -16,7 +16,7 @@ from ti_core.cli.loading import ModelOption, SafetyOption, choose_model, load_co
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
 from ti_core.errors import Cancelled, ConfigError, RecipeError
 from ti_core.models import PRESETS
-from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, fill_template
+from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, concept_tokens, fill_template
 from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
 
 if TYPE_CHECKING:
@@ -201,18 +201,23 @@ def _draw(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be a folder ({error.strerror}): choose another --out.") from error
+    texts = [*(settings.prompt for settings in requests), requests[0].negative_prompt]
+    written = concept_tokens("\n".join(texts))
+    for token in [concept.token for concept in concepts if concept.token not in written]:
+        say(f"The prompt does not use {token}: write it where it should appear, brackets included.")
     backbone = load_model(name, safety_checker=safety_checker)
     words = known_words(concepts, backbone.base)
-    lengths = [backbone.count_tokens(settings.prompt, words) for settings in requests]  # weights take none
-    for settings, length in zip(requests, lengths, strict=True):
+    lengths = [backbone.count_tokens(text, words) for text in texts]  # weights take none
+    for text, length in zip(texts, lengths, strict=True):
         if length.chunks > 1:
-            say(f"“{settings.prompt}” has {length.tokens} tokens and is read in {length.chunks} parts.")
+            say(f"“{text}” has {length.tokens} tokens and is read in {length.chunks} parts.")
     files: list[str] = []
     hidden: list[int] = []
     report.facts |= {
-        "prompts": [settings.prompt for settings in requests],
-        "lengths": [asdict(length) for length in lengths],
-        "tokens": [concept.token for concept in concepts],
+        "prompts": texts[:-1],
+        "lengths": [asdict(length) for length in lengths[:-1]],
+        "negative_length": asdict(lengths[-1]),
+        "tokens": [concept.token for concept in concepts if concept.token in written],
         "model": backbone.base.id,
         "steps": requests[0].denoising_steps,
         "files": files,
