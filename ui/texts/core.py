@@ -228,6 +228,10 @@ MESSAGES: Pairs = (
         "LoRA のタグは使えません。プロンプトから {tag} を消してください。",
     ),
     (
+        "The prompt holds characters that are not UTF-8: write them again.",
+        "プロンプトに UTF-8 ではない文字があります。書き直してください。",
+    ),
+    (
         "A composition takes two or more concepts: choose another one.",
         "組み合わせるには、ことばが 2 つ以上必要です。もう 1 つ選んでください。",
     ),
