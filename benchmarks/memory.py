@@ -49,19 +49,25 @@ def main() -> None:
     print(f"{'':<16}" + "".join(f"{level:>10}" for level in LEVELS))
     for family in options.families:
         for work in WORKS:
-            cells = [in_a_process(family, work, level, options.full) for level in LEVELS]
-            print(f"{family:<6}{work:<10}" + "".join(f"{cell:>10}" for cell in cells), flush=True)
+            print(f"{family:<6}{work:<10}", end="", flush=True)
+            reasons = []
+            for level in LEVELS:
+                gigabytes, reason = in_a_process(family, work, level, options.full)
+                print(f"{gigabytes:>10}", end="", flush=True)
+                reasons += [f"{family}, {work}, {level}: {reason}"] if reason else []
+            print()
+            for line in reasons:
+                print(line, file=sys.stderr)
 
 
-def in_a_process(family: str, work: str, level: str, full: bool) -> str:
-    """Peak gigabytes, or that it does not fit."""
+def in_a_process(family: str, work: str, level: str, full: bool) -> tuple[str, str]:
+    """Peak gigabytes, or a dash and why there is no figure."""
     command = [sys.executable, "-m", "benchmarks.memory", "--measure", family, work, level]
     done = subprocess.run([*command, *(["--full"] if full else [])], capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        print(f"{family}, {work}, {level}: {last[0]}", file=sys.stderr)
-        return "-"
-    return f"{float(done.stdout.split()[-1]) / GIGABYTE:.2f}"
+        return "-", last[0]
+    return f"{float(done.stdout.split()[-1]) / GIGABYTE:.2f}", ""
 
 
 def measure(family: Family, work: str, level: str, full: bool) -> float:

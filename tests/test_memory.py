@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import memory as benchmark
 from ti_core import memory as memory_module
 from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
@@ -256,3 +257,37 @@ def test_what_a_row_keeps_is_measured_without_the_weights(sd1: Backbone) -> None
     layer = torch.nn.Linear(3, 5).requires_grad_(False)
     values = torch.ones(2, 3, requires_grad=True)
     assert kept_bytes(lambda: torch.relu(layer(values)).square(), layer) == 2 * 5 * 4
+
+
+# --- the benchmark ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_a_figure_for_each_setting_as_it_comes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured, shown = [], []
+
+    def measure(*arguments: Any) -> tuple[str, str]:
+        shown.append(capsys.readouterr().out)
+        measured.append(arguments)
+        return in_a_process(*arguments) if arguments[1:3] == ("drawing", "least") else ("-", "not now")
+
+    in_a_process = benchmark.in_a_process
+    monkeypatch.setattr(benchmark, "in_a_process", measure)
+    monkeypatch.setattr("sys.argv", ["memory", "--families", "sd1"])
+    benchmark.main()
+    last = capsys.readouterr()
+    works = [(work, level) for work in benchmark.WORKS for level in memory_module.LEVELS]
+    assert measured == [("sd1", *work, False) for work in works]
+    assert [text.count("-") for text in shown[1:3]] == [1, 1]  # each one's before the next
+    assert 0.01 < float(last.out) < 2
+    assert last.err.splitlines()[-1] == "sd1, drawing, sparing: not now"
+
+
+@pytest.mark.slow
+def test_a_memory_benchmark_that_fails_says_why() -> None:
+    assert benchmark.in_a_process("sd1", "drawing", "none", False) == (
+        "-",
+        "IndexError: tuple index out of range",
+    )
