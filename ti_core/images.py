@@ -180,7 +180,7 @@ def load_pictures(
     So is a file in a folder that is neither named like a picture nor plainly something else.
     Raises PictureError as `find_pictures`.
     """
-    paths = [Path(path) for path in paths]
+    paths = list(paths)
     found = find_pictures(paths)
     pictures: list[Picture] = []
     rejected: list[RejectedPicture] = []
@@ -272,7 +272,7 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
     return upright, remarks
 
 
-def _read_header(stream: IO[bytes], formats: Sequence[str]) -> Image.Image:
+def _read_header(stream: IO[bytes], formats: list[str]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS decides
         return Image.open(stream, formats=formats)
@@ -410,10 +410,10 @@ def _looks_like_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURE_SUFFIXES and _is_visible_file(file)
 
 
-def _strangers_among(paths: Iterable[Path]) -> Iterator[Path]:
+def _strangers_among(paths: Iterable[Path | str]) -> Iterator[Path]:
     """Files in the folders among `paths` that may have been meant as pictures but are not named like one."""
     known = PICTURE_SUFFIXES | COMPANION_SUFFIXES
-    for folder in dict.fromkeys(path for path in paths if path.is_dir()):
+    for folder in filter(Path.is_dir, dict.fromkeys(map(Path, paths))):
         yield from (
             file
             for file in sorted(folder.iterdir())
