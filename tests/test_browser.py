@@ -269,12 +269,14 @@ def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, o
 
     page.reload()
     expect(page.get_by_role("heading", name="Training of <our-monster>")).to_be_visible()
-    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("Finished: all 40 steps are done.")).to_be_visible(timeout=LONG)
     expect(page.get_by_role("heading", name="<our-monster> is learned and among your words.")).to_be_visible()
+    unfold(page, "How it learned")
+    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible()
     expect(page.get_by_role("img", name="Loss over the steps")).to_be_visible()
     for prompt in ("a photo of monster", "a photo of <our-monster>", "a photo of <our-monster> on the moon"):
         expect(page.get_by_role("img", name=prompt, exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("toybox's own judge: the picture with <our-monster> is")).to_be_visible()
     assert nameless(page) == []
 
     page.get_by_role("button", name="Use it in Generate").click()
@@ -519,12 +521,12 @@ def test_language_follows_the_browser_and_the_switch(visitors: Visitors, shared_
     expect(page.get_by_role("button", name="Draw", exact=True)).to_be_visible()
     expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
     page.get_by_role("textbox", name="Prompt", exact=False).first.fill("a photo of <our-cat>")
-    expect(page.get_by_role("alert")).to_contain_text("No loaded concept defines <our-cat>.")
+    expect(page.get_by_role("alert")).to_contain_text("You have no word <our-cat>:")
 
     page.get_by_role("button", name="日本語").click()
     expect(page.get_by_role("button", name="生成する", exact=True)).to_be_visible()
     page.locator("#generate-prompt textarea").fill("a photo of <our-cat>")
-    expect(page.get_by_role("alert")).to_contain_text("<our-cat> ということばは読み込まれていません。")
+    expect(page.get_by_role("alert")).to_contain_text("<our-cat> ということばはありません。")
 
 
 def test_address_names_the_tab(visitors: Visitors, shared_site: Site) -> None:

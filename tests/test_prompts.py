@@ -11,6 +11,7 @@ import pytest
 
 from ti_core.errors import PromptError, TokenNameError, UnknownTokenError
 from ti_core.prompts import (
+    MAX_NAMED,
     OBJECT_TEMPLATES,
     OBJECT_WORDS,
     STYLE_TEMPLATES,
@@ -283,8 +284,16 @@ def test_an_unknown_token_is_named_with_the_closest_known(
 ) -> None:
     with pytest.raises(UnknownTokenError) as caught:
         check_tokens(prompt, ["<ink>", "<our-cat>"])
-    assert caught.value.token == token
-    assert caught.value.closest == closest
+    assert caught.value.unknown == {token: closest}
+
+
+def test_all_unknown_tokens_are_named_but_not_endlessly_many() -> None:
+    with pytest.raises(UnknownTokenError, match="<our-cta>. Did you mean <our-cat>.* <fog>. Load") as caught:
+        check_tokens("<our-cta> in <fog> by <our-cta>", ["<our-cat>"])
+    assert caught.value.unknown == {"<our-cta>": ("<our-cat>",), "<fog>": ()}
+    with pytest.raises(UnknownTokenError) as caught:
+        check_tokens(" ".join(f"<a{number}>" for number in range(1000)), ["<our-cat>"])
+    assert len(caught.value.unknown) == MAX_NAMED
 
 
 @pytest.mark.parametrize("tag", ["<lora:x:1>", "<LoRA:Some Name v2:0.8>", "<lyco:x:1>", "<hypernet:x:1>"])

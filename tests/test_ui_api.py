@@ -190,7 +190,7 @@ def test_a_style_is_put_on_subjects_and_on_a_picture(client: Client, pictures: l
             "/generate",
             ("a photo of <our-cst>",),
             {},
-            "No loaded concept defines <our-cst>. Did you mean <our-cat> or <our-ink>?",
+            "You have no word <our-cst>: use <our-cat> or <our-ink>, teach it, or remove it.",
         ),
         (
             "/generate",
@@ -294,7 +294,7 @@ def test_on_a_shared_server_no_one_sees_the_words_and_jobs_of_others(
     shared.finish(job)
     assert [word["token"] for word in one.predict(api_name="/words")] == ["<mine>"]
     assert other.predict(api_name="/words") == []
-    assert refused(other, "a photo of <mine>", api_name="/generate").startswith("No loaded concept")
+    assert refused(other, "a photo of <mine>", api_name="/generate").startswith("You have no word")
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def test_every_person_sees_only_their_own_words(studio: Studio) -> None:
     assert (choice.tokens, choice.usable) == ((), 0)
     assert "our-cat" not in choice.cards
     told = refused(draw_pictures, studio, other, PAIR, PROMPT, *EVEN, *CONTROLS)
-    assert "No loaded concept defines" in told
+    assert "You have no word &lt;our-cat&gt;: teach it, or remove it. You have no word &lt;our-mug" in told
 
 
 def test_japanese_readers_get_japanese(studio: Studio) -> None:
@@ -309,7 +309,7 @@ def test_what_cannot_be_composed_is_said_plainly(studio: Studio) -> None:
 
     assert "two or more" in told(("<our-cat>",), "a photo of <our-cat>")
     assert "does not mention" in told(PAIR, "a photo of <our-cat>")
-    assert "No loaded concept defines" in told(PAIR, f"{PROMPT} and <nobody>")
+    assert "You have no word" in told(PAIR, f"{PROMPT} and <nobody>")
     assert "elsewhere" in told(PAIR, f"{PROMPT} and <old-hat>")
 
 

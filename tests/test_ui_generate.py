@@ -111,13 +111,14 @@ def test_the_length_of_a_prompt(studio: Studio) -> None:
 
 def test_an_unknown_token_is_said_before_drawing_with_a_fix_to_click(studio: Studio) -> None:
     note = note_html(studio, ME, "a photo of <our-cta>")
-    assert "No loaded concept defines <our-cta>. Did you mean <our-cat>" in text_of(note)
+    assert "You have no word <our-cta>: use <our-cat> or <their-cat>, teach it" in text_of(note)
     assert 'data-replace="&lt;our-cta&gt;" data-with="&lt;our-cat&gt;">Use &lt;our-cat&gt;</button>' in note
     assert 'data-replace="&lt;our-cta&gt;" data-with="">Remove it</button>' in note
     in_japanese = text_of(note_html(studio, JAPANESE, "a photo of <our-cta>"))
-    assert "<our-cta> ということばは読み込まれていません。" in in_japanese
-    assert "<our-cat> を使う" in in_japanese
+    assert "<our-cta> ということばはありません。<our-cat>、<their-cat> を使うか、" in in_japanese
     assert 'data-with="">' in note_html(studio, ME, "<zzzzzzzz>")
+    both = note_html(studio, ME, "<our-cta> by <zzzzzzzz>")
+    assert both.count("<p") == 2 and "You have no word <zzzzzzzz>: teach it, or remove it." in text_of(both)
     with pytest.raises(UnknownTokenError, match="Did you mean <our-cat>"):
         draw(studio, "a photo of <our-cta>")
 
@@ -139,7 +140,7 @@ def test_a_word_of_another_model_is_said(studio: Studio) -> None:
 def test_without_a_model_only_what_needs_none_is_said(tmp_path: Path, studio: Studio) -> None:
     bare = Studio(tmp_path)
     assert note_html(bare, ME, PROMPT) == ""
-    assert "No loaded concept" in note_html(bare, ME, "<nobody>")
+    assert "You have no word" in note_html(bare, ME, "<nobody>")
     assert {word.token for word in fitting_words(bare, ME)} == {"<our-cat>", "<their-cat>"}
 
 

@@ -186,7 +186,7 @@ def test_subjects_that_cannot_be_drawn_are_said_plainly(studio: Studio) -> None:
     assert "at least one subject" in told(" \n")
     assert "Choose a word" in told("a house", "")
     assert str(MOST_PICTURES) in told("a house\n" * (MOST_PICTURES + 1))
-    assert "No loaded concept defines" in told("<nobody>")
+    assert "You have no word" in told("<nobody>")
     assert "elsewhere" in told("a house", "<old-ink>")
 
 

@@ -29,7 +29,7 @@ Messages are one plain sentence (or two) for a person who did not write the code
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -58,16 +58,19 @@ class PromptError(InputError):
 
 
 class UnknownTokenError(PromptError):
-    """A prompt uses a concept token that no loaded concept defines."""
+    """A prompt uses concept tokens that no loaded concept defines: ``unknown``, each with the closest that
+    one does."""
 
-    def __init__(self, token: str, closest: Sequence[str]):
-        self.token = token
-        self.closest = tuple(closest)
-        if self.closest:
-            advice = f"Did you mean {' or '.join(self.closest)}?"
-        else:
-            advice = "Load the concept that defines it, or remove it from the prompt."
-        super().__init__(f"No loaded concept defines {token}. {advice}")
+    def __init__(self, unknown: Mapping[str, Sequence[str]]):
+        self.unknown = {token: tuple(closest) for token, closest in unknown.items()}
+        super().__init__(" ".join(self._sentence(token, closest) for token, closest in self.unknown.items()))
+
+    @staticmethod
+    def _sentence(token: str, closest: Sequence[str]) -> str:
+        advice = "Load the concept that defines it, or remove it from the prompt."
+        if closest:
+            advice = f"Did you mean {' or '.join(closest)}?"
+        return f"No loaded concept defines {token}. {advice}"
 
 
 class ConceptError(InputError):

@@ -23,6 +23,7 @@ MAX_NAME_LENGTH = 31
 TOKEN_PATTERN = re.compile(rf"<[a-z0-9][a-z0-9-]{{0,{MAX_NAME_LENGTH - 1}}}>")
 
 MAX_WEIGHT = 10.0
+MAX_NAMED = 8  # unknown tokens that an error names
 
 OBJECT_TEMPLATES: tuple[str, ...] = (
     "a photo of {}",
@@ -291,15 +292,17 @@ _NETWORK_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>", re.IGNOREC
 def check_tokens(prompt: str, known: Collection[str]) -> None:
     """Check that every concept token of a prompt, also a misspelt one, is among the known tokens.
 
-    Raises UnknownTokenError with the closest known tokens, and PromptError as :func:`split_prompt`.
+    Raises UnknownTokenError with those that are not, the first few of them, and the known tokens closest to
+    each; and PromptError as :func:`split_prompt`.
     """
     _refuse_network_tags(prompt)
     written = _TOKEN_LIKE.findall(prompt)
     # Brackets and backslashes vanish, and what is left may be a token: "<our-(cat:1.2)>".
     read = [piece.token for piece in split_prompt(prompt) if isinstance(piece, TokenPiece)]
-    for token in [*written, *read]:
-        if token not in known:
-            raise UnknownTokenError(token, _closest(token, known))
+    for tokens in (written, read):
+        unknown = list(dict.fromkeys(token for token in tokens if token not in known))[:MAX_NAMED]
+        if unknown:
+            raise UnknownTokenError({token: _closest(token, known) for token in unknown})
 
 
 def _closest(token: str, known: Collection[str]) -> list[str]:

@@ -18,7 +18,7 @@ from ti_core.prompts import check_length, check_tokens, concept_tokens
 from ti_core.text_encoding import CHUNK_TOKENS, TokenCount
 from ui.frame import Frame
 from ui.studio import Studio
-from ui.texts import Language, explain, label, language_of, say
+from ui.texts import Language, explain, label, language_of, no_word, say
 from ui.widgets import QUIET, bind
 
 SCRIPT = (Path(__file__).resolve().parent / "prompt_box.js").read_text(encoding="utf-8")
@@ -112,17 +112,17 @@ def note_html(studio: Studio, request: gr.Request, prompt: str) -> str:
     try:
         concepts = concepts_in(all_words(studio.home(request).library) if "<" in prompt else {}, prompt)
     except UnknownTokenError as error:
-        fixes = [(say(language, "drawing_use", token=token), error.token, token) for token in error.closest]
-        return _problem(language, error, [*fixes, (say(language, "drawing_remove"), error.token, "")])
+        return "".join(_no_word(language, token, closest) for token, closest in error.unknown.items())
     except PromptError as error:
-        return _problem(language, error, [])
+        return _problem(explain(language, error), [])
     if backbone is None or not prompt.strip():
         return ""
     for concept in concepts:
         try:
             concept.check_fits(backbone.base)
         except IncompatibleConceptError as error:
-            return _problem(language, error, [(say(language, "drawing_remove"), concept.token, "")])
+            fixes = [(say(language, "drawing_remove"), concept.token, "")]
+            return _problem(explain(language, error), fixes)
     count = backbone.count_tokens(prompt, {concept.token: concept.vectors for concept in concepts})
     return f'<p class="prompt-length">{html.escape(_length(language, count))}</p>'
 
@@ -133,13 +133,15 @@ def _length(language: Language, count: TokenCount) -> str:
     return say(language, "drawing_chunks", count=count.tokens, chunks=count.chunks, most=CHUNK_TOKENS)
 
 
-def _problem(
-    language: Language, error: PromptError | IncompatibleConceptError, fixes: Sequence[tuple[str, str, str]]
-) -> str:
+def _no_word(language: Language, token: str, closest: Sequence[str]) -> str:
+    fixes = [(say(language, "drawing_use", token=known), token, known) for known in closest]
+    return _problem(no_word(language, token, closest), [*fixes, (say(language, "drawing_remove"), token, "")])
+
+
+def _problem(sentence: str, fixes: Sequence[tuple[str, str, str]]) -> str:
     """A sentence on what is wrong; each fix is a button's text, what it replaces, and by what."""
     buttons = "".join(_button(text, **{"replace": old, "with": new}) for text, old, new in fixes)
-    sentence = html.escape(explain(language, error))
-    return f'<p class="prompt-problem" role="alert">{sentence} {buttons}</p>'
+    return f'<p class="prompt-problem" role="alert">{html.escape(sentence)} {buttons}</p>'
 
 
 def _row(title: str, buttons: str) -> str:

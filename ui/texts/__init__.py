@@ -6,11 +6,12 @@ still is translated in the browser (:func:`label`); what the server composes, on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import gradio as gr
 
-from ti_core.errors import OneWordError
+from ti_core.errors import OneWordError, UnknownTokenError
 from ui.texts import compose, drawing, frame, generate, hub, library, style, train, verdicts
 from ui.texts.core import in_japanese
 
@@ -21,6 +22,7 @@ TEXTS: dict[Language, dict[str, str]] = {
     "en": {key: text for part in PARTS for key, text in part.EN.items()},
     "ja": {key: text for part in PARTS for key, text in part.JA.items()},
 }
+OR: dict[Language, str] = {"en": " or ", "ja": "、"}
 label = gr.I18n(**TEXTS)
 """``label(key)``: a text that the browser translates; also what ``launch(i18n=...)`` takes."""
 
@@ -31,8 +33,17 @@ def say(language: Language, key: str, **values: object) -> str:
 
 
 def explain(language: Language, error: OneWordError) -> str:
-    """What the core says of an error, in the reader's language."""
+    """What the core says of an error, in the reader's language; its concepts are the page's words."""
+    if isinstance(error, UnknownTokenError):
+        return " ".join(no_word(language, token, closest) for token, closest in error.unknown.items())
     return translate(language, str(error))
+
+
+def no_word(language: Language, token: str, closest: Sequence[str]) -> str:
+    """That there is no such word, and what to do; ``closest`` are those that may be meant."""
+    if not closest:
+        return say(language, "drawing_no_word", token=token)
+    return say(language, "drawing_no_word_but", token=token, closest=OR[language].join(closest))
 
 
 def translate(language: Language, message: str) -> str:

@@ -23,6 +23,8 @@ EN = {
     "drawing_prompt_placeholder": "a monster on the beach",
     "drawing_your_words": "Your words",
     "drawing_tab_completes": "Tab completes",
+    "drawing_no_word": "You have no word {token}: teach it, or remove it.",
+    "drawing_no_word_but": "You have no word {token}: use {closest}, teach it, or remove it.",
     "drawing_use": "Use {token}",
     "drawing_remove": "Remove it",
     "drawing_tokens": "{count} of {most} tokens",
@@ -67,6 +69,10 @@ JA = {
     "drawing_prompt_placeholder": "a monster on the beach",
     "drawing_your_words": "わたしのことば",
     "drawing_tab_completes": "Tab で補完",
+    "drawing_no_word": "{token} ということばはありません。学習するか、消してください。",
+    "drawing_no_word_but": (
+        "{token} ということばはありません。{closest} を使うか、{token} を学習するか、消してください。"
+    ),
     "drawing_use": "{token} を使う",
     "drawing_remove": "消す",
     "drawing_tokens": "{count} / {most} トークン",
