@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from tiny_models import save_tiny_judge
 from ui_requests import request_of
 
 from ti_core import judge as judging
-from ti_core.concept import BaseModel, Concept
+from ti_core.concept import BaseModel, Concept, save_concept
 from ti_core.inspection import blend
 from ti_core.recipe import read_recipe
+from ui import cards
 from ui.compose import (
     GRID_WEIGHTS,
     MOST_CELLS,
@@ -24,6 +26,7 @@ from ui.compose import (
     blend_name,
     build,
     choose,
+    choose_ready_words,
     draw_blend,
     draw_grid,
     draw_pictures,
@@ -190,6 +193,20 @@ def test_before_there_are_two_words_the_way_to_train_is_shown(studio: Studio) ->
     studio.home(ME).library.restore("<our-ink>")
     teach, panel = show_choice("en", click(studio, None))[1:3]
     assert (teach["visible"], panel["visible"]) == (False, True)
+
+
+def test_ready_made_words_come_two_at_a_time_in_a_sentence(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("toy-a", "toy-b", "toy-c"):
+        ready = dataclasses.replace(concept(studio, "<our-cat>"), token=f"<{name}>")
+        save_concept(ready, tmp_path / "ready" / name)
+    monkeypatch.setattr(cards, "READY_WORDS", tmp_path / "ready")
+    for _ in range(2):  # taken already, they are chosen again
+        choice = choose_ready_words(studio, ME)
+        assert choice.tokens == ("<toy-a>", "<toy-b>")
+        assert choice.prompt == "a photo of <toy-a> and <toy-b>"
+        assert choice.usable == 3 + 3
 
 
 def test_every_person_sees_only_their_own_words(studio: Studio) -> None:

@@ -26,6 +26,7 @@ from ui.style import (
     build,
     check_picture,
     choose,
+    choose_ready_style,
     draw,
     make_picture,
     make_subjects,
@@ -121,6 +122,8 @@ def test_without_a_style_none_is_chosen_and_without_a_word_the_way_to_train_is_s
     choice = choose(studio, ME, INK)
     assert (choice.token, choice.usable) == ("", 1)
     assert "None of your words is a style" in choice.cards
+    teach, panel = show_choice(choice)[1:3]
+    assert (teach["visible"], panel["visible"]) == (True, True)
     library.delete("<our-cat>")
     teach, panel = show_choice(choose(studio, ME, ""))[1:3]
     assert (teach["visible"], panel["visible"]) == (True, False)
@@ -262,11 +265,11 @@ def test_ready_made_words_are_taken_once_and_only_by_the_model_that_draws_them(
     monkeypatch.setattr(cards, "READY_WORDS", ready)
     library = studio.home(NEWCOMER).library
     for _ in range(2):
-        assert cards.take_ready_words(studio, NEWCOMER, 0) == 1
+        assert choose_ready_style(studio, NEWCOMER).token == "<toy-red>"
         assert [entry.concept.token for entry in library.entries()[0]] == ["<toy-red>"]
     assert library.find("<toy-red>").thumbnail is not None
     elsewhere = BaseModel("elsewhere", "sd1", {"clip_l": 8})
     other = Concept("<toy-red>", {"clip_l": torch.ones(1, 8)}, "style", elsewhere)
     save_concept(other, ready / "toy-red")
     with pytest.raises(gr.Error, match="choose toybox"):
-        cards.take_ready_words(studio, NEWCOMER, 0)
+        cards.take_ready_words(studio, NEWCOMER)

@@ -16,7 +16,7 @@ from ui.frame import Frame
 from ui.studio import Studio
 from ui.texts import Language, label, language_of, say
 from ui.thumbnails import thumbnail_uri
-from ui.widgets import HIDDEN, QUIET, bind, refusal
+from ui.widgets import QUIET, refusal
 
 READY_WORDS = ASSETS / "words"
 
@@ -41,19 +41,23 @@ def place_cards(name: str) -> gr.HTML:
     return gr.HTML(elem_id=f"{name}-cards", elem_classes="snug", js_on_load=SCRIPT)
 
 
-def place_first_words(studio: Studio, frame: Frame, name: str) -> gr.Row:
-    """What the tab ``name`` offers to a person who has too few words: to teach one, or to take ready ones."""
-    with gr.Row(visible=False, elem_id=f"{name}-first") as row:
-        teach = gr.Button(label("cards_teach"), variant="primary", elem_id=f"{name}-teach")
-        ready = gr.Button(label("cards_ready"), elem_id=f"{name}-ready")
+def place_offers(frame: Frame, name: str) -> tuple[gr.Button, gr.Button]:
+    """What the tab ``name`` offers: to teach a word, to a person who has too few, and to try with those that
+    came with the program, to anyone."""
+    with gr.Row(elem_id=f"{name}-offers"):
+        teach = gr.Button(
+            label("cards_teach"), variant="primary", size="md", visible=False, elem_id=f"{name}-teach"
+        )
+        ready = gr.Button(label("cards_ready"), size="md", elem_id=f"{name}-ready")
     teach.click(lambda: (gr.Tabs(selected="train"), "train"), None, [frame.tabs, frame.tab], **QUIET)
-    # Queued, for only then is an error shown, and the change of a state noticed.
-    ready.click(bind(studio, take_ready_words), frame.words_changed, frame.words_changed, **HIDDEN)
-    return row
+    return teach, ready
 
 
-def take_ready_words(studio: Studio, request: gr.Request, words_changed: int) -> int:
-    """Add the words that came with the program to the person's, where the model in use can draw them."""
+def take_ready_words(studio: Studio, request: gr.Request) -> list[Concept]:
+    """The words that came with the program, where the model in use can draw them; the person has them now.
+
+    Raises :class:`gr.Error` if it can draw none.
+    """
     library, backbone = studio.home(request).library, studio.models.backbone
     own = {entry.concept.token for entry in library.entries()[0]}
     ready = {folder: load_concept(folder) for folder in sorted(READY_WORDS.iterdir())}
@@ -67,7 +71,7 @@ def take_ready_words(studio: Studio, request: gr.Request, words_changed: int) ->
     for folder, concept in fitting.items():
         if concept.token not in own:
             library.add(concept, [open_picture(file)[0] for file in picture_files(folder)])
-    return words_changed + 1
+    return list(fitting.values())
 
 
 def clicked_token(event: gr.EventData) -> str:

@@ -21,7 +21,7 @@ from ti_core.prompts import (
     concept_tokens,
     fill_template,
 )
-from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
+from ui.cards import cards_html, clicked_token, place_cards, place_offers, take_ready_words, usable_words
 from ui.drawing import Drawn, draw_orders
 from ui.frame import Frame
 from ui.grid import label_sheet, read_list
@@ -32,6 +32,7 @@ from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 from ui.verdicts import Finder
 from ui.widgets import (
+    HIDDEN,
     QUIET,
     DrawingControls,
     ResultArea,
@@ -73,7 +74,7 @@ def make_prompt() -> gr.Textbox:
 def build(studio: Studio, frame: Frame) -> None:
     prompt, chosen = frame.compose_prompt, gr.State(())
     cards = place_cards("compose")
-    first = place_first_words(studio, frame, "compose")
+    teach, ready = place_offers(frame, "compose")
     with gr.Row(visible=False) as panel:
         with gr.Column(scale=3, min_width=320):
             with gr.Row():
@@ -107,7 +108,7 @@ def build(studio: Studio, frame: Frame) -> None:
     area.drawn.change(hide_old, area.drawn, sheet, **QUIET)
 
     state = [chosen, prompt, name, *weights]
-    shown = [cards, first, panel, *weights, sentences, prompt, down, across, share, name, chosen]
+    shown = [cards, teach, panel, *weights, sentences, prompt, down, across, share, name, chosen]
 
     @plainly
     def on_card(event: gr.EventData, request: gr.Request, *state: Any) -> list[Any]:
@@ -117,7 +118,14 @@ def build(studio: Studio, frame: Frame) -> None:
     def on_words(request: gr.Request, *state: Any) -> list[Any]:
         return show_choice(language_of(request), choose(studio, request, None, *state))
 
+    @plainly
+    def on_ready(request: gr.Request, words_changed: int) -> list[Any]:
+        choice = choose_ready_words(studio, request)
+        return [*show_choice(language_of(request), choice), words_changed + 1]
+
     cards.select(on_card, state, shown, **QUIET)
+    # Queued, for only then is an error shown, and the change of a state noticed.
+    ready.click(on_ready, frame.words_changed, [*shown, frame.words_changed], **HIDDEN)
     gr.on([frame.demo.load, frame.words_changed.change], on_words, state, shown, **QUIET)
     prompt.change(bind(studio, take_note), prompt, note, **QUIET)
 
@@ -206,6 +214,12 @@ def choose(
         prompt,
         name,
     )
+
+
+def choose_ready_words(studio: Studio, request: gr.Request) -> Choice:
+    """Two of the words that came with the program, in a sentence; raises as :func:`take_ready_words`."""
+    words = take_ready_words(studio, request)[:FEWEST_WORDS]
+    return choose(studio, request, None, tuple(word.token for word in words), "", "")
 
 
 def hint_for(language: Language, usable: int, chosen: int) -> str:

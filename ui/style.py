@@ -16,7 +16,7 @@ from ti_core.generation import Order, fit_source
 from ti_core.images import open_picture
 from ti_core.models import ASSETS
 from ti_core.prompts import fill_template
-from ui.cards import cards_html, clicked_token, place_cards, place_first_words, usable_words
+from ui.cards import cards_html, clicked_token, place_cards, place_offers, take_ready_words, usable_words
 from ui.drawing import Drawn, draw_orders, served
 from ui.frame import Frame
 from ui.prompt_box import MAX_LENGTH, SCRIPT, all_words, concepts_in
@@ -24,6 +24,7 @@ from ui.studio import Studio, plainly
 from ui.texts import explain, label, language_of, say
 from ui.widgets import (
     COLUMNS,
+    HIDDEN,
     QUIET,
     bind,
     drawing_controls,
@@ -54,6 +55,8 @@ class Choice:
     token: str
     usable: int
     """How many words there are to choose from."""
+    styles: int
+    """How many of them are styles."""
 
 
 def make_subjects() -> gr.Textbox:
@@ -85,7 +88,7 @@ def make_picture() -> gr.Image:
 def build(studio: Studio, frame: Frame) -> None:
     chosen, way, before = gr.State(""), gr.State("subjects"), gr.State(None)
     cards = place_cards("style")
-    first = place_first_words(studio, frame, "style")
+    teach, ready = place_offers(frame, "style")
     with gr.Row(visible=False) as panel:
         with gr.Column(scale=3, min_width=320):
             with gr.Tabs(elem_id="style-ways") as ways:
@@ -140,8 +143,14 @@ def build(studio: Studio, frame: Frame) -> None:
     def on_picture(event: gr.SelectData, request: gr.Request, before: Image.Image | None, drawn: Any) -> Any:
         return compare(before, drawn[event.index]) if before else gr.skip()
 
-    shown = [cards, first, panel, chosen]
+    @plainly
+    def on_ready(request: gr.Request, words_changed: int) -> list[Any]:
+        return [*show_choice(choose_ready_style(studio, request)), words_changed + 1]
+
+    shown = [cards, teach, panel, chosen]
     cards.select(on_card, None, shown, **QUIET)
+    # Queued, for only then is an error shown, and the change of a state noticed.
+    ready.click(on_ready, frame.words_changed, [*shown, frame.words_changed], **HIDDEN)
     gr.on([frame.demo.load, frame.words_changed.change], on_words, chosen, shown, **QUIET)
     by_subjects.select(lambda: "subjects", None, way, **QUIET)
     by_picture.select(lambda: "picture", None, way, **QUIET)
@@ -182,14 +191,21 @@ def choose(studio: Studio, request: gr.Request, token: str) -> Choice:
         token = styles[0] if styles else ""
     key = "style_choose" if styles else "style_no_style" if usable else "style_none"
     hint = say(language_of(request), key)
-    return Choice(cards_html(language_of(request), hint, entries, usable, [token]), token, len(usable))
+    cards = cards_html(language_of(request), hint, entries, usable, [token])
+    return Choice(cards, token, len(usable), len(styles))
+
+
+def choose_ready_style(studio: Studio, request: gr.Request) -> Choice:
+    """The style that came with the program; raises as :func:`take_ready_words`."""
+    words = take_ready_words(studio, request)
+    return choose(studio, request, next((word.token for word in words if word.kind == "style"), ""))
 
 
 def show_choice(choice: Choice) -> list[Any]:
     """Updates of the tab, in the order of ``shown`` in :func:`build`."""
     return [
         choice.cards,
-        gr.update(visible=not choice.usable),
+        gr.update(visible=not choice.styles),
         gr.update(visible=bool(choice.usable)),
         choice.token,
     ]

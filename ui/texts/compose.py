@@ -17,7 +17,7 @@ EN = {
     "compose_most": "{count} words are the most for one picture: take one out first.",
     "compose_few": (
         "Two words of the model in use can be put together, and you have {count}. "
-        "Teach one from a few pictures first."
+        "Teach one from a few pictures first, or try with the ready-made ones."
     ),
     "compose_weight": "Weight of {token}",
     "compose_sentences": "Begin with",
@@ -60,7 +60,7 @@ JA = {
     "compose_most": "1 枚に入れられることばは {count} 個までです。先にどれかを外してください。",
     "compose_few": (
         "組み合わせるには、使用中のモデルのことばが 2 個必要です（今は {count} 個）。"
-        "まず、数枚の画像からことばを学習してください。"
+        "まず、数枚の画像からことばを学習するか、用意されたことばで試してください。"
     ),
     "compose_weight": "{token} の重み",
     "compose_sentences": "文の例",

@@ -2,10 +2,13 @@
 
 EN = {
     "style_choose": "Choose the word whose style to take.",
-    "style_no_style": "None of your words is a style yet: choose a thing to try its look, or teach a style.",
+    "style_no_style": (
+        "None of your words is a style yet: choose a thing to try its look, teach a style, or try with the "
+        "ready-made one."
+    ),
     "style_none": (
         "A style is taken from a word of the model in use, and you have none. "
-        "Teach one from a few pictures of that style first."
+        "Teach one from a few pictures of that style first, or try with the ready-made one."
     ),
     "style_no_word": "Choose a word at the top first: the pictures take its style.",
     "style_way_subjects": "Subjects",
@@ -29,11 +32,12 @@ EN = {
 JA = {
     "style_choose": "どのことばのスタイルにするかを選んでください。",
     "style_no_style": (
-        "種類が「スタイル」のことばがまだありません。学習するか、「もの」を選んで見た目を試してください。"
+        "種類が「スタイル」のことばがまだありません。学習するか、「もの」を選んで見た目を試すか、"
+        "用意されたことばで試してください。"
     ),
     "style_none": (
         "スタイルには、使用中のモデルのことばが必要ですが、まだありません。"
-        "まず、そのスタイルの画像を数枚使って学習してください。"
+        "まず、そのスタイルの画像を数枚使って学習するか、用意されたことばで試してください。"
     ),
     "style_no_word": "まず、上でことばを選んでください。画像はそのスタイルになります。",
     "style_way_subjects": "題材から",
