@@ -303,8 +303,21 @@ def test_times_wait_for_the_model_and_follow_the_settings(studio: Studio, tmp_pa
 
 def test_times_are_sent_only_when_they_change(studio: Studio, person: gr.Request) -> None:
     told, radio, _ = tell_times(studio, person, None, Desk(), *settings())
-    assert radio.choices == [tuple(choice) for choice in told[0]]
+    assert radio.choices == [tuple(choice) for choice in told[1]]
     assert tell_times(studio, person, told, Desk(), *settings()) == [gr.skip()] * 3
+
+
+def test_settings_that_are_no_preset_are_ones_own(studio: Studio, person: gr.Request) -> None:
+    def shown(**changes: Any) -> gr.Radio:
+        return tell_times(studio, person, None, Desk(), *settings(**changes))[1]
+
+    quick = shown(**PRESETS["quick"])
+    assert quick.value == "quick" and [name for _, name in quick.choices] == list(PRESETS)
+    changed = shown(**PRESETS["quick"] | {"steps": 123})
+    assert changed.value == "own"
+    text, name = changed.choices[-1]
+    assert name == "own" and re.fullmatch(r"Own settings: at most \d+ (s|min)", text)
+    assert apply_preset("own") == [gr.skip()] * len(PRESET_FIELDS)
 
 
 def test_the_model_suggests_a_word(studio: Studio, person: gr.Request, tmp_path: Path) -> None:

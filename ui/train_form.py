@@ -36,6 +36,7 @@ from ui.train_progress import ready_model, start_run, tokens_in_training
 from ui.train_settings import (
     DEFAULT_PRESET,
     FIELDS,
+    OWN,
     PRESET_FIELDS,
     PRESETS,
     UNNAMED,
@@ -44,6 +45,7 @@ from ui.train_settings import (
     line_html,
     name_html,
     preset_choices,
+    preset_of,
     read_config,
     time_html,
 )
@@ -367,15 +369,17 @@ def fill_in_word(studio: Studio, request: gr.Request, *asked: Any) -> Iterator[l
 def tell_times(studio: Studio, request: gr.Request, told: Any, desk: Desk, *values: Any) -> list[Any]:
     """The presets and the settings as they are, with their times; nothing if that was ``told`` already."""
     language, count = language_of(request), len(desk.cards)
-    choices = preset_choices(studio, language, count, values)
+    preset, choices = preset_of(values), preset_choices(studio, language, count, values)
     time = time_html(studio, language, count, values)
-    if (choices, time) == told:
+    if (preset, choices, time) == told:
         return [gr.skip()] * 3
-    return [(choices, time), gr.Radio(choices=choices), time]
+    return [(preset, choices, time), gr.Radio(choices=choices, value=preset), time]
 
 
 def apply_preset(name: str) -> list[Any]:
-    """What the preset sets, in the order of :data:`PRESET_FIELDS`."""
+    """What the preset sets, in the order of :data:`PRESET_FIELDS`; nothing for settings of one's own."""
+    if name == OWN:
+        return [gr.skip()] * len(PRESET_FIELDS)
     return [PRESETS[name][field] for field in PRESET_FIELDS]
 
 

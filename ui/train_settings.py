@@ -27,6 +27,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What each preset sets; the previews come with an evaluation, so that their vectors can be kept."""
 DEFAULT_PRESET = "balanced"
+OWN = "own"  # in place of a preset, for settings that are none
 PRESET_FIELDS = ("steps", "batch_size", "stop", "preview_every")
 UNNAMED = "word"  # stands for a name that is not written yet
 
@@ -103,10 +104,18 @@ def name_html(home: Home, language: Language, name: str) -> tuple[str, str | Non
     return line_html(say(language, "train_name_becomes", token=token)), None
 
 
+def preset_of(values: Sequence[Any]) -> str:
+    """The preset that the settings are, :data:`OWN` if they are none."""
+    settings = dict(zip(FIELDS, values, strict=True))
+    return next((name for name, preset in PRESETS.items() if preset.items() <= settings.items()), OWN)
+
+
 def preset_choices(
     studio: Studio, language: Language, pictures: int, values: Sequence[Any]
 ) -> list[tuple[str, str]]:
-    """The presets, each with the minutes that it takes on this machine at most."""
+    """The presets, and settings that are none of them, each with the minutes that it takes on this machine at
+    most."""
+    offered = PRESETS if preset_of(values) in PRESETS else {**PRESETS, OWN: {}}
     return [
         (
             say(
@@ -117,7 +126,7 @@ def preset_choices(
             ),
             name,
         )
-        for name, preset in PRESETS.items()
+        for name, preset in offered.items()
     ]
 
 

@@ -61,6 +61,7 @@ EN = {
     "train_preset_quick": "Quick",
     "train_preset_balanced": "Balanced",
     "train_preset_thorough": "Thorough",
+    "train_preset_own": "Own settings",
     "train_preset_time": "{preset}: at most {time}",
     "train_time": "This takes at most {time} here ({steps} steps). You may close the page meanwhile.",
     "train_start": "Learn the word",
@@ -257,6 +258,7 @@ JA = {
     "train_preset_quick": "手早く",
     "train_preset_balanced": "標準",
     "train_preset_thorough": "じっくり",
+    "train_preset_own": "自分の設定",
     "train_preset_time": "{preset}：最長 {time}",
     "train_time": (
         "ここでは最長 {time}かかります（{steps} ステップ）。その間、ページを閉じてもかまいません。"
