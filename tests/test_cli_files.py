@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,22 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from test_concept import make_concept
-from test_formats import SD1, SDXL, concept_of, of_the_concepts_library, rows, same
+from test_formats import (
+    SD1,
+    SDXL,
+    concept_of,
+    of_diffusers_for_sdxl,
+    of_the_concepts_library,
+    rows,
+    same,
+)
 from typer.testing import CliRunner, Result
 
 from ti_core import cli
 from ti_core.cli.files import LAYOUTS_HELP
 from ti_core.concept import load_concept, save_concept
-from ti_core.formats import LAYOUTS, layouts_for, read_embeddings, to_concept
+from ti_core.formats import FILE_SUFFIXES, LAYOUTS, layouts_for, read_embeddings, to_concept
+from ti_core.library import Library
 
 
 def run(*arguments: object) -> Result:
@@ -104,6 +114,8 @@ def test_several_words_get_a_folder_each(tmp_path: Path) -> None:
     assert result.stdout.splitlines() == files
     message = refusal_of(run(file, tmp_path / "other", "--to", "a1111-pt", "--token", "both"))
     assert message == "two.safetensors holds 2 words: leave out --token."
+    message = refusal_of(run(file, tmp_path / "both.pt", "--to", "a1111-pt"))
+    assert message == "two.safetensors holds 2 words: give a folder as OUT."
 
 
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
@@ -113,6 +125,81 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     assert not (tmp_path / "learned_embeds.bin").exists()
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     assert "cannot be written" in refusal_of(run(tmp_path / "neko.pt", tmp_path / "file", "--to", "kohya"))
+
+
+@pytest.mark.parametrize("layout", FILE_SUFFIXES)
+def test_out_may_be_the_file_of_a_format_of_one_file(tmp_path: Path, layout: str) -> None:
+    concept, suffix = concept_of(SDXL if layout == "sdxl" else SD1), FILE_SUFFIXES[layout]
+    save_concept(concept, tmp_path / "in")
+    file = tmp_path / "new" / f"Neko{suffix.upper()}"
+    result = run(tmp_path / "in", file, "--to", layout)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [str(file)] and file.is_file()
+    [embedding] = read_embeddings(file)
+    assert same(to_concept(embedding), concept)
+    before = file.read_bytes()
+    message = refusal_of(run(tmp_path / "in", file, "--to", layout, "--token", "other"))
+    assert message == f"{file} is there already: choose another OUT."
+    assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+def test_a_folder_that_is_called_as_a_file_is_one(tmp_path: Path) -> None:
+    (tmp_path / "cat.pt").mkdir()
+    result = run(a1111_file(tmp_path), tmp_path / "cat.pt", "--to", "a1111-pt")
+    assert result.stdout.splitlines() == [str(tmp_path / "cat.pt" / "neko.pt")]
+    result = run(tmp_path / "neko.pt", tmp_path / "v1.5", "--to", "a1111-pt")  # no suffix of an embedding
+    assert result.stdout.splitlines() == [str(tmp_path / "v1.5" / "neko.pt")]
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "message"),
+    [
+        ("cat.bin", "a1111-pt", "a1111-pt is a .pt file: call it cat.pt, or give a folder."),
+        ("cat.pt", "kohya", "kohya is a .safetensors file: call it cat.safetensors, or give a folder."),
+        ("cat.bin", "diffusers-bin", "diffusers-bin is no single file: give a folder in place of cat.bin."),
+    ],
+)
+def test_a_file_name_of_another_format_is_refused(
+    tmp_path: Path, name: str, layout: str, message: str
+) -> None:
+    assert refusal_of(run(a1111_file(tmp_path), tmp_path / name, "--to", layout)) == message
+    assert not (tmp_path / name).exists()
+
+
+def test_an_exported_archive_becomes_a_folder_with_its_pictures(tmp_path: Path) -> None:
+    library, concept = Library(tmp_path / "library"), concept_of(SD1)
+    library.add(concept, [Image.new("RGB", (9, 8))])
+    archive = library.export_archive("<our-cat>", tmp_path / "cat.zip")
+    [word] = facts_of(run(archive, tmp_path / "out", "--to", "native", "--json"))["words"]
+    assert (word["source"], word["guessed"]) == ("One Word", False)
+    read = load_concept(tmp_path / "out")
+    assert same(read, concept) and read.training == concept.training
+    assert (tmp_path / "out" / "concept_images" / "0.png").is_file()
+
+
+def test_both_halves_of_a_word_for_sdxl_in_an_archive_are_one_word(tmp_path: Path) -> None:
+    half = of_diffusers_for_sdxl(tmp_path) / "learned_embeds_2.safetensors"
+    with zipfile.ZipFile(tmp_path / "cat.zip", "w") as archive:
+        for name in ("learned_embeds.safetensors", "learned_embeds_2.safetensors"):
+            archive.write(tmp_path / name, name)
+    (tmp_path / "learned_embeds.safetensors").unlink()
+    assert "put both halves into one folder or .zip" in refusal_of(
+        run(half, tmp_path / "half", "--to", "sdxl")
+    )
+    [word] = facts_of(run(tmp_path / "cat.zip", tmp_path / "out", "--to", "sdxl", "--json"))["words"]
+    assert (word["token"], word["family"]) == ("<our-cat>", "sdxl")
+
+
+def test_an_archive_is_checked_before_it_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(b"no archive")
+    assert "b.zip is not a .zip archive" in refusal_of(
+        run(tmp_path / "b.zip", tmp_path / "out", "--to", "kohya")
+    )
+    for name, message in (("../evil.pt", "unpacked somewhere else"), ("x/concept.json", "a.zip holds no")):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr(name, b"{}")
+        assert message in refusal_of(run(tmp_path / "a.zip", tmp_path / "out", "--to", "kohya"))
+    assert not (tmp_path / "evil.pt").exists() and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

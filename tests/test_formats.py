@@ -536,6 +536,10 @@ def test_a_native_folder_is_read_whole(tmp_path: Path) -> None:
         (tmp_path / "concept.json").write_text(json.dumps(damaged), encoding="utf-8")
         with pytest.raises(ConceptError):
             read_embeddings(tmp_path)
+    damaged = {**description, "training": {"note": "\ud800"}}
+    (tmp_path / "concept.json").write_text(json.dumps(damaged), encoding="utf-8")
+    with pytest.raises(ConceptError, match="What it says of its training is damaged"):
+        read_embeddings(tmp_path)
 
 
 @pytest.mark.parametrize(

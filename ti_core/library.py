@@ -179,10 +179,8 @@ class Library:
         or if the token is taken.
         """
         with self._building() as built:
-            _unpack(path, built)
+            concept = _unpack_concept(path, built)
             with _shown_as(path.name, built):
-                concept = load_concept(built)
-                _check_foreign(concept, built)
                 _write_over(concept, built)
             with self._changing():
                 self._check_free(concept.token)
@@ -195,16 +193,12 @@ class Library:
         :class:`ConceptError` saying what the file is instead, or that a token is taken, and as that function.
         """
         names = _names_in(path)
-        if names is None or any(
-            name.endswith("/data.pkl") for name in names
-        ):  # torch's own are archives, too
+        if names is None:
             return self._import_embeddings(path, base)
-        if any(name.rpartition("/")[2] == "concept.json" for name in names):
+        if _hold_concept(names):
             return [Imported(self.import_archive(path), "One Word")]
         with self._building() as built:
-            folder = built / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
-            _unpack_embeddings(path, folder)
-            return self._import_embeddings(folder, base)
+            return self._import_embeddings(unpack(path, built), base)
 
     def _import_embeddings(self, path: Path, base: BaseModel | None) -> list[Imported]:
         embeddings = read_embeddings(path)
@@ -430,8 +424,25 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ConceptError(f"{path.name} cannot be unpacked: {error}") from error
 
 
+def unpack(path: Path, parent: Path) -> Path:
+    """The folder in ``parent`` to which a .zip archive of a concept or of embedding files is unpacked.
+
+    Any other file is its own place, and so is a folder. Raises :class:`ConceptError` for an archive of
+    anything else, or of unbearable size.
+    """
+    names = _names_in(path) if path.is_file() else None
+    if names is None:
+        return path
+    folder = parent / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
+    if _hold_concept(names):
+        _unpack_concept(path, folder)
+    else:
+        _unpack_embeddings(path, folder)
+    return folder
+
+
 def _names_in(path: Path) -> set[str] | None:
-    """The files in an archive; None for a file that is no archive, nor called one."""
+    """The files in an archive; None for a file that is no archive, nor called one, or is one of torch's."""
     try:
         with path.open("rb") as file:
             is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
@@ -440,13 +451,22 @@ def _names_in(path: Path) -> set[str] | None:
     if not is_archive and path.suffix.lower() != ".zip":
         return None
     with _opened(path) as archive:
-        return set(archive.namelist())
+        names = set(archive.namelist())
+    return None if any(name.endswith("/data.pkl") for name in names) else names
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def _hold_concept(names: set[str]) -> bool:
+    return any(name.rpartition("/")[2] == "concept.json" for name in names)
+
+
+def _unpack_concept(path: Path, folder: Path) -> Concept:
     """Write the files of the one concept in an archive to a new ``folder``, after checking them all."""
     with _opened(path) as archive:
         _extract(archive, _members(archive, path.name), folder)
+    with _shown_as(path.name, folder):
+        concept = load_concept(folder)
+        _check_foreign(concept, folder)
+    return concept
 
 
 def _unpack_embeddings(path: Path, folder: Path) -> None:

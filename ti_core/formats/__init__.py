@@ -6,9 +6,10 @@
 
 from ti_core.formats.embedding import Embedding, base_called, to_concept
 from ti_core.formats.reading import SUFFIXES, read_embeddings
-from ti_core.formats.writing import LAYOUTS, Layout, layouts_for, write_embedding
+from ti_core.formats.writing import FILE_SUFFIXES, LAYOUTS, Layout, layouts_for, write_embedding
 
 __all__ = [
+    "FILE_SUFFIXES",
     "LAYOUTS",
     "SUFFIXES",
     "Embedding",

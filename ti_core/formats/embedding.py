@@ -249,6 +249,15 @@ def read_base(values: Mapping[str, Any]) -> BaseModel:
     return BaseModel(read_text(values["id"]), family, dict(widths), read_text(values["fingerprint"]))
 
 
+def read_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises :class:`ConceptError` if they hold what no file can: half of a letter, as JSON allows it."""
+    try:
+        json.dumps(dict(values), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ConceptError("What it says of its training is damaged: download or export it again.") from error
+    return values
+
+
 def read_steps(value: Any) -> int:
     """Raises :class:`ConceptError` if it is no number of steps."""
     if type(value) is not int or not 0 <= value < 2**53:

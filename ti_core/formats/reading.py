@@ -39,6 +39,7 @@ from ti_core.formats.embedding import (
     read_facts_of_card,
     read_steps,
     read_text,
+    read_training,
 )
 from ti_core.formats.pickles import opened_pickle
 from ti_core.formats.png_card import read_png
@@ -100,7 +101,7 @@ def _read_native(folder: Path) -> Embedding:
         concept.kind,
         base=base,
         initializer=read_text(concept.initializer),
-        training=concept.training,
+        training=read_training(concept.training),
     )
 
 

@@ -25,6 +25,13 @@ Layout = Literal[
     "native", "diffusers", "diffusers-bin", "a1111-pt", "a1111-safetensors", "a1111-png", "sdxl", "kohya"
 ]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+FILE_SUFFIXES: Mapping[Layout, str] = {  # of the layouts that are one file
+    "a1111-pt": ".pt",
+    "a1111-safetensors": ".safetensors",
+    "a1111-png": ".png",
+    "sdxl": ".safetensors",
+    "kohya": ".safetensors",
+}
 ONE_ENCODER: tuple[Layout, ...] = ("a1111-pt", "a1111-safetensors", "a1111-png")
 A1111_TOKEN = {"*": 265}  # the id of "*", which every such file has
 
@@ -74,8 +81,7 @@ def _write(concept: Concept, folder: Path, layout: Layout, pictures: Sequence[Im
         return _write_diffusers(concept, folder)
     if layout == "diffusers-bin":
         return _write_concepts_library(concept, folder)
-    ending = layout.removeprefix("a1111-") if layout in ("a1111-pt", "a1111-png") else "safetensors"
-    file = folder / f"{concept.name}.{ending}"
+    file = folder / f"{concept.name}{FILE_SUFFIXES[layout]}"
     if layout == "a1111-pt":
         write_whole(file, partial(write_pickle, a1111_values(concept)))
     elif layout == "a1111-png":
