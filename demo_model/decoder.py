@@ -105,7 +105,9 @@ def train_decoder(
             step=step,
             chunk=renderer.next_chunk,
         )
-        copy.deepcopy(averaged).half().save_pretrained(options.out)
+        exported = copy.deepcopy(averaged).half()
+        exported.register_to_config(_name_or_path="")
+        exported.save_pretrained(options.out)
 
     while (share := clock.tick()) < 1:
         wanted += options.batch_size / options.reuse

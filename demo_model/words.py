@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from demo_model.examples import EXAMPLES
+from demo_model.world.styles import NEUTRAL_STYLE
 from ti_core.backbone import Backbone
 from ti_core.concept import save_concept
 from ti_core.config import Kind, TrainingConfig
@@ -31,7 +32,7 @@ def main() -> None:
             kind: Kind = "style" if name in STYLES else "object"
             pictures, _ = load_pictures([ASSETS / "examples" / name], backbone.resolution)
             config = TrainingConfig(
-                f"toy-{name}", kind=kind, initializer="painting" if kind == "style" else name
+                f"toy-{name}", kind=kind, initializer=NEUTRAL_STYLE if kind == "style" else name
             )
             run = create_run(Path(runs) / name, backbone, config, pictures)
             for _ in train_runs(backbone, [run]):

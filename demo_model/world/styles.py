@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 Array = np.ndarray
 RGB = tuple[int, int, int]
 REFERENCE_SIZE = 128  # lengths below are in pixels of a picture of this side
+NEUTRAL_STYLE = "illustration"  # the word of captions that names a style and says nothing of it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -24,6 +25,8 @@ class NamedStyle:
     template: str
     apply: Callable[[Array, np.random.Generator], Array]
 
+    initializer: ClassVar[str] = NEUTRAL_STYLE
+
     @property
     def phrase(self) -> str:
         """The name as captions say it: "pixel art"."""
@@ -32,10 +35,6 @@ class NamedStyle:
     @property
     def templates(self) -> tuple[str, ...]:
         return self.template, self.template, f"{{}} in the style of {self.phrase}"
-
-    @property
-    def initializer(self) -> str:
-        return "painting"
 
 
 def _pixels(length: float, picture: Array) -> int:
@@ -339,7 +338,7 @@ class ParametricStyle:
     texture_strength: float
     posterise_levels: int
 
-    initializer: ClassVar[str] = "illustration"
+    initializer: ClassVar[str] = NEUTRAL_STYLE
     templates: ClassVar[tuple[str, ...]] = (
         "an illustration of {}",
         "a stylised picture of {}",
