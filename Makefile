@@ -31,8 +31,6 @@ lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m mypy --platform win32 --cache-dir .mypy_cache/win32
-	$(BIN)/python -m mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 format: $(VENV)/.installed-dev  ## put the formatting and the order of imports right
 	$(BIN)/python -m ruff check --select I --fix .
