@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -191,6 +192,7 @@ def test_inspect_names_the_nearest_words(learned: Path, tiny_sd1: Path) -> None:
     assert facts["nearest"]["clip_l"][0][0][0] == "cat"
     summary = run("inspect", learned / "our-ink", "--model", tiny_sd1).stdout
     assert "style, 2 vectors, learned on tiny-sd1, started from “cat”" in summary
+    assert re.search(r"clip_l 2: \d+\.\d{3} from its start, cosine \d\.\d\d", summary)
 
 
 def test_models_lists_the_presets() -> None:
@@ -256,7 +258,7 @@ def test_training_refuses_what_cannot_work(pictures: Path, tiny_sd1: Path, tmp_p
         ("There is no model called nothing", (pictures, *good, "--model", "nothing")),
         ("holds no diffusers model", (pictures, *good, "--model", tmp_path)),
         ("something else already", (pictures, *good, "--out", tmp_path / "full")),
-        ("No loaded concept defines <our-dog>", (captioned, *good)),
+        ("The caption of 0.png cannot be used. No loaded concept defines <our-dog>", (captioned, *good)),
         ("holds no training run", (pictures, *good, "--resume")),
     )
     for expected, arguments in cases:
@@ -342,8 +344,9 @@ def test_a_resume_with_another_model_is_refused(
 ) -> None:
     out = tmp_path / "our-cat"
     facts_of(train(pictures, tiny_sd1, out))
-    (out / "concept.json").unlink()  # so that there is something to do
     resume = ("train", "--name", "our-cat", "--out", out, "--resume", "--json", "--model")
+    assert "the base model was tiny-sd1 and is now tiny-sd2" in refusal_of(run(*resume, tiny_sd2))
+    (out / "concept.json").unlink()  # so that there is something to do
     assert "the base model was tiny-sd1 and is now tiny-sd2" in refusal_of(run(*resume, tiny_sd2))
     assert facts_of(run(*resume, tiny_sd1))["steps"] == 3
 
@@ -540,6 +543,19 @@ def test_the_exit_code_with_json_is_the_commands(
         cli.main()
     assert (exit_info.value.code or 0) == code
     assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there is no sending Ctrl-C to one process on Windows")
+def test_ctrl_c_ends_the_choice_of_the_initial_word(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "thing"
+    options = ["--name", "thing", "--steps", "100", "--out", str(out)]
+    code, stdout, stderr = interrupt_at("Learning <thing>: step 0", ["train", str(pictures), *options])
+    assert code == 1, stderr
+    assert "choosing the initial word, 1 of " in stderr
+    assert f"Stopped after step 0 of 100; the run is kept in {out}." in stderr
+    assert shlex.split(stdout.splitlines()[-1])[-1] == "--resume"
+    assert not (out / "concept.json").exists()
 
 
 @pytest.mark.slow

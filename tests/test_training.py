@@ -14,12 +14,14 @@ from PIL import Image
 from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
-from ti_core.errors import ConfigError, PictureError, PromptError, TrainingError, UnknownTokenError
+from ti_core.errors import Cancelled, ConfigError, PictureError, PromptError, TrainingError
 from ti_core.images import Picture
 from ti_core.models import Family
 from ti_core.training import (
     Snapshot,
     TrainingState,
+    candidate_words,
+    candidates_in_rounds,
     current_concept,
     evaluate,
     has_levelled,
@@ -425,11 +427,34 @@ def test_captions_are_the_sentences_where_there_are_any(sd1):
 
 
 @pytest.mark.parametrize(
-    ("caption", "error"), [("beside <our-dog>", UnknownTokenError), ("(red:99) toy", PromptError)]
+    ("caption", "why"),
+    [("beside <our-dog>", "No loaded concept defines <our-dog>"), ("(red:99) toy", "weight 99")],
 )
-def test_a_caption_that_cannot_be_encoded_is_refused_at_the_start(sd1, caption, error):
-    with pytest.raises(error):
-        prepare(sd1, make_pictures(1, caption=caption), make_config())
+def test_a_caption_that_cannot_be_encoded_is_refused_at_the_start_and_its_picture_named(sd1, caption, why):
+    [picture] = make_pictures(1, caption=caption)
+    with pytest.raises(PromptError, match=f"The caption of {picture.name} cannot be used. .*{why}"):
+        prepare(sd1, [picture], make_config())
+
+
+def test_the_choice_of_the_initial_word_is_told_and_ends_when_the_listener_raises(sd1):
+    told = []
+    config = make_config(initializer="auto")
+    prepare(sd1, make_pictures(2), config, on_candidate=lambda done, total: told.append((done, total)))
+    total = sum(candidates_in_rounds(len(candidate_words(sd1, "object"))))
+    assert told == [(done, total) for done in range(1, total + 1)]
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        prepare(sd1, make_pictures(2), config, on_candidate=stop)
+
+
+@pytest.mark.parametrize(
+    ("count", "rounds"), [(1, [1]), (3, [3]), (5, [5]), (8, [8, 2]), (73, [73, 18, 4]), (177, [177, 44, 11])]
+)
+def test_a_quarter_of_the_candidates_goes_on_to_each_further_round(count, rounds):
+    assert candidates_in_rounds(count) == rounds
 
 
 def test_no_pictures(sd1):

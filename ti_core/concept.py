@@ -141,6 +141,8 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        description = folder / "concept.json"  # gone first and back last: it says that the rest is there
+        description.unlink(missing_ok=True)
         for encoder, name in concept.files.items():
             tensors = {concept.token: concept.vectors[encoder]}
             write_whole(folder / name, partial(save_file, tensors))
@@ -153,8 +155,8 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
                 file = images / f"{number}.png"
                 write_whole(file, partial(picture.save, format="PNG"))
         write_text_whole(folder / "README.md", concept_card(concept, len(pictures)))
-        description = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
-        write_text_whole(folder / "concept.json", description + "\n")  # last: it says that the rest is there
+        text = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
+        write_text_whole(description, text + "\n")
     except (OSError, SafetensorError) as error:
         raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
 

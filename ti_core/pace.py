@@ -22,11 +22,11 @@ from ti_core.memory import out_of_memory_as
 from ti_core.prompts import Kind
 from ti_core.training import (
     CANDIDATE_ROWS,
-    CANDIDATES_KEPT,
     MEMORY_ADVICE,
     MIN_PASS_ROWS,
     PREVIEW_STEPS,
     candidate_words,
+    candidates_in_rounds,
     prepare,
     train_step,
 )
@@ -123,12 +123,10 @@ def _preparation(pace: Pace, config: TrainingConfig, pictures: int) -> float:
     seconds = pictures * (2 if config.flip else 1) * pace.encoding
     if config.initializer != "auto":
         return seconds
-    candidates = pace.candidates[config.kind]
-    for rows in CANDIDATE_ROWS:
+    for rows, candidates in zip(
+        CANDIDATE_ROWS, candidates_in_rounds(pace.candidates[config.kind]), strict=False
+    ):
         seconds += pace.sentences.seconds(candidates) + candidates * _fixed_loss(pace, config, rows)
-        candidates = max(1, candidates // CANDIDATES_KEPT)
-        if candidates == 1:
-            break
     return seconds
 
 

@@ -50,6 +50,7 @@ from ti_core.images import Picture, fingerprint
 from ti_core.training import (
     Evaluation,
     Finish,
+    OnCandidate,
     Snapshot,
     TrainingState,
     advance,
@@ -223,9 +224,11 @@ def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[str]:
     ]
 
 
-def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snapshot], None, None]:
+def train_runs(
+    backbone: Backbone, runs: list[Run], on_candidate: OnCandidate | None = None
+) -> Generator[tuple[Run, Snapshot], None, None]:
     """Train runs together, each from where it is, and keep their folders; yields as
-    :func:`~ti_core.training.train` does.
+    :func:`~ti_core.training.train` does, and tells ``on_candidate`` how an initial word is chosen.
 
     Runs may be added to or removed from the list between yields. What was learned is saved when a run
     is removed and when the iterator is closed, also by an error. Raises :class:`RunError` if another
@@ -242,7 +245,7 @@ def train_runs(backbone: Backbone, runs: list[Run]) -> Generator[tuple[Run, Snap
             gone.close()
         for run in runs:
             if all(entry.run != run for entry in opened):
-                opened.append(_OpenRun.open(backbone, run))
+                opened.append(_OpenRun.open(backbone, run, on_candidate))
 
     try:
         follow()
@@ -292,11 +295,11 @@ class _OpenRun:
     saved_step: int
 
     @classmethod
-    def open(cls, backbone: Backbone, run: Run) -> _OpenRun:
+    def open(cls, backbone: Backbone, run: Run, on_candidate: OnCandidate | None) -> _OpenRun:
         check_model(run, backbone)
         lock = _lock(run)
         try:
-            state = load_state(backbone, run)
+            state = load_state(backbone, run, on_candidate)
             _drop_later_files(run, state.step)
             entry = cls(run, state, lock, _open_metrics(run, state.step), state.step, saved_step=run.step)
         except BaseException:
@@ -472,15 +475,15 @@ def _followed(path: Path) -> _MetricsFile:
     return _MetricsFile(path)
 
 
-def load_state(backbone: Backbone, run: Run) -> TrainingState:
-    """A run's newest valid state, or its start, ready to be trained.
+def load_state(backbone: Backbone, run: Run, on_candidate: OnCandidate | None = None) -> TrainingState:
+    """A run's newest valid state, or its start, prepared as by :func:`~ti_core.training.prepare`.
 
     Raises :class:`RunError` if the state is not one of this run.
     """
     saved = _read_newest(run.folder, lambda file: (_facts(file), _tensors(file)))
     config = run.config
     if saved is None:
-        return prepare(backbone, load_run_pictures(run), config)
+        return prepare(backbone, load_run_pictures(run), config, on_candidate=on_candidate)
     facts, tensors = saved
     state = prepare(backbone, load_run_pictures(run), config, initializer=facts.get("initializer"))
     try:

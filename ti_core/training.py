@@ -10,7 +10,7 @@ batch may belong to several runs, because rows do not mix in a frozen model.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -22,7 +22,7 @@ from PIL import Image
 from ti_core.backbone import Backbone, LatentPosterior
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import GenerationError, PictureError, TrainingError
+from ti_core.errors import GenerationError, PictureError, PromptError, TrainingError
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
 from ti_core.inspection import nearest_words
@@ -46,6 +46,8 @@ MEMORY_ADVICE = "lower the batch size, or turn gradient checkpointing on"
 PREVIEW_STEPS = 15
 
 Finish = Literal["levelled", "steps"]
+OnCandidate = Callable[[int, int], None]
+"""Takes how many times a candidate for the initial word has been judged, and how often one will be."""
 
 
 @dataclass(frozen=True)
@@ -142,16 +144,26 @@ def check_words(backbone: Backbone, pictures: Sequence[Picture], config: Trainin
     if config.initializer != "auto":
         backbone.phrase_vectors(config.initializer)
     placeholder = {name: torch.zeros(config.vectors, width) for name, width in backbone.base.widths.items()}
-    for sentence in {sentence for picture in pictures for sentence in _prompts_of(picture, config)}:
-        backbone.count_tokens(sentence, {config.token: placeholder})
+    for picture in pictures:
+        if picture.caption:
+            [sentence] = _prompts_of(picture, config)
+            try:
+                backbone.count_tokens(sentence, {config.token: placeholder})
+            except PromptError as error:
+                raise PromptError(f"The caption of {picture.name} cannot be used. {error}") from error
 
 
 def prepare(
-    backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig, initializer: str | None = None
+    backbone: Backbone,
+    pictures: Sequence[Picture],
+    config: TrainingConfig,
+    initializer: str | None = None,
+    on_candidate: OnCandidate | None = None,
 ) -> TrainingState:
     """Encode the pictures once and place the word at its start.
 
-    ``initializer`` is the word that an earlier preparation chose, if there was one. Raises
+    ``initializer`` is the word that an earlier preparation chose, if there was one; ``on_candidate`` hears
+    of the choice as in :func:`choose_initializer`. Raises
     :class:`PictureError` for no pictures, :class:`ConfigError` for an unreadable initial word,
     :class:`PromptError` for a caption that cannot be encoded.
     """
@@ -161,7 +173,7 @@ def prepare(
     data = _encode(backbone, pictures, config)
     initializer = initializer or config.initializer
     if initializer == "auto":
-        initializer = choose_initializer(backbone, data, config)
+        initializer = choose_initializer(backbone, data, config, on_candidate)
     start = backbone.initial_vectors(initializer, config.vectors)
     if config.norm_control == "fixed":
         start = backbone.with_mean_norms(start)
@@ -260,27 +272,42 @@ def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
 
 @out_of_memory_as(TrainingError, MEMORY_ADVICE)
 @torch.no_grad()
-def choose_initializer(backbone: Backbone, data: TrainingData, config: TrainingConfig) -> str:
+def choose_initializer(
+    backbone: Backbone,
+    data: TrainingData,
+    config: TrainingConfig,
+    on_candidate: OnCandidate | None = None,
+) -> str:
     """The known word by which the frozen model denoises the pictures best: it is its own classifier.
 
     All candidates see the same noise (arXiv 2303.16203), and only the better ones go on to further
-    rows (successive halving, arXiv 1502.07943).
+    rows (successive halving, arXiv 1502.07943). ``on_candidate`` is called after each of them, and ends the
+    choice by raising.
     """
     candidates = candidate_words(backbone, config.kind)
     template = templates_for(config.kind)[0]
-    for count in CANDIDATE_ROWS:
+    rounds = candidates_in_rounds(len(candidates))
+    done, total = 0, sum(rounds)
+    for count, kept in zip(CANDIDATE_ROWS, (*rounds[1:], 1), strict=False):
         rows = _fixed_rows(backbone, data, count, _generator(config.seed, INITIALIZATION, count))
         encoded = backbone.encode_prompts([fill_template(template, word) for word in candidates])
-        scores = [
-            _fixed_loss(backbone, data, rows, encoded[index : index + 1], config)
-            for index in range(len(candidates))
-        ]
+        scores = []
+        for index in range(len(candidates)):
+            scores.append(_fixed_loss(backbone, data, rows, encoded[index : index + 1], config))
+            done += 1
+            if on_candidate is not None:
+                on_candidate(done, total)
         best_first = np.argsort(scores, kind="stable")
-        keep = max(1, len(candidates) // CANDIDATES_KEPT) if count != CANDIDATE_ROWS[-1] else 1
-        candidates = [candidates[index] for index in best_first[:keep]]
-        if len(candidates) == 1:
-            break
+        candidates = [candidates[index] for index in best_first[:kept]]
     return candidates[0]
+
+
+def candidates_in_rounds(count: int) -> list[int]:
+    """How many of so many candidates are judged in each round, with the rows of :data:`CANDIDATE_ROWS`."""
+    rounds = [count]
+    while len(rounds) < len(CANDIDATE_ROWS) and rounds[-1] // CANDIDATES_KEPT > 1:
+        rounds.append(rounds[-1] // CANDIDATES_KEPT)
+    return rounds
 
 
 def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:

@@ -37,6 +37,12 @@ def inspect_command(
                     f"{encoder} {number + 1}: norm {lengths.vectors[number]:.3f} "
                     f"(the vocabulary's {lengths.vocabulary_mean:.3f}), nearest {words}"
                 )
+                if found.travel:
+                    way = found.travel[encoder]
+                    report.lines.append(
+                        f"{encoder} {number + 1}: {way.l2[number]:.3f} from its start, "
+                        f"cosine {way.cosine[number]:.2f}"
+                    )
 
 
 def models_command(as_json: JsonOption = False) -> None:

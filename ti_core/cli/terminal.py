@@ -190,13 +190,14 @@ class ProgressLines:
 
     def __call__(self, done: int, note: str) -> None:
         now = time.monotonic()
-        self._first = self._first or (done, now)
+        if done:  # what comes before the first step says nothing of how long the others take
+            self._first = self._first or (done, now)
         tenth = 10 * done // self._total
         if tenth == self._tenth:
             return
         self._tenth = tenth
-        first_done, started = self._first
         parts = [f"{self._label}: step {done} of {self._total}"]
+        first_done, started = self._first or (done, now)
         if first_done < done < self._total:
             left = (now - started) / (done - first_done) * (self._total - done)
             parts.append(f"{left:.0f} s left")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,8 +14,8 @@ import typer
 from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
 from ti_core.config import Kind, TrainingConfig
-from ti_core.errors import Cancelled, PictureError, RunError
-from ti_core.models import find_preset
+from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
+from ti_core.models import find_preset, model_id
 
 if TYPE_CHECKING:
     from ti_core.backbone import Backbone
@@ -73,6 +73,8 @@ def train_command(
         if resume:
             run = _run_to_resume(folder, config, _given_settings(context), paths or [], report)
             if run.finish and run.has_result:
+                if model and model_id(model) != run.base.id:
+                    raise RunMismatchError([f"the base model was {run.base.id} and is now {model_id(model)}"])
                 say(f"The run in {folder} has already finished.")
                 _report_concept(run.concept(), folder, report)
                 return
@@ -161,17 +163,24 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
     with (
         Interrupt() as interrupt,
         progress(f"Learning {run.config.token}", total) as show,
-        closing(train_runs(backbone, [run])) as snapshots,
+        suppress(Cancelled),
     ):
-        for _, snapshot in snapshots:
-            if snapshot.evaluation:
-                note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
-            show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
-            if snapshot.preview_error and not preview_error:  # once: it may be the same for all that follow
-                preview_error = snapshot.preview_error
-                say(f"Training goes on without the preview of step {snapshot.step}: {preview_error}")
+
+        def on_candidate(done: int, comparisons: int) -> None:
+            show(0, f"choosing the initial word, {done} of {comparisons}")
             if interrupt.requested:
-                break
+                raise Cancelled
+
+        with closing(train_runs(backbone, [run], on_candidate)) as snapshots:
+            for _, snapshot in snapshots:
+                if snapshot.evaluation:
+                    note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
+                show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
+                if snapshot.preview_error and not preview_error:  # once: it may be the same for all others
+                    preview_error = snapshot.preview_error
+                    say(f"Training goes on without the preview of step {snapshot.step}: {preview_error}")
+                if interrupt.requested:
+                    break
     report.facts["seconds"] = round(time.monotonic() - started, 1)
     if not run.finish:
         command = resume_command()

@@ -196,6 +196,10 @@ MESSAGES: Pairs = (
     ),
     # Prompts
     (
+        "The caption of {name} cannot be used. {error:message}",
+        "{name} の説明は使えません。{error}",
+    ),
+    (
         "No loaded concept defines {token}. Did you mean {closest:choices}?",
         "{token} ということばは読み込まれていません。{closest} のことですか？",
     ),
