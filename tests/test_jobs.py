@@ -392,7 +392,7 @@ def test_a_run_that_cannot_be_written_ends_alone(sd1, tmp_path, device, trainer,
     trainer.start(sd1, broken, results)
     trainer.start(sd1, other, results)
     device.let(3)
-    (broken.folder / "state.partial").mkdir()  # where the state of step 4 would be written
+    (broken.folder / "state.safetensors").mkdir()  # where the state of step 4 would be written
     device.let_all()
     assert_failed_alone(trainer, broken, RunError, "could not be saved")
     assert trainer.wait(other, PATIENCE)

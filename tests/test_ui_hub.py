@@ -90,7 +90,7 @@ def test_without_a_login_the_panel_says_what_to_do(
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     who, name, button, _ = open_panel(own, request_of(), word)
     assert "hf auth login" in who and not button.interactive
-    assert "端末で" in open_panel(own, request_of(language="ja"), word)[0]
+    assert "ターミナルで" in open_panel(own, request_of(language="ja"), word)[0]
 
 
 def test_a_published_word_has_a_link(own: Studio, word: Word, hub: HubServer) -> None:

@@ -377,7 +377,7 @@ def test_what_was_read_is_said_and_what_was_guessed(
     named = imported("en", name="neko", sd_checkpoint_name="<b>wd</b>")
     assert named == "&lt;neko&gt; was read (format: A1111 .pt), for &lt;b&gt;wd&lt;/b&gt;."
     assert "sd15 is guessed by the width of the vectors." in imported("en", name="neko")
-    assert "ベクトルの長さから sd15 と推定しました。" in imported("ja", name="neko")
+    assert "ベクトルの次元数から sd15 と推定しました。" in imported("ja", name="neko")
     torch.save({"<neko>": torch.ones(1, 768) * 99}, tmp_path / "neko.bin")
     library.import_word(studio, request_of(language="ja"), str(tmp_path / "neko.bin"), 0)
     assert "ほかのことばと大きく違います" in said[-1]
