@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from ti_core.inspection import (
     interpolate_from_initial,
     nearest_words,
     norms,
+    recorded_use,
 )
+from ti_core.recipe import ConceptUse
 
 
 @pytest.fixture(scope="module", params=["sd1", "sdxl"])
@@ -103,6 +106,15 @@ def test_interpolation_ends_at_the_initial_word_and_at_the_concept(backbone: Bac
     for strength in (-1, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="strength"):
             interpolate_from_initial(backbone, concept, strength)
+
+
+@pytest.mark.parametrize("source", [{"sha256": "0" * 64, "strength": "abc"}, {"strength": 0.5}, "half"])
+def test_a_word_that_says_nonsense_of_its_making_is_named_as_itself(backbone: Backbone, source) -> None:
+    concept = concept_of(backbone, "dog")
+    if isinstance(source, dict):
+        source = {"token": concept.token, **source}
+    foreign = replace(concept, training={"changed_from": source})
+    assert recorded_use(foreign) == ConceptUse(concept.token, foreign.sha256)
 
 
 def test_blend_lies_between_and_says_of_what(backbone: Backbone) -> None:

@@ -673,6 +673,7 @@ def test_an_archive_that_was_cut_or_changed_anywhere_is_refused_or_sound(
         {"initializer": "\ud800"},
         {"base": {"id": ["sd15"], "family": "sd1", "widths": {"clip_l": 32}}},
         {"base": {"id": "\ud800", "family": "sd1", "widths": {"clip_l": 32}}},
+        {"base": {"id": "\x1b[2J\n", "family": "sd1", "widths": {"clip_l": 32}}},
         {"base": {"id": "sd15", "family": "sd1", "widths": {"clip_l": 32}, "fingerprint": {}}},
         {"base": {"id": "sd15", "family": "sd1", "widths": {"clip_l": 99}}},
         {"base": {"id": "sd15", "family": "sd1", "widths": 5}},
@@ -685,6 +686,16 @@ def test_facts_that_make_no_concept_are_refused(
 ):
     facts = json.dumps({**json.loads(native["concept.json"]), **change}).encode()
     refused(library, pack(tmp_path / "a.zip", {**native, "concept.json": facts}))
+
+
+def test_two_words_of_one_token_in_an_archive_are_refused_together(library: Library, tmp_path: Path):
+    names = ("cat.safetensors", "Cat!.safetensors")
+    for number, name in enumerate(names):
+        save_file({"emb_params": torch.full((1, 768), number + 1.0)}, tmp_path / name)
+    path = pack(tmp_path / "a.zip", {name: (tmp_path / name).read_bytes() for name in names}, prefix="")
+    with pytest.raises(ConceptError, match="holds <cat> more than once"):
+        library.import_file(path)
+    assert library.entries()[0] == []
 
 
 def png_header(width: int, height: int) -> bytes:

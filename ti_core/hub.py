@@ -534,7 +534,7 @@ def _base_model(there: ModelInfo) -> str:
 
 def _pictures(api: HfApi, there: ModelInfo) -> tuple[Image.Image, ...]:
     """The first training pictures; one that cannot be read is left out: the word is as good without it."""
-    names = sorted(name for name in _picture_names(there) if _size(there, name) <= MAX_PICTURE_BYTES)
+    names = [name for name in _picture_names(there) if _size(there, name) <= MAX_PICTURE_BYTES]
     pictures = []
     for name in names[:PICTURES_PULLED]:
         content = _download(api, there, name, MAX_PICTURE_BYTES)
@@ -544,7 +544,13 @@ def _pictures(api: HfApi, there: ModelInfo) -> tuple[Image.Image, ...]:
 
 
 def _picture_names(there: ModelInfo) -> list[str]:
-    return [entry.rfilename for entry in there.siblings or () if PICTURE.fullmatch(entry.rfilename)]
+    """The training pictures in the order of their numbers."""
+    names = [entry.rfilename for entry in there.siblings or () if PICTURE.fullmatch(entry.rfilename)]
+    return sorted(names, key=_by_number)
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return len(name), name  # 2.png before 10.png
 
 
 def _size(there: ModelInfo, path: str) -> int:
@@ -595,7 +601,7 @@ def _same_model(base_model: str) -> list[str]:
 def _found(api: HfApi, model: ModelInfo) -> FoundConcept:
     names = [entry.rfilename for entry in model.siblings or ()]
     drawn = [name for name in names if re.fullmatch(r"gallery/[0-9]+\.png", name)]
-    pictures = sorted(drawn) + sorted(_picture_names(model))
+    pictures = sorted(drawn, key=_by_number) + _picture_names(model)
     thumbnail = hf_hub_url(model.id, pictures[0], endpoint=api.endpoint) if pictures else ""
     return FoundConcept(model.id, _base_model(model), thumbnail, model.downloads or 0, model.likes or 0)
 

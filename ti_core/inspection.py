@@ -186,8 +186,10 @@ def recorded_use(concept: Concept) -> ConceptUse:
     One from :func:`interpolate_from_initial` is named as the word that it was made of, at its strength.
     """
     source = concept.training.get("changed_from")
-    if isinstance(source, Mapping) and source.get("token") == concept.token and "strength" in source:
-        return ConceptUse(concept.token, str(source["sha256"]), float(source["strength"]))
+    if isinstance(source, Mapping) and source.get("token") == concept.token:
+        sha256, strength = source.get("sha256"), source.get("strength")
+        if isinstance(sha256, str) and isinstance(strength, (int, float)):  # a foreign word has anything
+            return ConceptUse(concept.token, sha256, float(strength))
     return ConceptUse(concept.token, concept.sha256)
 
 

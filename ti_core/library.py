@@ -41,6 +41,7 @@ from ti_core.errors import ConceptError
 from ti_core.files import replace_file, write_text_whole, write_whole
 from ti_core.formats import SUFFIXES, Layout, read_embeddings, to_concept, write_embedding
 from ti_core.formats.contents import SHOWN_LENGTH, zip_directory_bytes
+from ti_core.formats.embedding import check_facts
 from ti_core.images import MAX_PIXELS, open_picture
 from ti_core.prompts import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
 
@@ -203,9 +204,13 @@ class Library:
     def _import_embeddings(self, path: Path, base: BaseModel | None) -> list[Imported]:
         embeddings = read_embeddings(path)
         concepts = [to_concept(embedding, base=base) for embedding in embeddings]
+        tokens = [concept.token for concept in concepts]
+        for token in tokens:  # all or none
+            if tokens.count(token) > 1:
+                raise ConceptError(f"{path.name} holds {token} more than once: give its words other names.")
         with self._reading():
-            for concept in concepts:  # all or none
-                self._check_free(concept.token)
+            for token in tokens:
+                self._check_free(token)
         return [
             Imported(
                 self.add(concept),
@@ -559,12 +564,8 @@ def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str
 
 
 def _check_foreign(concept: Concept, folder: Path) -> None:
-    """Refuse facts that are not text, and pictures that are no PNG of bearable size; none is decoded."""
-    texts = (concept.base.id, concept.base.fingerprint, concept.initializer)
-    if not all(isinstance(text, str) for text in texts):
-        raise ConceptError(
-            f"{folder}/concept.json has no text where a name stands: export the concept again."
-        )
+    """Refuse damaged facts, and pictures that are no PNG of bearable size; none is decoded."""
+    check_facts(concept)
     for file in picture_files(folder):
         try:
             with Image.open(file, formats=["PNG"]) as picture:

@@ -18,7 +18,7 @@ from ti_core.concept import Concept
 from ti_core.errors import ConceptError, IncompatibleConceptError
 from ti_core.formats import LAYOUTS, SUFFIXES, Layout, layouts_for
 from ti_core.inspection import NormReport, inspect_concept
-from ti_core.library import Entry, Imported
+from ti_core.library import Entry, Imported, picture_files
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template
 from ui.drawing import served
 from ui.frame import Frame
@@ -32,7 +32,6 @@ PICTURES_SHOWN = 4
 
 ENDINGS = {"levelled": "levelled", "steps": "all_steps", "by hand": "by_hand"}
 """How a training ended, as concepts record it, and the text of each."""
-"""What a word becomes in an empty prompt."""
 
 # The cards stay as they are when one is chosen, so that the focus of the keyboard stays too.
 CHOOSE = """
@@ -355,9 +354,7 @@ def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> st
 
 
 def _some_pictures(entry: Entry) -> list[Path]:
-    if entry.thumbnail is None:
-        return []
-    return sorted(entry.thumbnail.parent.glob("*.png"))[:PICTURES_SHOWN]
+    return picture_files(entry.folder)[:PICTURES_SHOWN]
 
 
 def facts_html(language: Language, concept: Concept, backbone: Backbone | None) -> str:

@@ -237,6 +237,13 @@ def read_facts_of_card(card: str) -> dict[str, Any]:
     return read_facts(match[1]) if match else {}
 
 
+def check_facts(concept: Concept) -> None:
+    """Raises :class:`ConceptError` if a foreign concept says of itself what is never written here."""
+    read_base(vars(concept.base))
+    read_text(concept.initializer)
+    read_training(concept.training)
+
+
 def read_base(values: Mapping[str, Any]) -> BaseModel:
     """Raises :class:`ConceptError` if they describe no base model."""
     family, widths = values["family"], values["widths"]

@@ -33,13 +33,11 @@ from ti_core.formats.embedding import (
     FACTS_KEY,
     MAX_FACT_LENGTH,
     Embedding,
+    check_facts,
     one_encoder,
-    read_base,
     read_facts,
     read_facts_of_card,
     read_steps,
-    read_text,
-    read_training,
 )
 from ti_core.formats.pickles import opened_pickle
 from ti_core.formats.png_card import read_png
@@ -92,16 +90,16 @@ def _read_native(folder: Path) -> Embedding:
     if (folder / "concept.json").stat().st_size > MAX_TEXT_BYTES:
         raise ConceptError(f"{folder.name}/concept.json is larger than 1 MiB: it is no concept's.")
     concept = load_concept(folder)
-    base = read_base(vars(concept.base))
+    check_facts(concept)
     return Embedding(
         concept.vectors,
         "One Word",
         concept.token,
         folder.name,
         concept.kind,
-        base=base,
-        initializer=read_text(concept.initializer),
-        training=read_training(concept.training),
+        base=concept.base,
+        initializer=concept.initializer,
+        training=concept.training,
     )
 
 

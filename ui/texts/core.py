@@ -717,6 +717,10 @@ MESSAGES: Pairs = (
         "{token} ということばはライブラリにありません。一覧から選んでください。",
     ),
     (
+        "{name} holds {token} more than once: give its words other names.",
+        "{name} に {token} が 2 つ以上入っています。ことばに別の名前を付けてください。",
+    ),
+    (
         "There is a concept {token} in the library already: choose another name, or delete it first.",
         "{token} ということばはすでにライブラリにあります。別の名前にするか、先に削除してください。",
     ),
@@ -738,10 +742,6 @@ MESSAGES: Pairs = (
     ),
     ("It cannot be read: {error}", "読み込めません：{error}"),
     ("The facts about {token} are damaged: {error}", "{token} の情報が壊れています：{error}"),
-    (
-        "{folder}/concept.json has no text where a name stands: export the concept again.",
-        "{folder}/concept.json の名前が文字になっていません。ことばをもう一度書き出してください。",
-    ),
     (
         "{name} is damaged: export the concept again.",
         "{name} は壊れています。ことばをもう一度書き出してください。",
