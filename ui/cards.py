@@ -48,7 +48,7 @@ def place_offers(frame: Frame, name: str) -> tuple[gr.Button, gr.Button]:
         teach = gr.Button(
             label("cards_teach"), variant="primary", size="md", visible=False, elem_id=f"{name}-teach"
         )
-        ready = gr.Button(label("cards_ready"), size="md", elem_id=f"{name}-ready")
+        ready = gr.Button(label("cards_ready"), size="md", min_width=240, elem_id=f"{name}-ready")
     teach.click(lambda: (gr.Tabs(selected="train"), "train"), None, [frame.tabs, frame.tab], **QUIET)
     return teach, ready
 
