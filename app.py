@@ -61,7 +61,7 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from starlette.middleware import Middleware
 
-    from ui.page import HERE, THEME, build_page
+    from ui.page import HERE, THEME, FirstScript, build_page
     from ui.people import HomeCookie
     from ui.texts import label
 
@@ -74,9 +74,8 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
         i18n=label,
         theme=THEME,
         css_paths=HERE / "page.css",
-        head=f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
         max_file_size=f"{studio.limits.picture_megabytes}mb",
-        app_kwargs={"middleware": [Middleware(HomeCookie)]},
+        app_kwargs={"middleware": [Middleware(HomeCookie), Middleware(FirstScript)]},
         footer_links=["api"],
         blocked_paths=[str(data)],
         run_history=False,

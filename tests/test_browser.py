@@ -598,6 +598,17 @@ def outline_width(focused: Locator) -> float:
     )
 
 
+def test_another_language_than_the_browsers_is_everywhere(visitors: Visitors, shared_site: Site) -> None:
+    page = visitors.open(shared_site)
+    page.get_by_role("button", name="日本語").click()
+    for _ in range(2):  # the second time from the browser's memory, in another order
+        page.wait_for_function("window.oneWord?.opened && oneWord.language() === 'ja'")
+        for name in ("学習", "生成", "組み合わせ", "スタイル"):
+            expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()
+        expect(page.get_by_text("ファイルをここにドロップ")).to_be_visible()  # Gradio's own text
+        page.reload()
+
+
 @pytest.mark.parametrize("language", ["en-US", "ja-JP"])
 def test_every_control_has_a_name(
     visitors: Visitors, shared_site: Site, tiny_base: BaseModel, language: str

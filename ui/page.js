@@ -8,24 +8,21 @@ window.oneWord = {
     return asked.toLowerCase().startsWith("ja") ? "ja" : "en";
   },
 
-  // Gradio translates to the browser's language; another one that is asked for is set here. A tab that
-  // was drawn before keeps its name, so it is set again and again until the tabs are there.
-  async applyLanguage() {
+  // Gradio translates to the browser's language once, as it starts: it finds the one asked for there.
+  applyLanguage() {
     const language = this.language();
     document.documentElement.lang = language;
-    if ((navigator.language || "").toLowerCase().startsWith(language)) return;
-    let changeLocale = () => {};
-    const watch = setInterval(() => changeLocale(language), 10);
-    while (!document.querySelector("#tabs")) {
-      const core = performance
-        .getEntriesByType("resource")
-        .map((entry) => entry.name)
-        .find((name) => /\/assets\/core-[^/]*\.js$/.test(name));
-      if (core) ({ changeLocale } = await import(core));
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    clearInterval(watch);
-    changeLocale(language);
+    Object.defineProperty(navigator, "language", { value: language });
+  },
+
+  // Gradio calls every message by its kind, in English, whatever title it was given.
+  nameMessages() {
+    new MutationObserver(() => {
+      for (const title of document.querySelectorAll(".toast-title")) {
+        const kind = ["error", "warning", "info"].find((name) => title.classList.contains(name));
+        title.firstChild.data = gradio_config.i18n_translations[this.language()][`frame_${kind}`];
+      }
+    }).observe(document.documentElement, { childList: true, subtree: true });
   },
 
   // The server reads the language from the address, so the page is loaded again with it.
@@ -110,3 +107,4 @@ window.oneWord = {
 };
 window.oneWord.applyLanguage();
 window.oneWord.watchWords();
+window.oneWord.nameMessages();

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from starlette.datastructures import MutableHeaders
 
 from ui import api, compose, generate, header, library, style, train
 from ui.frame import TAB_NAMES, Frame
@@ -62,3 +64,36 @@ def _open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
     name = request.query_params.get("tab")
     name = name if name in TAB_NAMES else TAB_NAMES[0]
     return gr.Tabs(selected=name), name
+class FirstScript:
+    """ASGI middleware: puts ``page.js`` into the page's head, where it comes before Gradio's own scripts.
+
+    What Gradio itself takes for the head comes after it has chosen the language.
+    """
+
+    def __init__(self, app: Any):
+        self._app = app
+        self._script = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):
+            await self._app(scope, receive, send)
+            return
+        start: dict[str, Any] = {}
+        page = b""
+
+        async def send_with_script(message: Any) -> None:
+            nonlocal page
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            page += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            page = page.replace(b"</head>", self._script + b"</head>", 1)
+            MutableHeaders(raw=start["headers"])["content-length"] = str(len(page))
+            await send(start)
+            await send({"type": "http.response.body", "body": page})
+
+        await self._app(scope, receive, send_with_script)
+
+
