@@ -340,9 +340,38 @@ def test_unreadable_picture_is_named_and_the_others_stay(
     choose_pictures(page, [EXAMPLES / "cat" / "1.png", damaged, EXAMPLES / "cat" / "2.png"])
     expect(page.get_by_text(re.compile("Left out: holiday.png is damaged or incomplete"))).to_be_visible()
     expect(cards(page)).to_have_count(2)
-    page.get_by_role("button", name="Remove 1.png").click()
+    page.get_by_role("button", name="Remove Picture 1 (1.png)").click()
     expect(cards(page)).to_have_count(1)
-    expect(cards(page)).to_have_attribute("alt", "2.png")
+    expect(cards(page)).to_have_attribute("alt", "Picture 1 (2.png)")
+
+
+def test_what_was_begun_outlasts_a_change_of_the_language(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    prompts = {"generate": "a photo of a cat", "compose": "a cat on a mat", "style": "a house\na boat"}
+
+    def prompt_of(tab: str, name: str) -> Locator:
+        page.get_by_role("tab", name=name, exact=True).click()
+        return page.locator("#style-subjects textarea" if tab == "style" else f"#{tab}-prompt textarea")
+
+    page = visitors.open(shared_site)
+    choose_pictures(page, [EXAMPLES / "cat" / "0.png", EXAMPLES / "cat" / "1.png"])
+    expect(cards(page)).to_have_count(2)
+    page.get_by_role("textbox", name="Name", exact=False).fill("our ink")
+    page.get_by_role("textbox", name="Initial word").fill("drawing")
+    page.get_by_role("radio", name="A style").click()
+    for tab, name in zip(prompts, ("Generate", "Compose", "Style"), strict=True):
+        prompt_of(tab, name).fill(prompts[tab])
+
+    page.get_by_role("button", name="日本語").click()
+    page.get_by_role("tab", name="学習", exact=True).click()
+    expect(cards(page)).to_have_count(2)
+    expect(page.get_by_role("textbox", name="名前", exact=False)).to_have_value("our ink")
+    expect(page.get_by_role("textbox", name="初期語")).to_have_value("drawing")
+    expect(page.get_by_role("radio", name="スタイル")).to_be_checked()
+    for tab, name in zip(prompts, ("生成", "組み合わせ", "スタイル"), strict=True):
+        expect(prompt_of(tab, name)).to_have_value(prompts[tab])
 
 
 # --- drawing ----------------------------------------------------------------------------------------------

@@ -32,9 +32,13 @@ from ui.chart import loss_chart
 from ui.studio import Limits, Studio
 from ui.texts import TEXTS
 from ui.train_form import (
+    add_to_desk,
     apply_preset,
     begin_training,
+    bring_back,
     build_form,
+    describe,
+    reframe,
     suggest_word,
     take_free_name,
     tell_name,
@@ -61,7 +65,9 @@ from ui.train_pictures import (
     caption_picture,
     desk_html,
     example_desk,
+    find_desk,
     framing_html,
+    note_desk,
     prepared_pictures,
     reframe_picture,
     remove_picture,
@@ -211,13 +217,45 @@ def test_a_caption_is_learned_with_and_escaped(studio: Studio, person: gr.Reques
 
 
 def test_remarks_on_all_pictures_together(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
-    same = [picture_file(tmp_path, f"{name}.png", seed=7) for name in "ab"]
-    shown = desk_html("en", add_pictures(studio, person, Desk(), same))
-    assert "nearly the same as a.png" in shown
+    same = [picture_file(tmp_path, "a.png", seed=7)] * 3
+    shown = desk_html("en", add_pictures(studio, person, Desk(), same[:2]))
+    assert "nearly the same as Picture 1 (a.png)" in shown
     assert "So far: 2. It will do" in shown
     assert "The edges of all pictures look alike" in shown
     varied = desk_html("en", desk_of(studio, person, tmp_path, count=3))
     assert "nearly the same" not in varied and "will do" not in varied and "look alike" not in varied
+
+
+def test_cards_of_one_file_name_are_told_apart(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = add_pictures(studio, person, Desk(), [picture_file(tmp_path, "a.png")] * 3)
+    cards = desk_html("en", desk).split("</li>")
+    for number in (1, 2, 3):
+        assert sum(f'aria-label="Remove Picture {number} (a.png)"' in card for card in cards) == 1
+        assert sum(f'alt="Picture {number} (a.png)"' in card for card in cards) == 1
+    assert desk_html("en", desk).count("nearly the same as") == 2, "once on the second, once on the third"
+
+
+def test_a_desk_is_found_again_as_it_was(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = add_to_desk(studio, person, Desk(), [picture_file(tmp_path, f"{name}.png") for name in "ab"])[0]
+    desk = select_picture(desk, desk.cards[1].id)
+    desk = reframe(studio, person, desk, 2.0, 0.0, 1.0)[0]
+    desk = describe(studio, person, desk, "on a <b>sofa")[0]
+    again = bring_back(studio, person, desk.name)[0]
+    assert (again.name, again.selected) == (desk.name, None)
+    for before, after in zip(desk.cards, again.cards, strict=True):
+        assert (after.file, after.framing, after.caption) == (before.file, before.framing, before.caption)
+        assert after.seen.name == before.seen.name
+        assert after.seen.image.tobytes() == before.seen.image.tobytes()
+
+
+def test_nobody_finds_the_desk_of_another(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    note_desk(desk)
+    assert len(find_desk(studio, person, desk.name).cards) == 2
+    assert find_desk(studio, request_of(person="somebody else"), desk.name).cards == ()
+    other = f"../../{studio.home(person).folder.name}/uploads/{desk.name}"
+    assert find_desk(studio, request_of(person="somebody else"), other).cards == ()
+    assert bring_back(studio, person, "") == [gr.skip()] * 5
 
 
 def test_the_oldest_trainings_make_room_on_a_shared_server(
@@ -413,7 +451,7 @@ def test_the_server_speaks_japanese(studio: Studio, tmp_path: Path) -> None:
     assert "4 ステップすべてが終わりました" in view.progress
     assert view.result is not None
     assert "「cat」から始めました" in view.result.course and "損失" in view.result.course
-    assert "ことばに加えました" in view.result.headline
+    assert "「わたしのことば」に加えました" in view.result.headline
 
 
 def test_one_word_is_not_learned_twice_at_a_time(studio: Studio, person: gr.Request, tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def build(studio: Studio, frame: Frame) -> None:
 
     @plainly
     def on_words(request: gr.Request, *state: Any) -> list[Any]:
-        return show_choice(language_of(request), choose(studio, request, None, *state))
+        choice = choose(studio, request, None, *state)
+        return show_choice(language_of(request), choice, written=state[1])
 
     @plainly
     def on_ready(request: gr.Request, words_changed: int) -> list[Any]:
@@ -246,8 +247,11 @@ def blend_name(tokens: Sequence[str]) -> str:
     return "-".join(token[1:-1][:longest].strip("-") for token in tokens[:2])
 
 
-def show_choice(language: Language, choice: Choice) -> list[Any]:
-    """Updates of the tab, in the order of ``shown`` in :func:`build`."""
+def show_choice(language: Language, choice: Choice, written: str | None = None) -> list[Any]:
+    """Updates of the tab, in the order of ``shown`` in :func:`build`.
+
+    A prompt that stays as ``written`` is not sent: the person may be writing on.
+    """
     enough = choice.usable >= FEWEST_WORDS
     first, second = (*choice.tokens, "…", "…")[:2]
     sliders = [
@@ -261,7 +265,7 @@ def show_choice(language: Language, choice: Choice) -> list[Any]:
         *sliders,
         *[gr.update(visible=False)] * (MOST_WORDS - len(sliders)),
         gr.update(value=sentences_html(language, choice.tokens), visible=len(choice.tokens) >= FEWEST_WORDS),
-        choice.prompt,
+        gr.skip() if choice.prompt == written else choice.prompt,
         gr.update(label=say(language, "compose_weights_down", token=first)),
         gr.update(label=say(language, "compose_weights_across", token=second)),
         gr.update(label=say(language, "compose_share", first=first, second=second)),

@@ -44,6 +44,25 @@ window.oneWord = {
     history.replaceState(history.state, "", address);
   },
 
+  // --- what was written, over a reload of the page: kept as long as the browser's tab -----------------------
+
+  keep(name, values) {
+    if (this.opened) sessionStorage.setItem(name, JSON.stringify(values));
+    return [];
+  },
+
+  kept(name, values) {
+    const kept = JSON.parse(sessionStorage.getItem(name));
+    return kept?.length === values.length ? kept : values;
+  },
+
+  // --- the drawing controls -------------------------------------------------------------------------------
+
+  // That of the open tab: the others' are not in sight.
+  focusSeed() {
+    [...document.querySelectorAll(".seed input")].find((input) => input.offsetParent)?.focus();
+  },
+
   // --- the drawer, whose own button the header's presses --------------------------------------------------
 
   wordsAreOpen() {

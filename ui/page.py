@@ -12,6 +12,7 @@ from ui import api, compose, generate, header, library, style, train
 from ui.frame import TAB_NAMES, Frame
 from ui.studio import Studio
 from ui.texts import label
+from ui.widgets import outlast_reload
 
 HERE = Path(__file__).resolve().parent
 FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")
@@ -70,6 +71,7 @@ class FirstScript:
     What Gradio itself takes for the head comes after it has chosen the language.
     """
 
+        outlast_reload(frame, "prompts", list(frame.prompts.values()))
     def __init__(self, app: Any):
         self._app = app
         self._script = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>".encode()

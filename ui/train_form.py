@@ -26,7 +26,9 @@ from ui.train_pictures import (
     caption_picture,
     desk_html,
     example_desk,
+    find_desk,
     framing_html,
+    note_desk,
     prepared_pictures,
     reframe_picture,
     remove_picture,
@@ -49,7 +51,7 @@ from ui.train_settings import (
     read_config,
     time_html,
 )
-from ui.widgets import HIDDEN, QUIET, bind, refusal
+from ui.widgets import HIDDEN, QUIET, bind, outlast_reload, refusal
 
 TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
@@ -85,6 +87,7 @@ class Form:
 
     column: gr.Column
     desk: gr.State
+    desk_name: gr.Textbox
     examples: dict[str, gr.Button]
     upload: gr.File
     cards: gr.HTML
@@ -104,13 +107,18 @@ class Form:
     time: gr.HTML
     start: gr.Button
 
+    @property
+    def desk_parts(self) -> list[gr.blocks.Block]:
+        """In the order of :func:`show_desk`."""
+        return [self.desk, self.desk_name, self.cards, self.editor, self.framing]
+
     def setting(self, field: str) -> Any:
         return self.settings[FIELDS.index(field)]
 
 
 def build_form() -> Form:
     """Place the form."""
-    desk = gr.State(Desk())
+    desk, desk_name = gr.State(Desk()), gr.Textbox(visible="hidden")
     controls: dict[str, Control] = {}
     with gr.Column(elem_id="train-form") as column:
         gr.Markdown(label("train_examples"), elem_classes="train-label")
@@ -175,6 +183,7 @@ def build_form() -> Form:
     return Form(
         column=column,
         desk=desk,
+        desk_name=desk_name,
         examples=examples,
         upload=upload,
         cards=cards,
@@ -201,6 +210,10 @@ def bind_form(studio: Studio, frame: Frame, form: Form) -> None:
     _bind_pictures(studio, form)
     _bind_examples(studio, form)
     _bind_settings(studio, frame, form)
+    begun = [form.setting("token"), form.setting("kind"), form.setting("initializer"), form.desk_name]
+    outlast_reload(frame, "train", begun).then(
+        bind(studio, bring_back), form.desk_name, form.desk_parts, **HIDDEN
+    )
 
 
 def begin_training(studio: Studio, request: gr.Request, desk: Desk, *values: Any) -> Run:
@@ -265,7 +278,7 @@ def suggest_word(
     yield word, line_html(say(language, "train_suggested", word=word))
 
 
-# --- what happens on the desk; each gives the desk, its cards, the editor and what that shows ---------------
+# --- what happens on the desk; each gives updates of the form's desk_parts ----------------------------------
 
 
 def add_to_desk(studio: Studio, request: gr.Request, desk: Desk, files: list[str] | None) -> list[Any]:
@@ -284,14 +297,21 @@ def describe(studio: Studio, request: gr.Request, desk: Desk, caption: str) -> l
     return show_desk(request, caption_picture(desk, caption))
 
 
+def bring_back(studio: Studio, request: gr.Request, name: str) -> list[Any]:
+    """The desk that the page had before it was loaded again."""
+    return show_desk(request, find_desk(studio, request, name)) if name else [gr.skip()] * 5
+
+
 def show_desk(request: gr.Request, desk: Desk) -> list[Any]:
+    """Show a desk, and note it for :func:`bring_back`."""
+    note_desk(desk)
     language, card = language_of(request), desk.card
     framing = framing_html(language, card) if card else ""
-    return [desk, desk_html(language, desk), gr.Column(visible=card is not None), framing]
+    return [desk, desk.name, desk_html(language, desk), gr.Column(visible=card is not None), framing]
 
 
 def _bind_pictures(studio: Studio, form: Form) -> None:
-    desk_parts = [form.desk, form.cards, form.editor, form.framing]
+    desk_parts = form.desk_parts
     editor_parts = [form.zoom, form.across, form.down, form.caption]
 
     @plainly
@@ -341,7 +361,7 @@ def _bind_examples(studio: Studio, form: Form) -> None:
 
         return bind(studio, fill)
 
-    parts = [form.setting("token"), form.setting("kind"), form.desk, form.cards, form.editor, form.framing]
+    parts = [form.setting("token"), form.setting("kind"), *form.desk_parts]
     for example, button in form.examples.items():
         button.click(filled(example), None, parts, **PRIVATE)
 

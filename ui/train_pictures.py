@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
+import re
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ti_core.errors import PictureError
+from ti_core.files import write_text_whole
 from ti_core.images import Box, Picture, find_near_duplicates, prepare_picture
 from ti_core.models import ASSETS, find_preset
 from ti_core.prompts import Kind
@@ -28,6 +31,7 @@ EXAMPLES: dict[str, Kind] = {"monster": "object", "teapot": "object", "cat": "ob
 USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of yet
 FEW_PICTURES = 3
 DESKS_KEPT = 8  # folders of uploads in a home
+NOTE = "desk.json"  # in each of them: what was made of the pictures
 BORDER_GRID, BORDER_CELLS = 32, 4
 SAME_BORDER = 16.0  # mean difference of two borders, of 255, below which they look the same
 
@@ -70,6 +74,11 @@ class Desk:
     cards: tuple[Card, ...] = ()
     rejected: tuple[str, ...] = ()
     selected: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What :func:`find_desk` finds it by, "" before there is a picture."""
+        return self.folder.name if self.folder else ""
 
     @property
     def card(self) -> Card | None:
@@ -143,6 +152,39 @@ def prepared_pictures(desk: Desk, resolution: int) -> list[Picture]:
     ]
 
 
+def note_desk(desk: Desk) -> None:
+    """Write beside the pictures what :func:`find_desk` needs to know of them."""
+    if desk.folder is None or not desk.folder.is_dir():  # of many desks the oldest are gone
+        return
+    notes = [
+        {
+            "file": card.file.name,
+            "name": card.seen.name,
+            "size": card.seen.original_size,
+            "framing": astuple(card.framing),
+            "caption": card.caption,
+        }
+        for card in desk.cards
+    ]
+    write_text_whole(desk.folder / NOTE, json.dumps(notes))
+
+
+def find_desk(studio: Studio, request: gr.Request, name: str) -> Desk:
+    """The desk of a name as it was noted last, an empty one if the visitor's home has none of that name.
+
+    Raises :class:`PictureError` if a picture is no longer there.
+    """
+    folder = studio.home(request).folder / "uploads" / name
+    if not re.fullmatch("[0-9a-f]{32}", name) or not (folder / NOTE).is_file():
+        return Desk()
+    cards, resolution = [], model_resolution(studio)
+    for note in json.loads((folder / NOTE).read_text(encoding="utf-8")):
+        file, framing = folder / note["file"], Framing(*note["framing"])
+        seen = prepare_picture(file, resolution, crop=framing.crop(tuple(note["size"])), name=note["name"])
+        cards.append(Card(file, _small(seen), framing, note["caption"]))
+    return Desk(folder, tuple(cards))
+
+
 def model_resolution(studio: Studio) -> int:
     """Of the model in use, or of the one that is being loaded."""
     backbone = studio.models.backbone
@@ -173,11 +215,18 @@ def desk_html(language: Language, desk: Desk) -> str:
     """The cards, what is to be said of all of them, and what could not be used."""
     pictures = [card.seen for card in desk.cards]
     remarks = [[_remark(language, remark) for remark in picture.remarks] for picture in pictures]
+    names = [
+        say(language, "train_picture", number=number, name=picture.name)
+        for number, picture in enumerate(pictures, start=1)
+    ]
+    first_alike: dict[int, int] = {}
     for first, second in find_near_duplicates(pictures):
-        remarks[second].append(say(language, "train_same_as", name=pictures[first].name))
+        first_alike.setdefault(second, first)
+    for second, first in first_alike.items():
+        remarks[second].append(say(language, "train_same_as", name=names[first]))
     cards = "".join(
-        _card_html(language, card, texts, selected=card.id == desk.selected)
-        for card, texts in zip(desk.cards, remarks, strict=True)
+        _card_html(language, card, name, texts, selected=card.id == desk.selected)
+        for card, name, texts in zip(desk.cards, names, remarks, strict=True)
     )
     hints = [say(language, "train_rejected", reason=reason) for reason in desk.rejected]
     if 0 < len(pictures) < FEW_PICTURES:
@@ -248,18 +297,18 @@ def _remark(language: Language, remark: str) -> str:
     return explain(language, PictureError(remark))
 
 
-def _card_html(language: Language, card: Card, remarks: Sequence[str], *, selected: bool) -> str:
-    name = html.escape(card.seen.name)
+def _card_html(language: Language, card: Card, name: str, remarks: Sequence[str], *, selected: bool) -> str:
+    shown = html.escape(name)
     notes = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
     caption = f'<p class="train-caption">{html.escape(card.caption)}</p>' if card.caption else ""
     buttons = "".join(
         f'<button type="button" data-card="{card.id}" data-act="{act}" '
-        f'aria-label="{html.escape(say(language, f"train_{act}_named", name=card.seen.name))}">'
+        f'aria-label="{html.escape(say(language, f"train_{act}_named", name=name))}">'
         f"{html.escape(say(language, f'train_{act}'))}</button>"
         for act in ("edit", "remove")
     )
     return (
         f'<li class="train-card{" selected" if selected else ""}">'
-        f'<img src="{data_uri(card.seen.image)}" alt="{name}"><p class="train-name">{name}</p>'
+        f'<img src="{data_uri(card.seen.image)}" alt="{shown}"><p class="train-name">{shown}</p>'
         f'{caption}<ul class="train-remarks">{notes}</ul><div class="train-acts">{buttons}</div></li>'
     )

@@ -14,6 +14,7 @@ import gradio as gr
 from ti_core.generation import GenerationSettings
 from ti_core.recipe import SCHEDULER_LABELS
 from ui.drawing import Draw, Drawn, draw_in_turn, progress_html, served
+from ui.frame import Frame
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 
@@ -265,3 +266,22 @@ def bind(studio: Studio, handler: Callable[..., Any]) -> Callable[..., Any]:
         return told(studio, request, *values)
 
     return stream if inspect.isgeneratorfunction(handler) else call
+
+
+def outlast_reload(
+    frame: Frame, name: str, fields: Sequence[gr.components.Component]
+) -> gr.events.Dependency:
+    """Let the browser keep what is in the fields while its tab is open, and fill it in as the page is loaded:
+    also when that is for another language. Returns what fills it in."""
+    arguments = f"'{name}', values"
+    gr.on(
+        [field.change for field in fields],  # type: ignore[attr-defined]
+        None,
+        list(fields),
+        None,
+        js=f"(...values) => oneWord.keep({arguments})",
+        **HIDDEN,
+    )
+    return frame.demo.load(
+        None, list(fields), list(fields), js=f"(...values) => oneWord.kept({arguments})", **HIDDEN
+    )
