@@ -283,6 +283,7 @@ def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, o
     expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#generate-prompt textarea")).to_have_value("a photo of <our-monster>")
     set_drawing(page, steps=8)
+    expect(page).to_have_url(re.compile("tab=generate"))
     draw(page)
     expect(page.get_by_text("1 drawn.")).to_be_visible(timeout=LONG)
     expect(page.get_by_role("img", name="seed 0")).to_have_js_property("naturalWidth", 128)
@@ -413,6 +414,43 @@ def test_full_queue_refuses_the_next_drawing(visitors: Visitors, shared_site: Si
 
 def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, tiny_base: BaseModel) -> None:
     give_words(visitors.home(shared_site), tiny_base)
+def test_drawn_picture_is_seen_whole_and_lends_its_seed_and_itself(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    page = visitors.open(shared_site, tab="generate")
+    set_drawing(page, count=8)
+    page.locator("#generate-prompt textarea").fill("a photo of a cat")
+    draw(page)
+    expect(drawn(page)).to_have_count(8)
+    whole = page.locator("#generate-gallery .grid-wrap").evaluate(
+        "gallery => gallery.scrollHeight - gallery.clientHeight"
+    )
+    assert whole <= 1
+    page.get_by_role("button", name="Thumbnail 3 of 8").click()
+    page.get_by_role("button", name="Use this seed").click()
+    seed = page.get_by_role("spinbutton", name="Seed").first
+    expect(seed).to_be_focused()
+    expect(seed).to_have_value("2")
+    page.get_by_role("button", name="Send to Style").click()
+    expect(page.locator("#style-picture").get_by_role("button", name="Remove Image")).to_be_visible()
+    expect(page).to_have_url(re.compile("tab=style"))
+
+
+def test_picture_without_a_recipe_is_refused_in_a_sentence(visitors: Visitors, shared_site: Site) -> None:
+    for language, fold, title, sentence in (
+        ("en-US", "Settings from a picture", "That did not work", "0.png holds no recipe."),
+        ("ja-JP", "画像から設定を読み込む", "できませんでした", "0.png にレシピがありません。"),
+    ):
+        page = visitors.open(shared_site, language, tab="generate", language=language)
+        unfold(page, fold)
+        page.locator("#generate-file input[type=file]").set_input_files(EXAMPLES / "cat" / "0.png")
+        toast = page.get_by_test_id("toast-body")
+        expect(toast).to_contain_text(title)
+        expect(toast).to_contain_text(sentence)
+        expect(toast).not_to_contain_text("Error")
+
+
     page = visitors.open(shared_site, tab="compose")
     for card in ("<our-cat> thing", "<our-ink> style"):
         page.get_by_role("button", name=card, exact=True).click()

@@ -19,12 +19,12 @@ from ui.prompt_box import all_words
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
 from ui.widgets import (
+    HIDDEN,
     MAX_GUIDANCE,
     MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
     MAX_STRENGTH,
-    QUIET,
     DrawingControls,
     ResultArea,
     bind,
@@ -73,7 +73,7 @@ def place_chosen(studio: Studio, area: ResultArea) -> Chosen:
     def choose(event: gr.SelectData, request: gr.Request, drawn: tuple[Drawn, ...]) -> list[Any]:
         return show_recipe(language_of(request), drawn[event.index].path)
 
-    area.gallery.select(choose, area.drawn, chosen.outputs, **QUIET)
+    area.gallery.select(choose, area.drawn, chosen.outputs, trigger_mode="always_last", **HIDDEN)
     return chosen
 
 
@@ -136,15 +136,12 @@ def build(
     for event, handler, source, outputs in (
         (file.upload, take_settings, file, fields),
         (chosen.same_settings.click, take_settings, chosen.path, fields),
-        (chosen.same_seed.click, take_seed, chosen.path, controls.seed),
         (chosen.to_style.click, send_to_style, chosen.path, [frame.style_picture, frame.tabs, frame.tab]),
     ):
-        event(
-            bind(studio, handler),
-            source,
-            outputs,
-            **QUIET,
-        )
+        event(bind(studio, handler), source, outputs, **HIDDEN)
+    chosen.same_seed.click(bind(studio, take_seed), chosen.path, controls.seed, **HIDDEN).success(
+        None, js="() => oneWord.focusSeed()", **HIDDEN
+    )
 
 
 def take_seed(studio: Studio, request: gr.Request, path: Path) -> int:

@@ -164,7 +164,7 @@ def build(studio: Studio, frame: Frame) -> None:
     )
     # Also when another tab sends a picture.
     frame.style_picture.change(lambda: (gr.Tabs(selected="picture"), "picture"), None, [ways, way], **QUIET)
-    area.gallery.select(on_picture, [before, area.drawn], comparison, **QUIET)
+    area.gallery.select(on_picture, [before, area.drawn], comparison, trigger_mode="always_last", **HIDDEN)
 
 
 def examples_html() -> str:

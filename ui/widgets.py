@@ -76,6 +76,7 @@ def drawing_controls(count: int = 4) -> DrawingControls:
             precision=0,
             minimum=0,
             maximum=MAX_SEED,
+            elem_classes="seed",
         )
         again = gr.Button(label("drawing_new_seed"), size="sm")
     with gr.Accordion(label("drawing_more"), open=False):
