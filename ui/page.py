@@ -18,6 +18,23 @@ HERE = Path(__file__).resolve().parent
 FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
+).set(  # Soft's own are too faint for small text: tests/contrast.js measures it
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_300",
+    color_accent="*primary_600",
+    link_text_color_dark="*secondary_300",
+    link_text_color_hover_dark="*secondary_200",
+    link_text_color_active_dark="*secondary_200",
+    link_text_color_visited_dark="*secondary_300",
+    block_label_text_color="*primary_600",
+    block_title_text_color="*primary_600",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_700",
+    button_secondary_background_fill_hover_dark="*primary_600",
+    checkbox_label_background_fill_selected="*primary_600",
 )
 SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are deleted, and at what age
 
@@ -54,24 +71,19 @@ def build_page(studio: Studio) -> gr.Blocks:
                     js=f"() => {{ oneWord.rememberTab('{name}'); return []; }}",
                     api_visibility="private",
                 )
+        outlast_reload(frame, "prompts", list(frame.prompts.values()))
         opening = demo.load(_open_tab, None, [tabs, frame.tab], queue=False, api_visibility="private")
         opening.then(None, js="() => { oneWord.opened = true; return []; }", queue=False)
     demo.queue(max_size=256, default_concurrency_limit=None)  # the device has a queue of its own
     return demo
 
 
-def _open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
-    """The tab that the page's address names."""
-    name = request.query_params.get("tab")
-    name = name if name in TAB_NAMES else TAB_NAMES[0]
-    return gr.Tabs(selected=name), name
 class FirstScript:
     """ASGI middleware: puts ``page.js`` into the page's head, where it comes before Gradio's own scripts.
 
     What Gradio itself takes for the head comes after it has chosen the language.
     """
 
-        outlast_reload(frame, "prompts", list(frame.prompts.values()))
     def __init__(self, app: Any):
         self._app = app
         self._script = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>".encode()
@@ -99,3 +111,8 @@ class FirstScript:
         await self._app(scope, receive, send_with_script)
 
 
+def _open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
+    """The tab that the page's address names."""
+    name = request.query_params.get("tab")
+    name = name if name in TAB_NAMES else TAB_NAMES[0]
+    return gr.Tabs(selected=name), name
