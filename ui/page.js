@@ -125,5 +125,5 @@ window.oneWord = {
   },
 };
 window.oneWord.applyLanguage();
-window.oneWord.watchWords();
 window.oneWord.nameMessages();
+window.oneWord.watchWords();
