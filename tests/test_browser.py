@@ -146,7 +146,10 @@ class Visitors:
         context.add_cookies([{"name": COOKIE, "value": secret, "url": site.address}])
         context.on("request", check)
         context.on("weberror", lambda error: note(str(error.error)))
-        context.on("console", lambda line: note(line.text) if line.type == "error" else None)
+        context.on(
+            "console",
+            lambda line: note(f"{line.text} {line.location['url']}") if line.type == "error" else None,
+        )
         return context
 
 

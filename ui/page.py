@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from starlette.datastructures import MutableHeaders
 
+from ti_core.models import ASSETS
 from ui import api, compose, generate, header, library, style, train
 from ui.frame import TAB_NAMES, Frame
 from ui.studio import Studio
@@ -41,6 +42,7 @@ SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole page over one studio."""
+    gr.set_static_paths(ASSETS / "examples")  # copies of them would go with the others, also another server's
     with gr.Blocks(title="One Word", analytics_enabled=False, delete_cache=SHOWN_COPIES) as demo:
         tabs = gr.Tabs(render=False, elem_id="tabs")
         frame = Frame(
