@@ -100,8 +100,8 @@ def test_the_choice_of_the_initial_word_costs_its_rounds():
         auto = dataclasses.replace(given, initializer="auto")
         return seconds(auto, denoising=PassCost(0.0, 1.0)) - seconds(given, denoising=PassCost(0.0, 1.0))
 
-    assert choice() == 73 * 4 + 18 * 8 + 4 * 16
-    assert choice(kind="style") == 14 * 4 + 3 * 8
+    assert choice() == (1 + 73) * 4 + (1 + 18) * 8 + (1 + 4) * 16  # the empty prompt and the words
+    assert choice(kind="style") == (1 + 14) * 4 + (1 + 3) * 8
 
 
 # --- against training itself ------------------------------------------------------------------------------

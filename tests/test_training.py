@@ -483,24 +483,49 @@ def test_a_phrase_of_nothing(sd1):
 
 
 @pytest.mark.parametrize("rounds", [(4,), (2, 4)])
-def test_automatic_initializer_is_the_word_with_the_lowest_loss(sd1, monkeypatch, rounds):
+def test_automatic_initializer_is_the_word_with_the_lowest_loss_at_its_best_guidance(
+    sd1, monkeypatch, rounds
+):
     words = ("cat", "dog", "toy", "photo", "painting", "style", "red", "the")
     monkeypatch.setattr(training, "OBJECT_WORDS", (*words, "unheard"))  # not one token: no candidate
     monkeypatch.setattr(training, "CANDIDATE_ROWS", rounds)
     data = prepare(sd1, make_pictures(3), make_config()).data
     left = list(words)
     for count in rounds:
-        rows = training._fixed_rows(sd1, data, count, training._generator(0, training.INITIALIZATION, count))
+        rows = training._fixed_rows(
+            sd1, data, count, training._generator(0, training.INITIALIZATION, count), training.MIDDLE
+        )
+        assert rows.timesteps.min() >= 250 and rows.timesteps.max() < 750
         noisy = sd1.add_noise(rows.latents, rows.noise, rows.timesteps)
+
+        def predict(prompt, noisy=noisy, rows=rows):
+            return sd1.predict(noisy, rows.timesteps, sd1.encode_prompts([prompt] * len(rows)))
+
+        without = predict("")
         losses = {}
         for word in left:
-            conditioning = sd1.encode_prompts([f"a photo of {word}"] * count)
-            errors = sd1.predict(noisy, rows.timesteps, conditioning) - rows.noise
-            losses[word] = errors.square().mean().item()
+            guided = predict(f"a photo of {word}") - without
+            scales = torch.logspace(-4, 4, 8001, dtype=torch.float64)
+            # || noise - without - scale * guided ||^2, multiplied out
+            missed, guided = (rows.noise - without).double().flatten(), guided.double().flatten()
+            products = -2 * scales * (missed @ guided) + scales.square() * guided.square().sum()
+            losses[word] = (missed.square().sum() + products.min()).item()
         left = sorted(left, key=losses.__getitem__)[: 1 if count == rounds[-1] else 2]
     state = prepare(sd1, make_pictures(3), make_config(initializer="auto"))
     assert state.initializer == left[0]
     assert torch.equal(state.vectors["clip_l"], rows_of(sd1, left[0]))
+
+
+def test_the_initial_word_is_chosen_by_what_the_mask_leaves():
+    """A prediction that differs where nothing counts is no reason for its word."""
+    one, other = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    one[..., :2], other[..., :2] = 1.0, 2.0
+    one[..., 2:], other[..., 2:] = 5.0, -5.0
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :2] = 1.0
+    assert training._cosine(one, other, mask) == pytest.approx(1.0)
+    assert training._cosine(one, other, None) < 0
+    assert training._cosine(one, torch.zeros_like(one), None) == 0.0
 
 
 # --- the end ----------------------------------------------------------------------------------------------

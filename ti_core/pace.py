@@ -123,10 +123,11 @@ def _preparation(pace: Pace, config: TrainingConfig, pictures: int) -> float:
     seconds = pictures * (2 if config.flip else 1) * pace.encoding
     if config.initializer != "auto":
         return seconds
+    seconds += pace.sentences.seconds(1)  # the empty prompt, which every round begins with
     for rows, candidates in zip(
         CANDIDATE_ROWS, candidates_in_rounds(pace.candidates[config.kind]), strict=False
     ):
-        seconds += pace.sentences.seconds(candidates) + candidates * _fixed_loss(pace, config, rows)
+        seconds += pace.sentences.seconds(candidates) + (1 + candidates) * _fixed_rows(pace, config, rows)
     return seconds
 
 
@@ -140,7 +141,7 @@ def _steps(pace: Pace, config: TrainingConfig) -> float:
 
 def _evaluations(pace: Pace, config: TrainingConfig) -> float:
     count = 1 + math.ceil(config.steps / config.eval_every)  # before the first step, when due, after the last
-    return count * (pace.sentences.seconds(1) + _fixed_loss(pace, config, config.eval_rows))
+    return count * (pace.sentences.seconds(1) + _fixed_rows(pace, config, config.eval_rows))
 
 
 def _previews(pace: Pace, config: TrainingConfig) -> float:
@@ -149,8 +150,8 @@ def _previews(pace: Pace, config: TrainingConfig) -> float:
     return count * (pace.sentences.seconds(2) + drawing + pace.decoding)
 
 
-def _fixed_loss(pace: Pace, config: TrainingConfig, rows: int) -> float:
-    """Seconds of the loss on rows that are the same every time."""
+def _fixed_rows(pace: Pace, config: TrainingConfig, rows: int) -> float:
+    """Seconds of the predictions for rows that are the same every time."""
     return pace.denoising.seconds(rows, passes=math.ceil(rows / max(config.batch_size, MIN_PASS_ROWS)))
 
 
