@@ -276,8 +276,13 @@ def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, o
     expect(page.get_by_role("heading", name="Training of <our-monster>")).to_be_visible()
     expect(page.get_by_text("Finished: all 40 steps are done.")).to_be_visible(timeout=LONG)
     expect(page.get_by_role("heading", name="<our-monster> is learned and among your words.")).to_be_visible()
+    unfold(page, "Keep an earlier step")
+    page.get_by_role("spinbutton", name="number input for Step").last.fill("20")
+    expect(page.get_by_text("After 20 steps: evaluation loss")).to_be_visible()
+    page.get_by_role("button", name="Keep this step").click()
+    expect(page.get_by_text("<our-monster> is now the word as it was after 20 steps.")).to_be_visible()
     unfold(page, "How it learned")
-    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible()
+    expect(page.get_by_role("img", name="Preview after 20 steps").first).to_be_visible()
     expect(page.get_by_role("img", name="Loss over the steps")).to_be_visible()
     for prompt in ("a photo of monster", "a photo of <our-monster>", "a photo of <our-monster> on the moon"):
         expect(page.get_by_role("img", name=prompt, exact=True)).to_be_visible(timeout=LONG)
@@ -452,6 +457,44 @@ def test_picture_without_a_recipe_is_refused_in_a_sentence(visitors: Visitors, s
         expect(toast).not_to_contain_text("Error")
 
 
+def test_settings_of_a_downloaded_picture_come_back(
+    visitors: Visitors, shared_site: Site, tmp_path: Path
+) -> None:
+    page = visitors.open(shared_site, tab="generate")
+    set_drawing(page, count=2, steps=3)
+    prompt = page.locator("#generate-prompt textarea")
+    prompt.fill("a photo of a cat")
+    draw(page)
+    expect(drawn(page)).to_have_count(2)
+    page.get_by_role("button", name="Thumbnail 2 of 2").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download (PNG)").click()
+    file = tmp_path / "drawn.png"
+    download.value.save_as(file)
+    page.get_by_role("spinbutton", name="number input for Steps").fill("9")
+    prompt.fill("")
+    unfold(page, "Settings from a picture")
+    page.locator("#generate-file input[type=file]").set_input_files(file)
+    expect(prompt).to_have_value("a photo of a cat")
+    expect(page.get_by_role("spinbutton", name="number input for Steps")).to_have_value("3")
+    expect(page.get_by_role("spinbutton", name="Seed").first).to_have_value("1")
+
+
+def test_grid_compares_two_settings(visitors: Visitors, shared_site: Site) -> None:
+    page = visitors.open(shared_site, tab="generate")
+    set_drawing(page)
+    page.locator("#generate-prompt textarea").fill("a photo of a cat")
+    unfold(page, "Compare in a grid")
+    for side, axis, values in (("Columns", "Seed", "3, 4, 5"), ("Rows", "Steps", "1, 2")):
+        page.get_by_role("combobox", name=side).click()
+        page.get_by_role("option", name=axis, exact=True).click()
+        field = page.locator("#generate-grid").get_by_role("textbox", name="Values")
+        field.nth(0 if side == "Columns" else 1).fill(values)
+    page.get_by_role("button", name="Draw the grid").click()
+    expect(page.locator("#generate-grid-sheet img")).to_be_visible()
+    expect(drawn(page)).to_have_count(6)
+
+
 def test_two_words_meet_in_one_picture(visitors: Visitors, shared_site: Site, tiny_base: BaseModel) -> None:
     give_words(visitors.home(shared_site), tiny_base)
     page = visitors.open(shared_site, tab="compose")
@@ -538,6 +581,27 @@ def test_word_leaves_as_a_file_of_another_program_and_comes_back(
     chooser.value.set_files(file)
     expect(word).to_be_visible()
     assert home.library.find("<our-cat>").concept.sha256 == sha256
+
+
+def test_word_is_renamed_deleted_and_brought_back(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    home = visitors.home(shared_site)
+    give_words(home, tiny_base)
+    page = visitors.open(shared_site)
+    words = open_words(page)
+    words.get_by_role("button", name="<our-cat>").click()
+    words.get_by_role("textbox", name="New name").fill("tabby")
+    words.get_by_role("button", name="Rename").click()
+    word = words.get_by_role("button", name="<tabby>")
+    expect(word).to_be_visible()
+    expect(words.get_by_role("button", name="<our-cat>")).to_have_count(0)
+    words.get_by_role("button", name="Delete", exact=True).click()
+    expect(words.get_by_text("<tabby> was deleted.")).to_be_visible()
+    expect(word).to_have_count(0)
+    words.get_by_role("button", name="Undo").click()
+    expect(word).to_be_visible()
+    assert home.library.find("<tabby>").concept.initializer == "cat"
 
 
 def test_word_is_published_and_found_again(
