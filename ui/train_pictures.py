@@ -26,8 +26,8 @@ from ui.studio import Studio
 from ui.texts import Language, explain, language_of, say
 from ui.thumbnails import SHOWN_SIDE, data_uri
 
-EXAMPLES: dict[str, Kind] = {"monster": "object", "teapot": "object", "cat": "object", "x-ray": "style"}
-"""Folder of example pictures to what they show."""
+EXAMPLES: dict[str, Kind] = {"teapot": "object", "cat": "object", "monster": "object", "x-ray": "style"}
+"""Folder of example pictures to what they show; the one that the embedded model learns best comes first."""
 USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of yet
 FEW_PICTURES = 3
 DESKS_KEPT = 8  # folders of uploads in a home
