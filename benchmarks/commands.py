@@ -1,21 +1,26 @@
 """Wall-clock seconds of the command line, start-up included: ``python -m benchmarks.commands``.
 
-Learns a word from the four pictures of the example monster with the defaults, then draws four pictures
-with it, each as a fresh process.
+Learns a word from the four pictures of the example monster with the defaults, draws four pictures
+with it, and starts the page, each as a fresh process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from ti_core.models import ASSETS
+
+APP = ASSETS.parent / "app.py"
 
 
 def main() -> None:
@@ -29,6 +34,7 @@ def main() -> None:
         prompt = "a photo of <our-monster> on the beach"
         seconds, _ = run("generate", prompt, "--concept", concept, "--out", folder)
         print(f"generate, four pictures   {seconds:6.1f} s")
+        print(f"app.py until it answers   {start_page(Path(folder) / 'data'):6.1f} s")
 
 
 def run(*arguments: str) -> tuple[float, dict]:
@@ -37,6 +43,29 @@ def run(*arguments: str) -> tuple[float, dict]:
     command = [sys.executable, "-m", "ti_core", *arguments, "--json"]
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return time.perf_counter() - start, json.loads(result.stdout.splitlines()[-1])
+
+
+def start_page(data: Path) -> float:
+    """Seconds from the start of ``app.py`` over a new folder until its page is served."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    start = time.perf_counter()
+    command = [sys.executable, str(APP), "--port", port, "--data", str(data)]
+    page = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+                    answer.read()
+                return time.perf_counter() - start
+            except urllib.error.URLError:
+                if page.poll() is not None:
+                    raise
+                time.sleep(0.05)
+    finally:
+        page.terminate()
+        page.wait()
 
 
 if __name__ == "__main__":
