@@ -36,6 +36,15 @@ THEME = gr.themes.Soft(
     button_primary_background_fill_hover_dark="*primary_700",
     button_secondary_background_fill_hover_dark="*primary_600",
     checkbox_label_background_fill_selected="*primary_600",
+    # and so are the edges of its fields and boxes, which it takes for their ground
+    input_border_width="1px",
+    input_border_color="*neutral_500",
+    input_border_color_dark="*neutral_500",
+    checkbox_border_color="*neutral_500",
+    checkbox_border_color_dark="*neutral_400",
+    button_border_width="1px",
+    button_secondary_border_color="*neutral_300",
+    button_secondary_border_color_dark="*neutral_500",
 )
 SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are deleted, and at what age
 
