@@ -20,6 +20,7 @@ FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
 ).set(  # Soft's own are too faint for small text: tests/contrast.js measures it
+    background_fill_primary="*neutral_50",  # as it is in Soft: set() forgets this one
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
     input_placeholder_color="*neutral_500",
