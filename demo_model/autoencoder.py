@@ -16,6 +16,7 @@ CROP = 64
 KL_WEIGHT = 1e-4
 DISTURBANCE = 0.3  # added to a latent channel to see what it does to the picture
 VALIDATION_SEED = 1_000_003
+BALANCING_CHUNKS = 16  # of pictures that the scales of the latent channels are measured on
 
 
 def to_unit_range(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -95,7 +96,7 @@ def train_autoencoder(
                 finished=False,
             )
     vae.eval()
-    balance_latents(vae, [to_unit_range(renderer.take().pixels, device) for _ in range(16)])
+    balance_latents(vae, [to_unit_range(renderer.take().pixels, device) for _ in range(BALANCING_CHUNKS)])
     save_checkpoint(checkpoint, vae=vae.state_dict(), finished=True)
 
 

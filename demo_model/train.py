@@ -45,6 +45,7 @@ PREDICTION = "v_prediction"
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
 FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
+FIRST_PICTURES = 16 * CHUNK_SIZE  # before the first step of the denoiser
 MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "nouns": NOUN_MIX, "full": FULL_MIX}
 DENOISER_CHECKPOINT = "denoiser.pt"
 
@@ -163,7 +164,7 @@ def train_denoiser(
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
     density = timestep_density(scheduler.alphas_cumprod, options.log_snr).to(device)
     pool, losses = LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device), []
-    while pool.added < 16 * CHUNK_SIZE:
+    while pool.added < FIRST_PICTURES:
         pool.add(renderer.take())
     wanted = float(pool.added)
     clock = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes, elapsed)

@@ -35,7 +35,7 @@ def example_pictures(name: str, size: int) -> list[Picture]:
 
 def learn(toybox: Backbone, example: str, **settings) -> TrainingState:
     """An example learned for a short while."""
-    config = TrainingConfig(token="our-thing", steps=120, stop="never", **settings)
+    config = TrainingConfig(token="our-thing", steps=60, stop="never", **settings)
     state = prepare(toybox, example_pictures(example, toybox.resolution), config)
     for _ in train(toybox, [state]):
         pass
