@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import app
 from benchmarks.machine import describe_machine
 from ti_core.models import ASSETS
-
-APP = ASSETS.parent / "app.py"
 
 
 def main() -> None:
@@ -47,11 +45,9 @@ def run(*arguments: str) -> tuple[float, dict]:
 
 def start_page(data: Path) -> float:
     """Seconds from the start of ``app.py`` over a new folder until its page is served."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(app.free_port("127.0.0.1", app.FIRST_PORT))
     start = time.perf_counter()
-    command = [sys.executable, str(APP), "--port", port, "--data", str(data)]
+    command = [sys.executable, app.__file__, "--port", port, "--data", str(data)]
     page = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:

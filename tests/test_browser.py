@@ -236,6 +236,14 @@ def give_words(home: Home, base: BaseModel) -> None:
         home.library.add(Concept(token, vectors, kind, base, initializer="cat"), [picture])
 
 
+def tabs_in_turn(page: Page) -> Iterator[str]:
+    """Open one tab after the other, in any language; the name of each while it is open."""
+    for number, name in enumerate(TAB_NAMES):
+        page.locator("#tabs").get_by_role("tab").nth(number).click()
+        expect(page).to_have_url(re.compile(f"tab={name}"))
+        yield name
+
+
 def wait_until(happened: Callable[[], bool], seconds: float) -> None:
     """For what no page shows."""
     deadline = time.monotonic() + seconds
@@ -276,18 +284,19 @@ def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, o
     expect(page.get_by_role("heading", name="Training of <our-monster>")).to_be_visible()
     expect(page.get_by_text("Finished: all 40 steps are done.")).to_be_visible(timeout=LONG)
     expect(page.get_by_role("heading", name="<our-monster> is learned and among your words.")).to_be_visible()
-    unfold(page, "Keep an earlier step")
-    page.get_by_role("spinbutton", name="number input for Step").last.fill("20")
-    expect(page.get_by_text("After 20 steps: evaluation loss")).to_be_visible()
-    page.get_by_role("button", name="Keep this step").click()
-    expect(page.get_by_text("<our-monster> is now the word as it was after 20 steps.")).to_be_visible()
     unfold(page, "How it learned")
-    expect(page.get_by_role("img", name="Preview after 20 steps").first).to_be_visible()
+    expect(page.get_by_role("img", name="Preview after 20 steps")).to_be_visible()
     expect(page.get_by_role("img", name="Loss over the steps")).to_be_visible()
     for prompt in ("a photo of monster", "a photo of <our-monster>", "a photo of <our-monster> on the moon"):
         expect(page.get_by_role("img", name=prompt, exact=True)).to_be_visible(timeout=LONG)
     expect(page.get_by_text("toybox's own judge: the picture with <our-monster> is")).to_be_visible()
     assert nameless(page) == []
+
+    unfold(page, "Keep an earlier step")
+    page.get_by_role("spinbutton", name="number input for Step").last.fill("20")
+    expect(page.get_by_text("After 20 steps: evaluation loss")).to_be_visible()
+    page.get_by_role("button", name="Keep this step").click()
+    expect(page.get_by_text("<our-monster> is now the word as it was after 20 steps.")).to_be_visible()
 
     page.get_by_role("button", name="Use it in Generate").click()
     expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
@@ -695,8 +704,7 @@ def test_every_text_stands_out(
     page = visitors.open(shared_site, theme=theme)
     page.get_by_role("button", name="A cat").click()
     expect(cards(page)).to_have_count(4)
-    for name in TAB_NAMES:
-        page.get_by_role("tab", name=name.title()).click()
+    for name in tabs_in_turn(page):
         assert page.evaluate(FAINT_TEXTS) == [], name
     open_words(page).get_by_role("button", name="<our-cat>").click()
     expect(page.locator("#words").get_by_role("heading", name="<our-cat>")).to_be_visible()
@@ -709,8 +717,7 @@ def test_phone_shows_everything_without_scrolling_sideways(
     give_words(visitors.home(shared_site), tiny_base)
     page = visitors.open(shared_site, width="phone")
     main_button = {"train": "Learn the word", "generate": "Draw", "compose": "Draw", "style": "Draw"}
-    for name in TAB_NAMES:
-        page.get_by_role("tab", name=name.title()).click()
+    for name in tabs_in_turn(page):
         button = page.get_by_role("button", name=main_button[name], exact=True)
         button.click(trial=True)  # nothing covers it
         assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"], name
@@ -766,9 +773,7 @@ def test_every_control_has_a_name(
 ) -> None:
     give_words(visitors.home(shared_site), tiny_base)
     page = visitors.open(shared_site, language=language)
-    for number, name in enumerate(TAB_NAMES):
-        page.locator("#tabs").get_by_role("tab").nth(number).click()
-        expect(page).to_have_url(re.compile(f"tab={name}"))
+    for name in tabs_in_turn(page):
         folded = page.locator("button.label-wrap:not(.open, [inert] *)").locator("visible=true")
         while folded.count():
             folded.first.click()

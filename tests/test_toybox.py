@@ -108,8 +108,15 @@ def test_learning_a_thing_lowers_the_loss_below_its_initial_word(toybox: Backbon
     assert state.best_evaluation.loss < 0.98 * state.evaluations[0].loss
 
 
-def test_the_automatic_initial_word_names_most_families(toybox: Backbone) -> None:
-    names = ("monster", "teapot", "cat")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "monster",
+        "teapot",
+        pytest.param("cat", marks=pytest.mark.xfail(strict=True, reason="It is taken for a rabbit.")),
+    ],
+)
+def test_the_automatic_initial_word_names_the_family(toybox: Backbone, name: str) -> None:
     config = TrainingConfig(token="our-thing", initializer="auto")
-    found = [prepare(toybox, example_pictures(name, toybox.resolution), config).initializer for name in names]
-    assert sum(word == name for word, name in zip(found, names, strict=True)) >= 2, found
+    state = prepare(toybox, example_pictures(name, toybox.resolution), config)
+    assert state.initializer == name
