@@ -137,8 +137,9 @@ def with_latents(
     pipeline: StableDiffusionPipeline, chunk: Chunk, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Latents (n, 8, 16, 16) of the chunk's pictures, these made anew, and the pixels uint8 (n, 3, h, w)."""
-    latents = pipeline.vae.encode(to_unit_range(chunk.pixels, device)).latent_dist.mean
-    remade = remake(pipeline, latents, [variants[0] for variants in chunk.captions])
+    with mixed_precision(device):
+        latents = pipeline.vae.encode(to_unit_range(chunk.pixels, device)).latent_dist.mean.float()
+        remade = remake(pipeline, latents, [variants[0] for variants in chunk.captions])
     return latents.half(), remade.half(), torch.from_numpy(chunk.pixels)
 
 
@@ -155,7 +156,7 @@ def remake(pipeline: StableDiffusionPipeline, latents: torch.Tensor, captions: l
     noise = torch.randn_like(latents)
     noisy = scheduler.add_noise(latents, noise, torch.full((len(latents),), start, device=latents.device))
     for now, then in zip(timesteps, timesteps[1:], strict=False):
-        velocity = pipeline.unet(noisy, now, hidden).sample
+        velocity = pipeline.unet(noisy, now, hidden).sample.float()
         signal, spread = alphas[now].sqrt(), (1 - alphas[now]).sqrt()
         clean, noise = signal * noisy - spread * velocity, spread * noisy + signal * velocity
         noisy = clean if then == 0 else alphas[then].sqrt() * clean + (1 - alphas[then]).sqrt() * noise

@@ -69,6 +69,7 @@ def main() -> None:
         "--minutes", type=float, required=True, help="training time in all, over every resume"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
+    parser.add_argument("--start", type=Path, help="an exported judge to go on from")
     parser.add_argument(
         "--tokenizer", type=Path, default=Path("assets/toybox/tokenizer"), help="the diffusion model's"
     )
@@ -87,13 +88,18 @@ def main() -> None:
     cores = os.cpu_count() or 2
     parser.add_argument("--workers", type=int, default=cores if has_gpu else max(1, cores // 2))
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0, help="of the pictures: another one after --start")
     options = parser.parse_args()
-    torch.manual_seed(FIRST_SEED)
+    torch.manual_seed(FIRST_SEED + options.seed)
     device = torch.device("cuda" if has_gpu else "cpu")
     options.out.mkdir(parents=True, exist_ok=True)
     tokenizer = CLIPTokenizer.from_pretrained(options.tokenizer)
-    with Renderer(partial(render_pairs, FIRST_SEED), options.workers) as renderer:
-        train_judge(make_judge(tokenizer).to(device), tokenizer, renderer, options, device)
+    if options.start:
+        model = CLIPModel.from_pretrained(options.start, dtype=torch.float32)
+    else:
+        model = make_judge(tokenizer)
+    with Renderer(partial(render_pairs, FIRST_SEED + options.seed), options.workers) as renderer:
+        train_judge(model.to(device), tokenizer, renderer, options, device)
 
 
 def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
