@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from benchmarks.machine import describe_machine
@@ -64,9 +65,11 @@ SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Recipe:
     """``changes`` to the defaults. A ``script`` keeps the last vectors instead of the best, and is also
-    measured on its way, ``at`` some steps."""
+    measured on its way, ``at`` some steps. With an ``average`` it is the exponential moving average of the
+    vectors, of this decay, that is kept."""
 
     changes: Mapping[str, Any] = field(default_factory=dict)
+    average: float | None = None
     script: bool = False
     at: tuple[int, ...] = ()
 
@@ -95,6 +98,8 @@ RECIPES = {
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),
     "no early stop": Recipe({"stop": "never"}),
+    "average of some 20 steps": Recipe(average=0.95),
+    "initial word by itself": Recipe({"initializer": "auto"}),
 }
 
 
@@ -181,18 +186,25 @@ class Bench:
     def learn(self, recipe: Recipe, name: str, seed: int) -> list[tuple[Concept, dict[str, Any]]]:
         """Train once; the words, with what the judge says of them."""
         subject, backbone = self._subject, self._backbone
-        config = TrainingConfig(
-            subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed, **recipe.changes
-        )
+        usual = TrainingConfig(subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed)
+        config = dataclasses.replace(usual, **recipe.changes)
         start = time.perf_counter()
         state = prepare(backbone, self._pictures, config)
         if recipe.script:
             use_script_optimizer(state)
         learned = []
+        averaged = current_concept(backbone, state)
         for _ in train(backbone, [state]):
+            if recipe.average is not None:
+                averaged = moved_towards(averaged, state.vectors, 1 - recipe.average)
             if state.step in recipe.at:
                 learned.append((f"{name}, {state.step} steps", state.step, current_concept(backbone, state)))
-        concept = current_concept(backbone, state) if recipe.script else learned_concept(backbone, state)
+        if recipe.average is not None:
+            concept = averaged
+        elif recipe.script:
+            concept = current_concept(backbone, state)
+        else:
+            concept = learned_concept(backbone, state)
         learned.append((name, state.step, concept))
         seconds = time.perf_counter() - start
         return [
@@ -222,6 +234,12 @@ class Bench:
         orders = showing_orders(concept, initial=initial, count=DRAWN)
         drawn = [picture.image for picture in generate_all(self._backbone, orders)]
         return Showing.of(self._judge, drawn, concept.kind, DRAWN)
+
+
+def moved_towards(concept: Concept, vectors: Mapping[str, torch.Tensor], share: float) -> Concept:
+    """The concept with its vectors moved by this share of the way."""
+    moved = {name: rows.lerp(vectors[name].detach(), share) for name, rows in concept.vectors.items()}
+    return dataclasses.replace(concept, vectors=moved)
 
 
 def use_script_optimizer(state: TrainingState) -> None:

@@ -108,6 +108,17 @@ def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backb
     assert not torch.equal(early.vectors["clip_l"], late.vectors["clip_l"])
 
 
+def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Backbone, judge: Judge) -> None:
+    bench = Bench(sd1, judge, FISH)
+    [(last, _)] = bench.learn(Recipe({**QUICK, "stop": "never"}, script=True), "script", seed=0)
+    [(averaged, found)] = bench.learn(Recipe({**QUICK, "stop": "never"}, average=0.5), "average", seed=0)
+    assert found["samples"] == 8
+    start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
+    way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
+    assert 0.5 < torch.nn.functional.cosine_similarity(way, whole).item() < 1
+    assert 0 < way.norm() < whole.norm()
+
+
 def test_each_concept_counts_once_and_what_the_judge_cannot_tell_does_not() -> None:
     rows = [
         {"concept": "a", "recovered": 0.2},

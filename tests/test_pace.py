@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from ti_core import initial_word
 from ti_core import pace as pace_module
-from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
 from ti_core.images import Picture, find_pictures, load_pictures
@@ -172,8 +172,8 @@ def expected_counts(config: TrainingConfig, pictures: int, candidates: int) -> C
 def test_it_counts_what_training_does(backbones, monkeypatch, family, changes, candidates):
     backbone, config = backbones[family], make_config(**changes)
     letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")  # none is a word of its own: all are candidates
-    monkeypatch.setattr(training, "OBJECT_WORDS", letters[:candidates])
-    monkeypatch.setattr(training, "STYLE_WORDS", letters[:candidates])
+    monkeypatch.setattr(initial_word, "OBJECT_WORDS", letters[:candidates])
+    monkeypatch.setattr(initial_word, "STYLE_WORDS", letters[:candidates])
     assert backbone.kept_bytes_per_row > 0  # which is measured once for a model
     with counting(backbone) as counts:
         for _ in train(backbone, [prepare(backbone, make_pictures(2), config)]):

@@ -11,17 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ti_core import training
+from ti_core import noising, training
 from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
-from ti_core.errors import Cancelled, ConfigError, PictureError, PromptError, TrainingError
+from ti_core.errors import ConfigError, PictureError, PromptError, TrainingError
 from ti_core.images import Picture
 from ti_core.models import Family
 from ti_core.training import (
     Snapshot,
     TrainingState,
-    candidate_words,
-    candidates_in_rounds,
     current_concept,
     evaluate,
     has_levelled,
@@ -126,8 +124,8 @@ def test_same_seed_same_vectors_other_seed_others(sd1):
 
 def test_draws_of_steps_passes_seeds_and_evaluations_are_all_different():
     keys = [(step, number) for step in range(3) for number in range(3)]
-    keys += [(training.EVALUATION,), (training.INITIALIZATION, 4), (training.INITIALIZATION, 8)]
-    drawn = {training._generator(seed, *key).initial_seed() for seed in (0, 1, 2**32) for key in keys}
+    keys += [(noising.EVALUATION,), (noising.INITIALIZATION, 4), (noising.INITIALIZATION, 8)]
+    drawn = {noising.seeded_generator(seed, *key).initial_seed() for seed in (0, 1, 2**32) for key in keys}
     assert len(drawn) == 3 * len(keys)
 
 
@@ -436,27 +434,6 @@ def test_a_caption_that_cannot_be_encoded_is_refused_at_the_start_and_its_pictur
         prepare(sd1, [picture], make_config())
 
 
-def test_the_choice_of_the_initial_word_is_told_and_ends_when_the_listener_raises(sd1):
-    told = []
-    config = make_config(initializer="auto")
-    prepare(sd1, make_pictures(2), config, on_candidate=lambda done, total: told.append((done, total)))
-    total = sum(candidates_in_rounds(len(candidate_words(sd1, "object"))))
-    assert told == [(done, total) for done in range(1, total + 1)]
-
-    def stop(done: int, total: int) -> None:
-        raise Cancelled
-
-    with pytest.raises(Cancelled):
-        prepare(sd1, make_pictures(2), config, on_candidate=stop)
-
-
-@pytest.mark.parametrize(
-    ("count", "rounds"), [(1, [1]), (3, [3]), (5, [5]), (8, [8, 2]), (73, [73, 18, 4]), (177, [177, 44, 11])]
-)
-def test_a_quarter_of_the_candidates_goes_on_to_each_further_round(count, rounds):
-    assert candidates_in_rounds(count) == rounds
-
-
 def test_no_pictures(sd1):
     with pytest.raises(PictureError, match="no picture"):
         prepare(sd1, [], make_config())
@@ -480,52 +457,6 @@ def test_a_phrase_starts_from_its_tokens(sd1):
 def test_a_phrase_of_nothing(sd1):
     with pytest.raises(ConfigError, match="nothing"):
         prepare(sd1, make_pictures(1), make_config(), initializer=" ")
-
-
-@pytest.mark.parametrize("rounds", [(4,), (2, 4)])
-def test_automatic_initializer_is_the_word_with_the_lowest_loss_at_its_best_guidance(
-    sd1, monkeypatch, rounds
-):
-    words = ("cat", "dog", "toy", "photo", "painting", "style", "red", "the")
-    monkeypatch.setattr(training, "OBJECT_WORDS", (*words, "unheard"))  # not one token: no candidate
-    monkeypatch.setattr(training, "CANDIDATE_ROWS", rounds)
-    data = prepare(sd1, make_pictures(3), make_config()).data
-    left = list(words)
-    for count in rounds:
-        rows = training._fixed_rows(
-            sd1, data, count, training._generator(0, training.INITIALIZATION, count), training.MIDDLE
-        )
-        assert rows.timesteps.min() >= 250 and rows.timesteps.max() < 750
-        noisy = sd1.add_noise(rows.latents, rows.noise, rows.timesteps)
-
-        def predict(prompt, noisy=noisy, rows=rows):
-            return sd1.predict(noisy, rows.timesteps, sd1.encode_prompts([prompt] * len(rows)))
-
-        without = predict("")
-        losses = {}
-        for word in left:
-            guided = predict(f"a photo of {word}") - without
-            scales = torch.logspace(-4, 4, 8001, dtype=torch.float64)
-            # || noise - without - scale * guided ||^2, multiplied out
-            missed, guided = (rows.noise - without).double().flatten(), guided.double().flatten()
-            products = -2 * scales * (missed @ guided) + scales.square() * guided.square().sum()
-            losses[word] = (missed.square().sum() + products.min()).item()
-        left = sorted(left, key=losses.__getitem__)[: 1 if count == rounds[-1] else 2]
-    state = prepare(sd1, make_pictures(3), make_config(initializer="auto"))
-    assert state.initializer == left[0]
-    assert torch.equal(state.vectors["clip_l"], rows_of(sd1, left[0]))
-
-
-def test_the_initial_word_is_chosen_by_what_the_mask_leaves():
-    """A prediction that differs where nothing counts is no reason for its word."""
-    one, other = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
-    one[..., :2], other[..., :2] = 1.0, 2.0
-    one[..., 2:], other[..., 2:] = 5.0, -5.0
-    mask = torch.zeros(1, 1, 4, 4)
-    mask[..., :2] = 1.0
-    assert training._cosine(one, other, mask) == pytest.approx(1.0)
-    assert training._cosine(one, other, None) < 0
-    assert training._cosine(one, torch.zeros_like(one), None) == 0.0
 
 
 # --- the end ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ LAYERS = (
     {"fetching", "memory", "text_encoding"},
     {"pipelines", "samplers"},
     {"backbone", "judge"},
-    {"composition", "generation", "inspection", "training"},
+    {"composition", "generation", "initial_word", "inspection", "noising", "training"},
     {"evaluation"},
     {"pace", "runs", "library", "hub"},
     {"cli", "__main__"},

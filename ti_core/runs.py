@@ -47,10 +47,10 @@ from ti_core.errors import (
 )
 from ti_core.files import replace_file, write_text_whole, write_whole
 from ti_core.images import Picture, fingerprint
+from ti_core.initial_word import OnCandidate
 from ti_core.training import (
     Evaluation,
     Finish,
-    OnCandidate,
     Snapshot,
     TrainingState,
     advance,

@@ -10,7 +10,7 @@ batch may belong to several runs, because rows do not mix in a frozen model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -25,30 +25,27 @@ from ti_core.config import TrainingConfig
 from ti_core.errors import GenerationError, PictureError, PromptError, TrainingError
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
+from ti_core.initial_word import OnCandidate, choose_initializer
 from ti_core.inspection import nearest_words
 from ti_core.memory import out_of_memory_as
-from ti_core.prompts import (
-    OBJECT_WORDS,
-    PLAIN_TEMPLATES,
-    STYLE_WORDS,
-    Kind,
-    caption_prompt,
-    fill_template,
-    templates_for,
+from ti_core.noising import (
+    EVALUATION,
+    MEMORY_ADVICE,
+    Rows,
+    TrainingData,
+    mask_of,
+    masked_mean,
+    noisy_rows,
+    predictions_for,
+    rows_in_turn,
+    seeded_generator,
 )
+from ti_core.prompts import PLAIN_TEMPLATES, caption_prompt, fill_template, templates_for
 from ti_core.text_encoding import Conditioning, KnownWords
 
-EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
-CANDIDATE_ROWS = (4, 8, 16)  # noisy rows each candidate word is judged by, round after round
-CANDIDATES_KEPT = 4  # one in so many goes on to the next round
-WHOLE_SCHEDULE, MIDDLE = (0.0, 1.0), (0.25, 0.75)  # shares of the noise schedule's timesteps
-MIN_PASS_ROWS = 8  # rows of a pass without gradients, where the batch size is not larger
-MEMORY_ADVICE = "lower the batch size, or turn gradient checkpointing on"
 PREVIEW_STEPS = 15
 
 Finish = Literal["levelled", "steps"]
-OnCandidate = Callable[[int, int], None]
-"""Takes how many times a candidate for the initial word has been judged, and how often one will be."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +76,6 @@ class Snapshot:
     finish: Finish | None = None
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """The pictures as training uses them, computed once: n of them, or 2n with their mirror images.
-
-    ``posterior`` (n, c, h, w); ``mask`` (n, 1, h, w) or None; ``prompts`` the sentences of each picture.
-    """
-
-    posterior: LatentPosterior
-    mask: torch.Tensor | None
-    prompts: tuple[tuple[str, ...], ...]
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-
 @dataclass(eq=False)
 class TrainingState:
     """One run in memory. Everything that a step changes is here, and only here."""
@@ -115,25 +97,6 @@ class TrainingState:
     @property
     def best_evaluation(self) -> Evaluation:
         return min(self.evaluations, key=lambda evaluation: evaluation.loss)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of one run for one forward pass: which pictures, with what noise, at which timestep."""
-
-    pictures: torch.Tensor  # (b,)
-    latents: torch.Tensor  # (b, c, h, w)
-    noise: torch.Tensor  # (b, c, h, w)
-    timesteps: torch.Tensor  # (b,)
-    choice: torch.Tensor  # (b,) in [0, 1): which of a picture's sentences
-
-    def __len__(self) -> int:
-        return len(self.timesteps)
-
-    def __getitem__(self, part: slice) -> _Rows:
-        return _Rows(
-            self.pictures[part], self.latents[part], self.noise[part], self.timesteps[part], self.choice[part]
-        )
 
 
 def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:
@@ -164,7 +127,7 @@ def prepare(
     """Encode the pictures once and place the word at its start.
 
     ``initializer`` is the word that an earlier preparation chose, if there was one; ``on_candidate`` hears
-    of the choice as in :func:`choose_initializer`. Raises
+    of the choice as in :func:`~ti_core.initial_word.choose_initializer`. Raises
     :class:`PictureError` for no pictures, :class:`ConfigError` for an unreadable initial word,
     :class:`PromptError` for a caption that cannot be encoded.
     """
@@ -264,62 +227,6 @@ def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool
     return bool(whole > 0 and np.var(losses[-window:]) / whole < threshold)
 
 
-def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
-    """The words that :func:`choose_initializer` chooses from: those listed that are one token, else all."""
-    known = backbone.whole_words
-    listed = OBJECT_WORDS if kind == "object" else STYLE_WORDS
-    return [word for word in listed if word in known] or list(listed)
-
-
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
-@torch.no_grad()
-def choose_initializer(
-    backbone: Backbone,
-    data: TrainingData,
-    config: TrainingConfig,
-    on_candidate: OnCandidate | None = None,
-) -> str:
-    """The known word that tells the frozen model most about the pictures: it is its own classifier.
-
-    What the model predicts differently for the word than for an empty prompt points most, by its cosine, to
-    what the prediction for the empty prompt misses. That is the lowest loss once each word is guided by
-    at the scale that suits it (arXiv 2207.12598, equation 6); at the scale of 1, words that the model hardly
-    knows come before those that are nearly right. All candidates see the same noise, at timesteps in the
-    middle, which tell things apart best (arXiv 2303.16203), and only the better ones go on to further rows
-    (successive halving, arXiv 1502.07943). ``on_candidate`` is called after each of them, and ends the choice
-    by raising.
-    """
-    candidates = candidate_words(backbone, config.kind)
-    template = templates_for(config.kind)[0]
-    rounds = candidates_in_rounds(len(candidates))
-    done, total = 0, sum(rounds)
-    empty = backbone.encode_prompts([""])
-    for count, kept in zip(CANDIDATE_ROWS, (*rounds[1:], 1), strict=False):
-        rows = _fixed_rows(backbone, data, count, _generator(config.seed, INITIALIZATION, count), MIDDLE)
-        without = _fixed_predictions(backbone, rows, empty, config)
-        missed = backbone.target(rows.latents, rows.noise, rows.timesteps) - without
-        mask = _mask_of(data, rows)
-        encoded = backbone.encode_prompts([fill_template(template, word) for word in candidates])
-        scores = []
-        for index in range(len(candidates)):
-            more = _fixed_predictions(backbone, rows, encoded[index : index + 1], config) - without
-            scores.append(_cosine(more, missed, mask))
-            done += 1
-            if on_candidate is not None:
-                on_candidate(done, total)
-        best_first = np.argsort([-score for score in scores], kind="stable")
-        candidates = [candidates[index] for index in best_first[:kept]]
-    return candidates[0]
-
-
-def candidates_in_rounds(count: int) -> list[int]:
-    """How many of so many candidates are judged in each round, with the rows of :data:`CANDIDATE_ROWS`."""
-    rounds = [count]
-    while len(rounds) < len(CANDIDATE_ROWS) and rounds[-1] // CANDIDATES_KEPT > 1:
-        rounds.append(rounds[-1] // CANDIDATES_KEPT)
-    return rounds
-
-
 def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
     """The best vectors so far as a concept, with how they were learned."""
     config, best = state.config, state.best_evaluation
@@ -383,7 +290,7 @@ def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float
     return torch.stack(sums).tolist()
 
 
-def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[_Rows]]]:
+def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[Rows]]]:
     """Which runs take part in each pass of a step, with which rows: all together, or a row at a time."""
     for number in range(max(state.config.gradient_accumulation for state in states)):
         taking_part = [
@@ -426,63 +333,22 @@ def _prompts_of(picture: Picture, config: TrainingConfig) -> tuple[str, ...]:
     return tuple(fill_template(template, config.token) for template in templates_for(config.kind))
 
 
-def _generator(seed: int, *key: int) -> torch.Generator:
-    """A CPU generator that depends on seed and key alone, so that draws are the same on every device.
-
-    A number of the key must be below 2**32: a larger one is read as two.
-    """
-    [mixed] = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
-
-
-def _rows(
-    backbone: Backbone,
-    data: TrainingData,
-    pictures: torch.Tensor,
-    generator: torch.Generator,
-    span: tuple[float, float] = WHOLE_SCHEDULE,
-) -> _Rows:
-    """Noise the given pictures; timesteps are spread evenly over the span, one at random in each part."""
-    count, shape = len(pictures), data.posterior.mean.shape[1:]
-    first, last = span
-    parts = torch.randperm(count, generator=generator)
-    within = torch.rand(count, generator=generator)
-    shares = first + (parts + within) / count * (last - first)
-    spread = (shares * backbone.num_timesteps).long()
-    timesteps = spread.clamp(max=backbone.num_timesteps - 1)  # parts + within may round up to count
-    choice = torch.rand(count, generator=generator)
-    noises = torch.randn(2, count, *shape, generator=generator).to(backbone.device)
-    chosen = pictures.to(backbone.device)
-    posterior = LatentPosterior(data.posterior.mean[chosen], data.posterior.std[chosen])
-    return _Rows(pictures, posterior.sample(noises[0]), noises[1], timesteps.to(backbone.device), choice)
-
-
-def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> _Rows:
+def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
     """The rows of pass ``number`` of the next step: pictures in turn, everything else at random."""
     config = state.config
-    generator = _generator(config.seed, state.step, number)
+    generator = seeded_generator(config.seed, state.step, number)
     first = (state.step * config.gradient_accumulation + number) * config.batch_size
     pictures = torch.arange(first, first + config.batch_size) % len(state.data)
-    return _rows(backbone, state.data, pictures, generator)
+    return noisy_rows(backbone, state.data, pictures, generator)
 
 
-def _fixed_rows(
-    backbone: Backbone,
-    data: TrainingData,
-    count: int,
-    generator: torch.Generator,
-    span: tuple[float, float] = WHOLE_SCHEDULE,
-) -> _Rows:
-    return _rows(backbone, data, torch.arange(count) % len(data), generator, span)
-
-
-def _evaluation_rows(backbone: Backbone, state: TrainingState) -> _Rows:
-    generator = _generator(state.config.seed, EVALUATION)
-    return _fixed_rows(backbone, state.data, state.config.eval_rows, generator)
+def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:
+    generator = seeded_generator(state.config.seed, EVALUATION)
+    return rows_in_turn(backbone, state.data, state.config.eval_rows, generator)
 
 
 def _encode_rows(
-    backbone: Backbone, states: Sequence[TrainingState], batches: Sequence[_Rows]
+    backbone: Backbone, states: Sequence[TrainingState], batches: Sequence[Rows]
 ) -> Conditioning:
     prompts, words = [], []
     for state, rows in zip(states, batches, strict=True):
@@ -494,56 +360,16 @@ def _encode_rows(
 
 
 def _fixed_loss(
-    backbone: Backbone, data: TrainingData, rows: _Rows, conditioning: Conditioning, config: TrainingConfig
+    backbone: Backbone, data: TrainingData, rows: Rows, conditioning: Conditioning, config: TrainingConfig
 ) -> float:
     """The mean loss of the rows, all under one conditioning (1, ...)."""
-    predictions = _fixed_predictions(backbone, rows, conditioning, config)
+    predictions = predictions_for(backbone, rows, conditioning, config.batch_size)
     errors = (predictions - backbone.target(rows.latents, rows.noise, rows.timesteps)).square()
-    return _masked_mean(errors, _mask_of(data, rows)).mean().item()
+    return masked_mean(errors, mask_of(data, rows)).mean().item()
 
 
-def _fixed_predictions(
-    backbone: Backbone, rows: _Rows, conditioning: Conditioning, config: TrainingConfig
-) -> torch.Tensor:
-    """The predictions for the rows (b, c, h, w), all under one conditioning (1, ...).
-
-    In passes; sparingly where memory runs out.
-    """
-
-    def predict() -> torch.Tensor:
-        most = 1 if backbone.memory.level == "least" else max(config.batch_size, MIN_PASS_ROWS)
-        predictions = []
-        for first in range(0, len(rows), most):
-            part = rows[first : first + most]
-            same = conditioning[torch.zeros(len(part), dtype=torch.long, device=backbone.device)]
-            noisy = backbone.add_noise(part.latents, part.noise, part.timesteps)
-            predictions.append(backbone.predict(noisy, part.timesteps, same))
-        return torch.cat(predictions)
-
-    return backbone.memory.once_more(predict)
-
-
-def _mask_of(data: TrainingData, rows: _Rows) -> torch.Tensor | None:
-    return None if data.mask is None else data.mask[rows.pictures.to(data.mask.device)]
-
-
-def _masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """The mean error of each row (b,), over the masked part if there is a mask."""
-    if mask is None:
-        return errors.mean((1, 2, 3))
-    weight = mask.expand_as(errors)
-    return (errors * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-6)
-
-
-def _cosine(one: torch.Tensor, other: torch.Tensor, mask: torch.Tensor | None) -> float:
-    """Of all rows (b, c, h, w) as one, over the masked part if there is a mask; 0 where one of them is 0."""
-    if mask is not None:
-        one, other = one * mask.sqrt(), other * mask.sqrt()
-    return torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0).item()
-
-
-def _loss(backbone: Backbone, state: TrainingState, rows: _Rows, errors: torch.Tensor) -> torch.Tensor:
-    losses = _masked_mean(errors, _mask_of(state.data, rows))
+def _loss(backbone: Backbone, state: TrainingState, rows: Rows, errors: torch.Tensor) -> torch.Tensor:
+    losses = masked_mean(errors, mask_of(state.data, rows))
     if state.config.snr_gamma is not None:
         losses = losses * backbone.min_snr_weights(rows.timesteps, state.config.snr_gamma)
     return losses.mean()

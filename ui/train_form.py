@@ -9,10 +9,11 @@ from typing import Any
 import gradio as gr
 
 from ti_core.config import TrainingConfig
+from ti_core.initial_word import candidate_words
 from ti_core.models import ASSETS
 from ti_core.prompts import Kind, check_length
 from ti_core.runs import Run
-from ti_core.training import candidate_words, prepare
+from ti_core.training import prepare
 from ui.drawing import POLL_SECONDS
 from ui.frame import Frame
 from ui.prompt_box import MAX_LENGTH
