@@ -26,6 +26,7 @@ from demo_model.world import (
 )
 from demo_model.world.captions import in_scene, with_article
 from demo_model.world.things import sample_family_thing
+from ti_core.evaluation import crops_of
 from ti_core.judge import Judge
 from ti_core.prompts import PLAIN_TEMPLATES
 
@@ -97,17 +98,26 @@ def styles(judge: Judge, draw: Draw) -> Asked:
 
 
 def pairs(judge: Judge, draw: Draw) -> Asked:
-    """Any two families, among all such pairs."""
+    """Any two families: the two that parts of the picture agree most with, of all families."""
     rng = np.random.default_rng(SEED + 3)
-    chosen = list(combinations(FAMILIES.values(), 2))
-    prompts = [f"{portrait_prompt(first.name)} and {with_article(second.name)}" for first, second in chosen]
-    real = [
-        world_picture(
-            tuple(FamilyThing(family, family.sample(rng)) for family in families), EMPTY_SCENES[0], None, rng
-        )
-        for families in chosen
-    ]
-    return _compared("both of two things", judge, prompts, list(range(len(prompts))), draw(prompts), real)
+    chosen = list(combinations(range(len(FAMILIES)), 2))
+    families = list(FAMILIES.values())
+    read = judge.read([portrait_prompt(family.name) for family in families])
+    prompts, real = [], []
+    for first, second in chosen:
+        both = (families[first], families[second])
+        prompts.append(f"{portrait_prompt(both[0].name)} and {with_article(both[1].name)}")
+        things = tuple(FamilyThing(family, family.sample(rng)) for family in both)
+        real.append(world_picture(things, EMPTY_SCENES[0], None, rng))
+
+    def found_both(pictures: Sequence[Image.Image]) -> float:
+        right = []
+        for picture, asked in zip(pictures, chosen, strict=True):
+            agreement = judge.look(crops_of(picture)).shared @ read.T
+            right.append(set(agreement.amax(0).topk(2).indices.tolist()) == set(asked))
+        return float(np.mean(right))
+
+    return Asked("both of two things", len(chosen), len(chosen), found_both(draw(prompts)), found_both(real))
 
 
 def portrait_prompt(name: str) -> str:
