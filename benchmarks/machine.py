@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from ti_core.backbone import best_device, fastest_dtype
+
 
 def describe_machine() -> str:
-    """Processor, cores that torch uses, accelerator, and the versions that matter."""
+    """Processor, cores that torch uses, accelerator, the precision chosen there, and versions that matter."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.is_file():
@@ -18,7 +20,8 @@ def describe_machine() -> str:
         names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
         processor = names[0] if names else processor
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    precision = str(fastest_dtype(best_device())).removeprefix("torch.")
     return (
-        f"{processor}, {os.cpu_count()} cores ({torch.get_num_threads()} used), {accelerator}, "
+        f"{processor}, {os.cpu_count()} cores ({torch.get_num_threads()} used), {accelerator}, {precision}, "
         f"{platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
     )
