@@ -16,7 +16,6 @@ from hub_server import HubServer, Repository
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from ti_core import hub as hub_module
 from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.errors import (
     ConceptError,
@@ -30,7 +29,7 @@ from ti_core.errors import (
     HubUnreachableError,
 )
 from ti_core.formats import read_embeddings, write_embedding
-from ti_core.hub import account, pull_concept, push_concept, search_concepts
+from ti_core.hub import Pushed, account, client, publish, pull_concept, push_concept, search_concepts
 from ti_core.recipe import Recipe, save_png
 
 SD15 = BaseModel("sd15", "sd1", {"clip_l": 768}, "0123456789ab")
@@ -49,7 +48,7 @@ def make_picture(colour: str = "red") -> Image.Image:
     return Image.new("RGB", (16, 16), colour)
 
 
-def push(concept: Concept | None = None, repo_id: str = REPO, **options: Any) -> hub_module.Pushed:
+def push(concept: Concept | None = None, repo_id: str = REPO, **options: Any) -> Pushed:
     return push_concept(concept or make_concept(), repo_id, **{"token": TOKEN, **options})
 
 
@@ -63,7 +62,7 @@ def concept(request: pytest.FixtureRequest) -> Concept:
 
 def test_a_published_concept_is_fetched_back_as_it_was(hub: HubServer, concept: Concept) -> None:
     pushed = push(concept)
-    assert pushed == hub_module.Pushed(f"{hub.address}/{REPO}", hub.repositories[REPO].sha)
+    assert pushed == Pushed(f"{hub.address}/{REPO}", hub.repositories[REPO].sha)
     pulled = pull_concept(REPO)
     assert pulled.commit == pushed.commit and not pulled.guessed
     assert pulled.concept.sha256 == concept.sha256
@@ -167,7 +166,7 @@ def test_publishing_again_updates_the_word(hub: HubServer) -> None:
 
 def test_publishing_the_same_again_changes_nothing(hub: HubServer) -> None:
     first, again = push(), push()
-    assert again == hub_module.Pushed(first.url, first.commit, was_there=True)
+    assert again == Pushed(first.url, first.commit, was_there=True)
     assert hub.asked("POST", "/commit/") == 1
 
 
@@ -363,14 +362,14 @@ def test_the_hub_refuses_a_commit_on_another_state_than_was_seen(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push()
-    look = hub_module._look
+    look = publish.look
 
     def look_and_be_late(*args: Any) -> Any:
         seen = look(*args)
         hub.repositories[REPO].commits += 1
         return seen
 
-    monkeypatch.setattr(hub_module, "_look", look_and_be_late)
+    monkeypatch.setattr(publish, "look", look_and_be_late)
     with pytest.raises(HubConflictError, match="changed by someone meanwhile"):
         push(make_concept(seed=1))
 
@@ -535,14 +534,14 @@ def test_when_it_is_not_known_what_became_of_it_that_is_said(hub: HubServer) -> 
     hub.fail("POST", "/commit/", None, after=True)
     hub.fail("GET", "/api/models/ann/our-cat", 503, times=0)
     late = hub.faults[-1]
-    original = hub_module._commit
+    original = publish._commit
 
     def commit_then_fail(*args: Any) -> Any:
         late.times = 100
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hub_module, "_commit", commit_then_fail)
+        patch.setattr(publish, "_commit", commit_then_fail)
         with pytest.raises(HubUnreachableError, match=f"whether {REPO} was published is not known") as caught:
             push(make_concept(seed=1))
     assert f"{hub.address}/{REPO}" in str(caught.value)
@@ -559,7 +558,7 @@ def test_a_pull_request_whose_answer_is_lost_is_not_opened_twice(hub: HubServer)
 
 
 def test_a_hub_that_says_nothing_is_given_up(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "TIME_OUT", 0.2)
+    monkeypatch.setattr(client, "TIME_OUT", 0.2)
     answered = threading.Event()
     hub.fail("GET", "/api/", 200, wait=answered)
     try:

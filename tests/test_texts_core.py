@@ -42,11 +42,8 @@ from ui.texts import train
 from ui.texts.core import CHOICES, MESSAGES, PARTS, SETTINGS, Pairs, in_japanese
 
 CORE = Path(errors.__file__).parent
-FILES = [
-    path
-    for folder in (CORE, CORE / "formats")
-    for path in sorted(folder.glob("*.py"))
-    if path.stem != "__main__"
+FILES = [  # without the command line, which speaks English
+    path for path in sorted(CORE.rglob("*.py")) if path.parent.name != "cli" and path.stem != "__main__"
 ]
 CORE_ERRORS = {
     name
