@@ -22,7 +22,6 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ti_core import runs as runs_on_disk
 from ti_core import training
 from ti_core.backbone import Backbone
 from ti_core.concept import load_concept
@@ -56,6 +55,8 @@ from ti_core.runs import (
     saved_steps,
     train_runs,
 )
+from ti_core.runs import metrics as metrics_file
+from ti_core.runs import train as train_on_disk
 
 COMPANY_TOLERANCE = 5e-4  # as in test_training.py: kernels round differently for another batch size
 
@@ -404,7 +405,7 @@ def edit_state(run: Run, edit) -> None:
 
 def test_where_a_run_is_is_told_without_its_tensors(sd1, run, monkeypatch):
     stop_at(sd1, run, 2)
-    monkeypatch.setattr("ti_core.runs._tensors", lambda _: pytest.fail("tensors were read"))
+    monkeypatch.setattr("ti_core.runs.state._tensors", lambda _: pytest.fail("tensors were read"))
     assert (run.step, run.finish) == (2, None)
 
 
@@ -452,7 +453,7 @@ def test_a_run_that_is_killed_while_it_ends_keeps_no_earlier_result(sd1, run, wh
 
     with monkeypatch.context() as patch:
         for name in ("save_state", "save_concept"):
-            patch.setattr(runs_on_disk, name, copying(getattr(runs_on_disk, name)))
+            patch.setattr(train_on_disk, name, copying(getattr(train_on_disk, name)))
         finish(sd1, run)
     for folder in left[-4:]:  # before and after each of the last two writes
         finish(sd1, open_run(folder))
@@ -467,7 +468,7 @@ def test_a_result_that_could_not_be_written_is_there_when_the_run_has_gone_on(sd
         raise ConceptError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs_on_disk, "save_concept", fail)
+        patch.setattr(train_on_disk, "save_concept", fail)
         with pytest.raises(ConceptError, match="No space left"):
             finish(sd1, run)
     assert not run.finish
@@ -864,9 +865,9 @@ def test_metrics_are_read_as_they_were_measured(sd1, run):
 
 def test_only_what_was_added_to_the_metrics_is_parsed(sd1, run, monkeypatch):
     parsed = []
-    original = runs_on_disk._from_metrics_line
+    original = metrics_file._from_metrics_line
     monkeypatch.setattr(
-        runs_on_disk, "_from_metrics_line", lambda line: (parsed.append(line["step"]), original(line))[1]
+        metrics_file, "_from_metrics_line", lambda line: (parsed.append(line["step"]), original(line))[1]
     )
     iterator = train_runs(sd1, [run])
     for _, snapshot in iterator:
