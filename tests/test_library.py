@@ -20,11 +20,12 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ti_core import archives
 from ti_core import library as library_module
 from ti_core.concept import BaseModel, Concept, save_concept
 from ti_core.errors import ConceptError, TokenNameError
 from ti_core.formats import LAYOUTS, Layout, layouts_for
-from ti_core.library import DELETED_KEPT, MAX_ARCHIVE_FILES, Entry, Library
+from ti_core.library import DELETED_KEPT, Entry, Library
 
 SD1 = BaseModel("sd15", "sd1", {"clip_l": 32}, "0123456789ab")
 SDXL = BaseModel("sdxl", "sdxl", {"clip_l": 32, "clip_g": 48}, "ba9876543210")
@@ -583,13 +584,13 @@ def test_an_archive_that_is_too_large_as_a_whole_is_refused(
 ):
     pictures = {f"concept_images/{number}.png": bytes(1000) for number in range(20)}
     path = pack(tmp_path / "a.zip", {**native, **pictures})
-    monkeypatch.setattr(library_module, "MAX_UNPACKED_BYTES", 20_000)
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 20_000)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))
     assert "use fewer pictures" in refused(library, path)
 
 
 def test_an_archive_of_many_files_is_refused(library: Library, tmp_path: Path, native: dict[str, bytes]):
-    pictures = {f"concept_images/{number}.png": b"" for number in range(MAX_ARCHIVE_FILES)}
+    pictures = {f"concept_images/{number}.png": b"" for number in range(archives.MAX_ARCHIVE_FILES)}
     assert "a concept has at most" in refused(library, pack(tmp_path / "a.zip", {**native, **pictures}))
 
 

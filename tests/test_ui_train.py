@@ -20,11 +20,11 @@ from ui_requests import request_of
 from ti_core import judge as judging
 from ti_core import training
 from ti_core.card import gallery_files
+from ti_core.concept import picture_files
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, GenerationError, ModelError, PromptError, TokenNameError
 from ti_core.evaluation import Score, Verdict
 from ti_core.images import Picture
-from ti_core.library import picture_files
 from ti_core.prompts import OBJECT_WORDS
 from ti_core.recipe import read_recipe
 from ti_core.runs import Run, concept_at, saved_steps

@@ -15,7 +15,19 @@ ABOVE_THE_CORE = {"app", "ui", "gradio", "demo_model", "benchmarks"}
 MODEL_LIBRARIES = {"diffusers", "transformers"}
 # A module of the core may import from its own layer and from those before it.
 LAYERS = (
-    {"card", "errors", "files", "config", "concept", "formats", "images", "models", "prompts", "recipe"},
+    {
+        "archives",
+        "card",
+        "errors",
+        "files",
+        "config",
+        "concept",
+        "formats",
+        "images",
+        "models",
+        "prompts",
+        "recipe",
+    },
     {"fetching", "memory", "text_encoding"},
     {"pipelines", "samplers"},
     {"backbone", "judge"},

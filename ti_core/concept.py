@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -36,6 +38,7 @@ from ti_core.prompts import token_for_name
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 2 * 2**20
 EMBEDDING_FILES = ("learned_embeds.safetensors", "learned_embeds_2.safetensors")
+PICTURE_PATTERN = re.compile(r"concept_images/[0-9]{1,4}\.png")
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,14 @@ def load_concept(folder: Path) -> Concept:
         raise ConceptError(f"{description} has no {error}: the file is damaged.") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, TokenNameError) as error:
         raise ConceptError(f"The concept in {folder} is damaged and cannot be read: {error}") from error
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a concept folder in the order of their numbers."""
+    images = folder / "concept_images"
+    names = os.listdir(images) if images.is_dir() else []
+    ours = (name for name in names if PICTURE_PATTERN.fullmatch(f"concept_images/{name}"))
+    return [images / name for name in sorted(ours, key=lambda name: int(name.removesuffix(".png")))]
 
 
 def _read_embedding(path: Path, token: str) -> torch.Tensor:

@@ -4,21 +4,15 @@
     .deleted/            the concepts deleted last, 000007-our-cat: deleting can be undone
 
 Nothing is kept in memory, so several programs may use one library at a time; a lock file orders them. A
-folder is built under a hidden name and then renamed: a concept is there as a whole or not at all. Concepts
-travel as .zip archives of one folder, and what is unpacked is checked first, whoever packed it.
+folder is built under a hidden name and then renamed: a concept is there as a whole or not at all.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import shutil
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,21 +22,14 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from ti_core.archives import hold_concept, names_in, pack_concept, shown_as, unpack, unpack_concept
 from ti_core.card import concept_card
-from ti_core.concept import (
-    EMBEDDING_FILES,
-    MAX_FILE_BYTES,
-    BaseModel,
-    Concept,
-    load_concept,
-    save_concept,
-)
+from ti_core.concept import BaseModel, Concept, load_concept, picture_files, save_concept
 from ti_core.errors import ConceptError
-from ti_core.files import replace_file, write_text_whole, write_whole
-from ti_core.formats import SUFFIXES, Layout, read_embeddings, to_concept, write_embedding
-from ti_core.formats.contents import SHOWN_LENGTH, zip_directory_bytes
-from ti_core.formats.embedding import check_facts
-from ti_core.images import MAX_PIXELS, open_picture
+from ti_core.files import replace_file, write_text_whole
+from ti_core.formats import Layout, read_embeddings, to_concept, write_embedding
+from ti_core.formats.contents import SHOWN_LENGTH
+from ti_core.images import open_picture
 from ti_core.prompts import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
 
 DELETED_KEPT = 10
@@ -55,21 +42,6 @@ RESERVED_NAMES = {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
     "aux",
     "nul",
 }
-
-PICTURE_PATTERN = re.compile(r"concept_images/[0-9]{1,4}\.png")
-MAX_TEXT_BYTES = 2**20
-MAX_PICTURE_BYTES = 16 * 2**20
-MAX_UNPACKED_BYTES = 128 * 2**20
-MAX_ARCHIVE_FILES = 256
-MAX_DIRECTORY_BYTES = 64 * 2**10  # of an archive's list of its files
-LIMITS = {  # bytes of each file of a concept that is no picture
-    **dict.fromkeys(EMBEDDING_FILES, MAX_FILE_BYTES),
-    **dict.fromkeys(
-        ("concept.json", "token_identifier.txt", "type_of_concept.txt", "README.md"), MAX_TEXT_BYTES
-    ),
-}
-# What zipfile and zlib raise for damaged archives: most fields are used before they are checked.
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -180,8 +152,8 @@ class Library:
         or if the token is taken.
         """
         with self._building() as built:
-            concept = _unpack_concept(path, built)
-            with _shown_as(path.name, built):
+            concept = unpack_concept(path, built)
+            with shown_as(path.name, built):
                 _write_over(concept, built)
             with self._changing():
                 self._check_free(concept.token)
@@ -193,10 +165,10 @@ class Library:
         Told by content. ``base`` is the model they are for, as in :func:`~ti_core.formats.to_concept`. Raises
         :class:`ConceptError` saying what the file is instead, or that a token is taken, and as that function.
         """
-        names = _names_in(path)
+        names = names_in(path)
         if names is None:
             return self._import_embeddings(path, base)
-        if _hold_concept(names):
+        if hold_concept(names):
             return [Imported(self.import_archive(path), "One Word")]
         with self._building() as built:
             return self._import_embeddings(unpack(path, built), base)
@@ -234,19 +206,7 @@ class Library:
         """Write a concept as a .zip archive, the twin of :meth:`import_archive`; returns ``path``."""
         with self._reading():
             folder = _read(self._existing(token)).folder
-            files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
-            files |= {f"concept_images/{picture.name}": picture for picture in picture_files(folder)}
-            _check_files({name: file.stat().st_size for name, file in files.items()}, token)
-
-            def write(partial: Path) -> None:
-                with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-                    for name, file in files.items():
-                        archive.write(file, f"{token[1:-1]}/{name}")
-
-            try:
-                write_whole(path, write)
-            except OSError as error:
-                raise ConceptError(f"{token} could not be written to {path}: {error}") from error
+            pack_concept(folder, token, path)
         return path
 
     def free_token(self, name: str) -> str:
@@ -363,7 +323,7 @@ class Library:
 
 def _read(folder: Path) -> Entry:
     """Raises :class:`ConceptError` if the folder holds no sound concept, or one of another name."""
-    with _shown_as(folder.name, folder):
+    with shown_as(folder.name, folder):
         concept = load_concept(folder)
         if folder.name != _folder_name(concept.token):
             raise ConceptError(f"It is {concept.token}, so the folder must be called as it is.")
@@ -374,27 +334,9 @@ def _read(folder: Path) -> Entry:
             raise ConceptError(f"It cannot be read: {error}") from error
 
 
-@contextmanager
-def _shown_as(shown: str, folder: Path) -> Iterator[None]:
-    """Call a folder in the errors about what is in it as the person knows it."""
-    try:
-        yield
-    except ConceptError as error:
-        reason = str(error).replace(str(folder), shown)
-        raise ConceptError(f"{shown} holds no usable concept. {reason}") from error
-
-
 def _folder_name(token: str) -> str:
     name = token[1:-1]
     return f"{name}_" if name in RESERVED_NAMES else name
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a concept folder in the order of their numbers."""
-    images = folder / "concept_images"
-    names = os.listdir(images) if images.is_dir() else []
-    ours = (name for name in names if PICTURE_PATTERN.fullmatch(f"concept_images/{name}"))
-    return [images / name for name in sorted(ours, key=lambda name: int(name.removesuffix(".png")))]
 
 
 def _write_over(concept: Concept, folder: Path) -> None:
@@ -404,173 +346,3 @@ def _write_over(concept: Concept, folder: Path) -> None:
         write_text_whole(folder / "README.md", concept_card(concept, len(picture_files(folder))))
     except (ValueError, TypeError) as error:  # facts that were read as JSON, but are not sound text
         raise ConceptError(f"The facts about {concept.token} are damaged: {error}") from error
-
-
-# --- archives ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive whose list of files is of bearable length, for zipfile reads all of it at once."""
-    try:
-        with path.open("rb") as file:
-            length = zip_directory_bytes(file)
-            if length is None:
-                raise ConceptError(
-                    f"{path.name} is not a .zip archive: choose one that was exported as such."
-                )
-            if length > MAX_DIRECTORY_BYTES:
-                raise ConceptError(f"{path.name} holds too many files to be one concept: choose another.")
-            with zipfile.ZipFile(file) as archive:
-                yield archive
-    except DAMAGED as error:
-        raise ConceptError(f"{path.name} is damaged: export the concept again.") from error
-    except OSError as error:
-        raise ConceptError(f"{path.name} cannot be unpacked: {error}") from error
-
-
-def unpack(path: Path, parent: Path) -> Path:
-    """The folder in ``parent`` to which a .zip archive of a concept or of embedding files is unpacked.
-
-    Any other file is its own place, and so is a folder. Raises :class:`ConceptError` for an archive of
-    anything else, or of unbearable size.
-    """
-    names = _names_in(path) if path.is_file() else None
-    if names is None:
-        return path
-    folder = parent / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
-    if _hold_concept(names):
-        _unpack_concept(path, folder)
-    else:
-        _unpack_embeddings(path, folder)
-    return folder
-
-
-def _names_in(path: Path) -> set[str] | None:
-    """The files in an archive; None for a file that is no archive, nor called one, or is one of torch's."""
-    try:
-        with path.open("rb") as file:
-            is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
-    except OSError as error:
-        raise ConceptError(f"{path.name} cannot be read: {error}") from error
-    if not is_archive and path.suffix.lower() != ".zip":
-        return None
-    with _opened(path) as archive:
-        names = set(archive.namelist())
-    return None if any(name.endswith("/data.pkl") for name in names) else names
-
-
-def _hold_concept(names: set[str]) -> bool:
-    return any(name.rpartition("/")[2] == "concept.json" for name in names)
-
-
-def _unpack_concept(path: Path, folder: Path) -> Concept:
-    """Write the files of the one concept in an archive to a new ``folder``, after checking them all."""
-    with _opened(path) as archive:
-        _extract(archive, _members(archive, path.name), folder)
-    with _shown_as(path.name, folder):
-        concept = load_concept(folder)
-        _check_foreign(concept, folder)
-    return concept
-
-
-def _unpack_embeddings(path: Path, folder: Path) -> None:
-    """Write the embedding files in an archive, and the texts beside them, to a new ``folder``."""
-    with _opened(path) as archive:
-        members = {}
-        for info in archive.infolist():
-            _check_member(info, path.name)
-            name = info.filename.rpartition("/")[2]
-            if Path(name).suffix.lower() not in (*SUFFIXES, ".txt", ".md") or _is_of_the_system(
-                info.filename
-            ):
-                continue
-            if name in members:
-                raise ConceptError(f"{path.name} holds two files of one name: export the concept again.")
-            members[name] = info
-        limits = {name: MAX_PICTURE_BYTES if name.endswith(".png") else MAX_FILE_BYTES for name in members}
-        _check_sizes({name: info.file_size for name, info in members.items()}, limits, path.name)
-        _extract(archive, members, folder)
-
-
-def _extract(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for name, info in members.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(info) as source, (folder / name).open("xb") as target:
-            shutil.copyfileobj(source, target)  # zipfile stops at the size that was checked
-
-
-def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]:
-    """The archive's files by their names in the native folder, all checked; ``shown`` names the archive."""
-    infos = [info for info in archive.infolist() if not _is_of_the_system(info.filename)]
-    for info in infos:
-        _check_member(info, shown)
-    files = [info for info in infos if not info.is_dir()]
-    names = {info.filename for info in files}
-    if len(names) < len(files):
-        raise ConceptError(f"{shown} holds two files of one name: export the concept again.")
-    prefix = ""
-    if "concept.json" not in names:
-        folders = {name.partition("/")[0] for name in names}
-        prefix = f"{folders.pop()}/" if len(folders) == 1 else ""
-    if f"{prefix}concept.json" not in names:
-        raise ConceptError(f"{shown} holds no concept: it has no concept.json, or more than one folder.")
-    members = {info.filename.removeprefix(prefix): info for info in files}
-    _check_files({name: info.file_size for name, info in members.items()}, shown)
-    return members
-
-
-def _is_of_the_system(name: str) -> bool:
-    """What macOS adds to the archives it makes."""
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
-
-
-def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
-    """Refuse what is no plain file or folder inside the archive's own folder."""
-    name = repr(info.filename[:SHOWN_LENGTH])
-    parts = info.filename.removesuffix("/").split("/")
-    if {"", ".", ".."} & set(parts) or re.search(r"[\\:\0]", info.orig_filename):
-        raise ConceptError(f"{shown} holds {name}, which would be unpacked somewhere else: do not use it.")
-    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ConceptError(f"{shown} holds {name}, which is a link or no plain file: export it again.")
-    if info.flag_bits & 1:
-        raise ConceptError(f"{shown} is locked with a password: export it again without one.")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ConceptError(f"{shown} is packed in an unusual way: make an ordinary .zip of the folder.")
-
-
-def _check_files(sizes: Mapping[str, int], shown: str) -> None:
-    """Refuse files that the native format does not have, and too many or too large ones."""
-    limits = {}
-    for name in sizes:
-        limit = MAX_PICTURE_BYTES if PICTURE_PATTERN.fullmatch(name) else LIMITS.get(name)
-        if limit is None:
-            raise ConceptError(f"{shown} holds {name[:SHOWN_LENGTH]!r}, which is no part of a concept.")
-        limits[name] = limit
-    _check_sizes(sizes, limits, shown)
-
-
-def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str) -> None:
-    if len(sizes) > MAX_ARCHIVE_FILES:
-        raise ConceptError(f"{shown} has {len(sizes)} files: a concept has at most {MAX_ARCHIVE_FILES}.")
-    for name, size in sizes.items():
-        if size > limits[name]:
-            raise ConceptError(
-                f"{name} in {shown} is larger than {limits[name] // 2**20} MiB: make it smaller."
-            )
-    if sum(sizes.values()) > MAX_UNPACKED_BYTES:
-        raise ConceptError(f"{shown} is larger than {MAX_UNPACKED_BYTES // 2**20} MiB: use fewer pictures.")
-
-
-def _check_foreign(concept: Concept, folder: Path) -> None:
-    """Refuse damaged facts, and pictures that are no PNG of bearable size; none is decoded."""
-    check_facts(concept)
-    for file in picture_files(folder):
-        try:
-            with Image.open(file, formats=["PNG"]) as picture:
-                width, height = picture.size
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ConceptError(f"{file} is no readable PNG picture: leave it out.") from error
-        if width * height > MAX_PIXELS:
-            raise ConceptError(f"{file} has {width} × {height} pixels, which is too large: leave it out.")

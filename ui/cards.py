@@ -8,9 +8,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.concept import BaseModel, Concept, load_concept
+from ti_core.concept import BaseModel, Concept, load_concept, picture_files
 from ti_core.images import open_picture
-from ti_core.library import Entry, picture_files
+from ti_core.library import Entry
 from ti_core.models import ASSETS
 from ui.frame import Frame
 from ui.studio import Studio

@@ -13,10 +13,9 @@ from gradio.events import Dependency
 from huggingface_hub import constants
 
 from ti_core.card import REPOSITORY, gallery_files
-from ti_core.concept import Concept
+from ti_core.concept import Concept, picture_files
 from ti_core.hub import FoundConcept, Pulled, Pushed, account, pull_concept, push_concept, search_concepts
 from ti_core.images import open_picture
-from ti_core.library import picture_files
 from ti_core.models import PRESETS
 from ui.frame import Frame
 from ui.people import people_sign_in

@@ -14,11 +14,11 @@ from typing import Any
 import gradio as gr
 
 from ti_core.backbone import Backbone
-from ti_core.concept import Concept
+from ti_core.concept import Concept, picture_files
 from ti_core.errors import ConceptError, IncompatibleConceptError
 from ti_core.formats import LAYOUTS, SUFFIXES, Layout, layouts_for
 from ti_core.inspection import NormReport, inspect_concept
-from ti_core.library import Entry, Imported, picture_files
+from ti_core.library import Entry, Imported
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template
 from ui.drawing import served
 from ui.frame import Frame

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
-from ti_core.concept import BaseModel, Concept
+from ti_core.concept import BaseModel, Concept, picture_files
 from ti_core.errors import ModelError
 from ti_core.evaluation import Verdict, find_concepts, judge_comparison
 from ti_core.images import open_picture
 from ti_core.judge import EMBEDDED_JUDGE_NAME, Judge, judge_for
-from ti_core.library import picture_files
 from ti_core.runs import Run, load_run_pictures
 from ui.drawing import Drawn
 from ui.people import Home

@@ -85,9 +85,8 @@ def evaluate_command(
 def _keep(concept: Concept, folder: Path) -> None:
     """Write a concept with its scores over the one in its folder, which stays as old as it is."""
     from ti_core.card import concept_card
-    from ti_core.concept import save_concept
+    from ti_core.concept import picture_files, save_concept
     from ti_core.files import write_text_whole
-    from ti_core.library import picture_files
 
     description = folder / "concept.json"
     try:

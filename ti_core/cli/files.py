@@ -111,9 +111,10 @@ def _is_file(out: Path, layout: Layout) -> bool:
 
 def _read(source: Path) -> tuple[list[Embedding], list[Image.Image]]:
     """The words in a file, folder or .zip archive, and the training pictures of a native folder."""
+    from ti_core.archives import unpack
+    from ti_core.concept import picture_files
     from ti_core.formats import read_embeddings
     from ti_core.images import open_picture
-    from ti_core.library import picture_files, unpack
 
     with TemporaryDirectory() as temporary:
         place = unpack(source, Path(temporary))

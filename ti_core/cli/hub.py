@@ -33,10 +33,9 @@ def push_command(
         from huggingface_hub import get_token
 
         from ti_core.card import gallery_files
-        from ti_core.concept import load_concept
+        from ti_core.concept import load_concept, picture_files
         from ti_core.hub import push_concept
         from ti_core.images import open_picture
-        from ti_core.library import picture_files
 
         concept = load_concept(folder)
         images = [open_picture(file)[0] for file in picture_files(folder)] if pictures else []

@@ -13,12 +13,12 @@ from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo
 from PIL import Image
 
+from ti_core.archives import LIMITS
 from ti_core.concept import MAX_FILE_BYTES, Concept
 from ti_core.errors import ConceptError, HubNotFoundError, PictureError
 from ti_core.formats import read_embeddings, to_concept
 from ti_core.hub.client import MAX_PICTURE_BYTES, check_name, download, look, size_of
 from ti_core.images import open_picture
-from ti_core.library import LIMITS
 
 PICTURES_PULLED = 8
 MAX_WORD_FILES = 4  # more are not one word
