@@ -149,14 +149,14 @@ def train_denoiser(
     checkpoint = options.out / DENOISER_CHECKPOINT
     trained = parts.trained
     optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    elapsed, step = 0.0, 0
+    elapsed, step, samples = 0.0, 0, 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         parts.vae.load_state_dict(saved["vae"])
         trained.load_state_dict(saved["trained"])
         parts.averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
-        elapsed, step = saved["elapsed"], saved["step"]
+        elapsed, step, samples = saved["elapsed"], saved["step"], saved["samples"]
         renderer.seek(saved["chunk"])
     torch.manual_seed(options.seed + step)
     parts.vae.eval().requires_grad_(False)
@@ -178,6 +178,7 @@ def train_denoiser(
             optimizer=optimizer.state_dict(),
             elapsed=clock.elapsed,
             step=step,
+            samples=samples,
             chunk=renderer.next_chunk,
         )
         export(parts, options.out)
@@ -208,12 +209,13 @@ def train_denoiser(
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
+        samples += options.batch_size
         young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
         update_average(parts.averaged, trained, min(AVERAGE_DECAY, 1 - young))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
-            report("denoiser", clock, step * options.batch_size, "samples", detail)
+            report("denoiser", clock, samples, "samples", detail)
         if clock.should_save():
             save()
     save()
