@@ -101,6 +101,14 @@ def packed_zeros(path: Path) -> None:
         file.writestr("archive/data/0", bytes(2**28))
 
 
+def record_that_claims_to_go_on(path: Path) -> None:
+    """Its tensor lies where zipfile would come only after a minute of reading nothing."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", program({TOKEN: tensor(Storage(2**47), (1, 768), (768, 1), 2**46)}))
+        file.writestr("archive/data/0", bytes(3072))
+        file.getinfo("archive/data/0").file_size = 2**62  # in the list of files, which is written last
+
+
 def many_members(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         for number in range(20_000):
@@ -326,6 +334,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "no such storage": ("a.bin", pickled({TOKEN: tensor(Storage(9, key="7"), (9,), (1,))}), "damaged"),
     "storage of no kind": ("a.bin", pickled({TOKEN: tensor(Storage(9, dict), (9,), (1,))}), "damaged"),
     "tensor of no storage": ("a.bin", pickled({TOKEN: tensor("0", (9,), (1,))}), "damaged"),
+    "record that claims to go on": ("a.bin", record_that_claims_to_go_on, "damaged"),
     "packed zeros": ("a.pt", packed_zeros, "packed, as torch never does"),
     "many members": ("a.pt", many_members, "too many parts"),
     "other archive": (
@@ -392,6 +401,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "rows of text": ("a.png", picture(word_of([["a"] * 768])), "data in the picture is damaged"),
     "no rows": ("a.png", picture(word_of([])), "data in the picture is damaged"),
     "infinite in a picture": ("a.png", picture(word_of([[1e999] * 768])), "not finite"),
+    "enormous numbers": ("a.png", picture(word_of([[10**400] * 768])), "data in the picture is damaged"),
     "ordinary picture": ("a.png", picture(None), "without a word in it"),
     "nan": ("a.safetensors", safetensors(emb_params=NAN), "not finite"),
     "infinite": ("a.pt", torch_saved({"string_to_param": {"*": INFINITE}, "name": "cat"}), "not finite"),

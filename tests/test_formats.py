@@ -660,6 +660,7 @@ def test_a_model_that_is_a_preset_is_called_so_if_the_widths_are_its_own() -> No
         return to_concept(embedding_of({"clip_l": rows(1, width)}, model=model)).base.id
 
     assert base_of("stable-diffusion-v1-5/stable-diffusion-v1-5") == base_of("sd15") == "sd15"
+    assert base_of("runwayml/stable-diffusion-v1-5") == "sd15", "its former repository"
     assert base_of("hakurei/waifu-diffusion") == "waifu"
     assert base_of("sdxl") == "sd15"
     assert base_of("", 256) == "toybox"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ti_core.cli.terminal import downloading, say
-from ti_core.models import SOURCE_SYNTAX, find_preset, model_source
+from ti_core.models import SOURCE_SYNTAX, model_source, preset_of
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +38,12 @@ ModelOption = Annotated[
 
 
 def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
-    """The model that was asked for, else ``base`` if its id is a preset's name, else the default.
+    """The model that was asked for, else the preset that ``base`` is, else the default.
 
     Raises :class:`ModelError` for a name that can be no model, before the model libraries are imported.
     """
-    name = asked or (base.id if base and find_preset(base.id) else DEFAULT_MODEL)
+    preset = preset_of(base.id) if base else None
+    name = asked or (preset.name if preset else DEFAULT_MODEL)
     model_source(name)
     return name
 

@@ -15,7 +15,7 @@ from ti_core.concept import BaseModel, Concept
 from ti_core.config import KINDS, Kind
 from ti_core.errors import ConceptError, IncompatibleConceptError, ModelError, TokenNameError
 from ti_core.formats.contents import SHOWN_LENGTH
-from ti_core.models import PRESETS, Family, ModelPreset, find_preset
+from ti_core.models import PRESETS, Family, ModelPreset, preset_of
 from ti_core.prompts import token_for_name
 
 CLIP_L_WIDTH, CLIP_H_WIDTH, CLIP_G_WIDTH = 768, 1024, 1280
@@ -102,7 +102,7 @@ def to_concept(
 
 def base_called(name: str) -> BaseModel:
     """The base model of a preset or, as its first preset, of a family. Raises :class:`ModelError`."""
-    preset = find_preset(name) or next((preset for preset in PRESETS if preset.source == name), None)
+    preset = preset_of(name)
     if preset is None and name in WIDTHS:
         preset = next(
             each for each in PRESETS if each.family == name and _widths(each) == WIDTHS[each.family]
@@ -141,7 +141,7 @@ def _named_or_guessed(embedding: Embedding) -> BaseModel:
     fitting = [base for base in known.values() if list(base.widths.values()) == widths]
     if not fitting:
         raise _no_model(embedding)
-    preset = next((each for each in PRESETS if embedding.model in (each.name, each.source)), None)
+    preset = preset_of(embedding.model)
     if preset is not None and known[preset.name] in fitting:
         return known[preset.name]
     if preset is not None or not embedding.model:

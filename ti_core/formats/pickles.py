@@ -122,7 +122,10 @@ def _read_archive(file: IO[bytes]) -> Any:
     prefix = program.removesuffix("data.pkl")
 
     def read(key: str, start: int, count: int) -> bytes:
-        with archive.open(members[f"{prefix}data/{key}"]) as record:
+        member = members[f"{prefix}data/{key}"]
+        if member.file_size != member.compress_size or start + count > member.file_size:
+            raise ConceptError(IS_DAMAGED)  # before zipfile seeks as far as the file claims to go
+        with archive.open(member) as record:
             record.seek(start)
             return record.read(count)
 

@@ -120,11 +120,8 @@ def _stored(entry: Any) -> StoredTensor:
     if not is_even or not all(type(number) in (int, float) for number in numbers):
         raise ConceptError(DATA_IS_DAMAGED)
     shape = (len(rows),) if flat else (len(rows), len(rows[0]))
-    return StoredTensor(
-        shape,
-        torch.float32,
-        lambda: torch.tensor(numbers, dtype=torch.float64).to(torch.float32).reshape(shape),
-    )
+    values = torch.tensor(numbers, dtype=torch.float64).to(torch.float32).reshape(shape)
+    return StoredTensor(shape, torch.float32, lambda: values)
 
 
 # --- the pixels -------------------------------------------------------------------------------------------
