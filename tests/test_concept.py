@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,19 @@ def test_saving_again_replaces_the_concept_and_leaves_other_files(tmp_path: Path
     assert load_concept(tmp_path).num_vectors == 2
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_concept_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path, monkeypatch):
+    save_concept(make_concept(), tmp_path, [Image.new("RGB", (8, 8))])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def write_to_a_full_disk(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ti_core.concept.write_text_whole", write_to_a_full_disk)
+    with pytest.raises(ConceptError, match="No space left"):
+        save_concept(make_concept(count=2), tmp_path, [Image.new("RGB", (8, 8), "red")])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_folder_that_cannot_be_made_is_a_concept_error(tmp_path: Path):

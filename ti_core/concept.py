@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ from safetensors.torch import save_file
 from ti_core.card import concept_card
 from ti_core.config import KINDS, MAX_VECTORS, Kind
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
-from ti_core.files import write_text_whole, write_whole
+from ti_core.files import replace_file, write_text_whole, write_whole
 from ti_core.models import FAMILIES, Family
 from ti_core.prompts import token_for_name
 
@@ -138,28 +139,36 @@ class Concept:
 
 
 def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image] = ()) -> None:
-    """Write the native folder; files of other names that are already in it stay.
+    """Write the native folder. Files of other names that are already in it stay, and so do its pictures if
+    none are given.
 
-    Raises :class:`ConceptError` if the folder cannot be written.
+    All is written beside it first, so that a full disk takes nothing away. Raises :class:`ConceptError` if
+    the folder cannot be written.
     """
+    shown = len(pictures) or len(picture_files(folder))
+    texts = {
+        "token_identifier.txt": concept.token,
+        "type_of_concept.txt": concept.kind,
+        "README.md": concept_card(concept, shown),
+        "concept.json": json.dumps(_to_json(concept), indent=2, ensure_ascii=False) + "\n",
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        description = folder / "concept.json"  # gone first and back last: it says that the rest is there
-        description.unlink(missing_ok=True)
-        for encoder, name in concept.files.items():
-            tensors = {concept.token: concept.vectors[encoder]}
-            write_whole(folder / name, partial(save_file, tensors))
-        write_text_whole(folder / "token_identifier.txt", concept.token)
-        write_text_whole(folder / "type_of_concept.txt", concept.kind)
-        if pictures:
-            images = folder / "concept_images"
-            images.mkdir(exist_ok=True)
-            for number, picture in enumerate(pictures):
-                file = images / f"{number}.png"
-                write_whole(file, partial(picture.save, format="PNG"))
-        write_text_whole(folder / "README.md", concept_card(concept, len(pictures)))
-        text = json.dumps(_to_json(concept), indent=2, ensure_ascii=False)
-        write_text_whole(description, text + "\n")
+        with TemporaryDirectory(dir=folder, prefix=".", ignore_cleanup_errors=True) as temporary:
+            beside = Path(temporary)
+            for encoder, name in concept.files.items():
+                write_whole(beside / name, partial(save_file, {concept.token: concept.vectors[encoder]}))
+            if pictures:
+                (beside / "concept_images").mkdir()
+                (folder / "concept_images").mkdir(exist_ok=True)
+            names = [f"concept_images/{number}.png" for number in range(len(pictures))]
+            for name, picture in zip(names, pictures, strict=True):
+                write_whole(beside / name, partial(picture.save, format="PNG"))
+            for name, text in texts.items():
+                write_text_whole(beside / name, text)
+            (folder / "concept.json").unlink(missing_ok=True)  # back last: it says that the rest is there
+            for name in (*concept.files.values(), *names, *texts):
+                replace_file(beside / name, folder / name)
     except (OSError, SafetensorError) as error:
         raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
 

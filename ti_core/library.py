@@ -23,10 +23,9 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from ti_core.archives import hold_concept, names_in, pack_concept, shown_as, unpack, unpack_concept
-from ti_core.card import concept_card
 from ti_core.concept import BaseModel, Concept, load_concept, picture_files, save_concept
 from ti_core.errors import ConceptError
-from ti_core.files import replace_file, write_text_whole
+from ti_core.files import replace_file
 from ti_core.formats import Layout, read_embeddings, to_concept, write_embedding
 from ti_core.formats.contents import SHOWN_LENGTH
 from ti_core.images import open_picture
@@ -343,6 +342,5 @@ def _write_over(concept: Concept, folder: Path) -> None:
     """Save a concept over the one in ``folder``, whose pictures stay."""
     try:
         save_concept(concept, folder)
-        write_text_whole(folder / "README.md", concept_card(concept, len(picture_files(folder))))
     except (ValueError, TypeError) as error:  # facts that were read as JSON, but are not sound text
         raise ConceptError(f"The facts about {concept.token} are damaged: {error}") from error
