@@ -20,7 +20,7 @@ from ti_core.card import concept_card
 from ti_core.cli import app
 from ti_core.concept import Concept, load_concept, save_concept
 from ti_core.config import Kind
-from ti_core.errors import Cancelled, ConceptError, ConfigError, ModelError
+from ti_core.errors import Cancelled, ConceptError, ConfigError, GenerationError, ModelError
 from ti_core.evaluation import (
     SCENE_PROMPTS,
     Evaluation,
@@ -151,6 +151,14 @@ def test_what_cannot_be_told_is_refused(sd1: Backbone, judge: Judge) -> None:
         evaluate(sd1, judge, concept_on(sd1), pictures(2), **QUICK, should_stop=lambda: True)
 
 
+def test_a_picture_that_the_safety_checker_hid_is_not_judged(
+    sd1: Backbone, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sd1, "is_unsafe", lambda picture: True)
+    with pytest.raises(GenerationError, match="hid a picture"):
+        evaluate(sd1, judge, concept_on(sd1), pictures(2), **QUICK)
+
+
 def test_shares_of_the_way() -> None:
     found = Evaluation("<a>", "object", "me", Score(0.7, 0.5, 0.9), Score(0.3, 0.4, 0.1), Score(0, 0, 0))
     assert found.recovered == pytest.approx(0.5)
@@ -246,6 +254,19 @@ def test_the_command_prints_a_table_or_json(
     line = next(line for line in shown.stdout.splitlines() if line.startswith("likeness"))
     assert line.split()[-3:] == [f"{facts['likeness'][name]:.3f}" for name in ("learned", "initial", "real")]
     assert str(tmp_path / "judge") in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [(0, [], "with --pictures"), (1, [], "two pictures"), (2, ["--count", "1"], "count is 1")],
+)
+def test_what_cannot_be_judged_is_refused_before_a_model_is_loaded(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path, given: int, options: list[str], message: str
+) -> None:
+    save_concept(concept_on(sd1), tmp_path, pictures(given))
+    refused = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--model", str(tiny_sd1), *options])
+    assert refused.exit_code == 2
+    assert message in refused.stderr and "Loading the model" not in refused.stderr
 
 
 def test_the_scores_are_kept_for_the_card(

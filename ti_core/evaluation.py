@@ -19,7 +19,7 @@ from ti_core.backbone import Backbone
 from ti_core.card import SCORES
 from ti_core.concept import Concept
 from ti_core.config import Kind, check_whole
-from ti_core.errors import ConceptError, ConfigError
+from ti_core.errors import ConceptError, ConfigError, GenerationError
 from ti_core.generation import GenerationSettings, OnProgress, Order, ShouldStop, generate_all
 from ti_core.judge import Judge, Looks, likeness, likeness_among
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
@@ -137,6 +137,29 @@ def showing_orders(
     return [Order(each, (concept,)) for each in settings]
 
 
+def evaluation_orders(
+    concept: Concept,
+    pictures: int,
+    *,
+    count: int = 4,
+    steps: int = GenerationSettings.steps,
+    seed: int = 0,
+) -> list[Order]:
+    """What an evaluation with so many real ``pictures`` draws: as the word, then as its initial word.
+
+    Raises :class:`ConfigError` for fewer than two pictures or a bad setting, :class:`ConceptError` for a word
+    that does not say what it started from.
+    """
+    check_whole("count", count, 2, 1000)
+    if pictures < 2:
+        raise ConfigError("Likeness is told from two pictures of the concept or more: give the others too.")
+    return [
+        order
+        for initial in (False, True)
+        for order in showing_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
+    ]
+
+
 def evaluate(
     backbone: Backbone,
     judge: Judge,
@@ -151,20 +174,19 @@ def evaluate(
 ) -> Evaluation:
     """Draw with the word and with its initial word, from the same seeds, and let the judge look.
 
-    ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises :class:`ConfigError` for
-    fewer than two pictures, :class:`ConceptError` for a word that does not say what it started from, and
+    ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises as
+    :func:`evaluation_orders`, :class:`GenerationError` if the model's safety checker hides a picture, and
     otherwise as :func:`~ti_core.generation.generate`.
     """
-    check_whole("count", count, 2, 1000)
-    if len(pictures) < 2:
-        raise ConfigError("Likeness is told from two pictures of the concept or more: give the others too.")
-    orders = [
-        order
-        for initial in (False, True)
-        for order in showing_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
-    ]
+    orders = evaluation_orders(concept, len(pictures), count=count, steps=steps, seed=seed)
     drawing = generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
-    drawn = [picture.image for picture in drawing]
+    drawn = []
+    for picture in drawing:
+        if picture.hidden:
+            raise GenerationError(
+                "The model's safety checker hid a picture, which cannot be judged: load the model without it."
+            )
+        drawn.append(picture.image)
     learned, initially = (
         Showing.of(judge, half, concept.kind, count)
         for half in (drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :])

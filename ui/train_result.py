@@ -102,7 +102,8 @@ def prompt_to_try(run: Run, token: str) -> str:
 
 
 def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tuple[str, str, str]]:
-    """Draw the comparison with one seed, and keep it with the run and with the word in the library.
+    """Draw the comparison with one seed, and keep it with the run and with the word in the library,
+    unless the model's safety checker hides a part of it.
 
     Yields a progress line and :func:`evidence_html`. Raises as :func:`ui.drawing.draw_in_turn`.
     """
@@ -113,7 +114,9 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
         for prompt in _prompts(concept)
     ]
     for sheet in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
-        if sheet.phase == "done":
+        hidden = any(drawn.hidden for drawn in sheet.pictures)
+        is_kept = sheet.phase == "done" and not hidden
+        if is_kept:
             for name, drawn in zip(EVIDENCE, sheet.pictures, strict=True):
                 target = _evidence_file(run, concept, name)
                 target.parent.mkdir(exist_ok=True)
@@ -122,8 +125,10 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
             if token is not None:
                 _keep_gallery(home, run, concept, token)
         yield (
-            "" if sheet.phase == "done" else progress_html(language, sheet),
-            *evidence_html(language, run, concept, [drawn.path for drawn in sheet.pictures]),
+            "" if is_kept else progress_html(language, sheet),
+            *evidence_html(
+                language, run, concept, [drawn.path for drawn in sheet.pictures], judged=not hidden
+            ),
         )
 
 
@@ -133,9 +138,11 @@ def evidence_files(run: Run, concept: Concept) -> list[Path]:
     return files if all(file.is_file() for file in files) else []
 
 
-def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequence[Path]) -> tuple[str, str]:
-    """What the judge finds, once all pictures are drawn; and they, as far as they are:
-    real pictures | initial word | learned word | learned word in a new scene."""
+def evidence_html(
+    language: Language, run: Run, concept: Concept, drawn: Sequence[Path], *, judged: bool = True
+) -> tuple[str, str]:
+    """What the judge finds, once all pictures are drawn and if they are to be ``judged``; and they, as far as
+    they are: real pictures | initial word | learned word | learned word in a new scene."""
     prompts = _prompts(concept)
     real = "".join(
         f'<img src="{data_uri(picture.image)}" alt="{html.escape(picture.name)}">'
@@ -146,8 +153,9 @@ def evidence_html(language: Language, run: Run, concept: Concept, drawn: Sequenc
         picture = f'<img src="{data_uri(open_picture(path)[0])}" alt="{html.escape(prompt)}">'
         panes.append(_pane(say(language, f"train_evidence_{name}"), prompt, picture))
     seed = html.escape(say(language, "train_evidence_seed", seed=run.config.seed)) if drawn else ""
-    is_whole = len(drawn) == len(EVIDENCE)
-    finding, below = comparison_html(language, run, concept, prompts[-1], drawn) if is_whole else ("", "")
+    finding = below = ""
+    if judged and len(drawn) == len(EVIDENCE):
+        finding, below = comparison_html(language, run, concept, prompts[-1], drawn)
     pictures = f'<div class="train-evidence">{"".join(panes)}</div><p class="train-line">{seed}</p>{below}'
     return finding, pictures
 

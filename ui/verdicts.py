@@ -57,8 +57,8 @@ class Finder:
         return " · ".join([seed_caption(self._language, drawn), *self.marks(drawn)])
 
     def marks(self, drawn: Drawn) -> list[str]:
-        """A mark for each word, or none without a judge; each picture is looked at once."""
-        if self._judge is None:
+        """A mark for each word, or none without a judge or a picture; each is looked at once."""
+        if self._judge is None or drawn.hidden:
             return []
         if drawn.path not in self._marks:
             is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)

@@ -34,21 +34,24 @@ def evaluate_command(
     """
     with reporting(as_json) as report:
         [loaded] = load_concepts([concept])
-        backbone = load_model(choose_model(model, loaded.base))
+        name = choose_model(model, loaded.base)
         from ti_core.card import SCORES
-        from ti_core.evaluation import evaluate
+        from ti_core.concept import picture_files
+        from ti_core.evaluation import evaluate, evaluation_orders
         from ti_core.generation import Progress
-        from ti_core.images import load_pictures
+        from ti_core.images import find_pictures, load_pictures
         from ti_core.judge import judge_for
 
-        folder = pictures or concept / "concept_images"
-        real, rejected = load_pictures([folder], backbone.resolution)
+        files = find_pictures([pictures]) if pictures else picture_files(concept)
+        if not files:
+            raise PictureError(
+                f"{concept} holds no picture of {loaded.token}: name a folder of them with --pictures."
+            )
+        evaluation_orders(loaded, len(files), count=count, steps=steps, seed=seed)  # before a model is loaded
+        backbone = load_model(name, safety_checker=False)  # nothing of what is drawn is shown
+        real, rejected = load_pictures(files, backbone.resolution)
         for entry in rejected:
             say(f"Left out: {entry.reason}")
-        if not real:
-            raise PictureError(
-                f"{folder} holds no picture of {loaded.token}: name the folder with --pictures."
-            )
         judge = judge_for(loaded.base, backbone.device)
         with Interrupt() as interrupt, progress(f"Drawing {loaded.token}", 100) as show:
 
@@ -84,15 +87,12 @@ def evaluate_command(
 
 def _keep(concept: Concept, folder: Path) -> None:
     """Write a concept with its scores over the one in its folder, which stays as old as it is."""
-    from ti_core.card import concept_card
-    from ti_core.concept import picture_files, save_concept
-    from ti_core.files import write_text_whole
+    from ti_core.concept import save_concept
 
     description = folder / "concept.json"
     try:
         added = description.stat().st_mtime
         save_concept(concept, folder)
         os.utime(description, (added, added))  # the library lists the newest first
-        write_text_whole(folder / "README.md", concept_card(concept, len(picture_files(folder))))
     except (OSError, ConceptError) as error:
         say(f"The scores are not kept in {folder}: {error}")  # they are still told

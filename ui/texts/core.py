@@ -175,6 +175,17 @@ MESSAGES: Pairs = (
         "The initial word {phrase} has nothing in it that the model can read.",
         "初期語 {phrase} には、ベースモデルが読める文字がありません。別の単語を入力してください。",
     ),
+    (
+        "The initial word {phrase} cannot stand in a prompt: write plain words, "
+        "without brackets, weights and learned words.",
+        "初期語 {phrase} はプロンプトに使えません。"
+        "括弧、強調の重み、学習したことばを含まない普通の単語にしてください。",
+    ),
+    (
+        "The model's safety checker hid a picture, which cannot be judged: load the model without it.",
+        "モデルのセーフティチェッカーが画像を隠したため、評価できません。"
+        "セーフティチェッカーなしでモデルを読み込んでください。",
+    ),
     # Names
     (
         "The concept needs a name: write one such as our-cat.",
