@@ -573,6 +573,10 @@ def broken_config(folder: Path) -> None:
     (folder / "unet" / "config.json").write_text("{", encoding="utf-8")
 
 
+def no_text_config(folder: Path) -> None:
+    (folder / "text_encoder" / "config.json").unlink()
+
+
 def another_text_width(folder: Path) -> None:
     path = folder / "unet" / "config.json"
     config = {**json.loads(path.read_text(encoding="utf-8")), "cross_attention_dim": 16}
@@ -588,6 +592,7 @@ def another_text_width(folder: Path) -> None:
         (no_unet_weights, "no file named"),
         (broken_config, "unet/config.json of .* is damaged"),
         (another_text_width, "could not be loaded"),
+        (no_text_config, "could not be loaded"),
     ],
 )
 def test_a_damaged_model_is_a_model_error(tiny_sd1: Path, tmp_path: Path, damage, message: str):

@@ -290,6 +290,13 @@ def test_a_repository_is_named_with_its_revision_and_variant(name: str, source: 
         assert model_id(name) == name.split(":")[0]
 
 
+def test_a_model_is_called_as_its_folder_from_inside_it_too(
+    tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_sd1)
+    assert model_id(".") == model_id(str(tiny_sd1)) == tiny_sd1.name
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -20,6 +20,7 @@ from ti_core.models import Family
 from ti_core.training import (
     Snapshot,
     TrainingState,
+    check_words,
     current_concept,
     evaluate,
     has_levelled,
@@ -452,6 +453,12 @@ def test_a_phrase_starts_from_its_tokens(sd1):
     one = prepare(sd1, make_pictures(1), make_config(initializer="red cat"))
     assert torch.allclose(one.vectors["clip_l"], rows_of(sd1, "red", "cat").mean(0, keepdim=True))
     assert one.initializer == "red cat"
+
+
+@pytest.mark.parametrize("initializer", ["<our-dog>", "cat (fluffy:20)", "(cat)", "<lora:cat:1>", r"a \cat"])
+def test_a_phrase_that_no_prompt_can_hold(sd1, initializer):
+    with pytest.raises(ConfigError, match="cannot stand in a prompt"):
+        check_words(sd1, make_pictures(1), make_config(initializer=initializer))
 
 
 def test_a_phrase_of_nothing(sd1):

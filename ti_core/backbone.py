@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from ti_core.concept import BaseModel
 from ti_core.errors import ConfigError, ModelError
 from ti_core.fetching import OnFetch, ShouldStop, fetch_model
-from ti_core.memory import DECODING_BUFFERS, Memory, kept_bytes, out_of_memory_as
+from ti_core.memory import DECODING_BUFFERS, Memory, is_out_of_memory, kept_bytes, out_of_memory_as
 from ti_core.models import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_SCHEDULER,
@@ -160,7 +160,9 @@ class Backbone:
                 pipeline = load_folder(path, model, chosen, variant, safety_checker)
             else:
                 pipeline = load_file(path, chosen, target)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            if is_out_of_memory(error):
+                raise
             raise ModelError(
                 f"The model {model} could not be loaded from {source}. Fetch its files again, or choose "
                 f"another model. The reason: {error}"

@@ -293,9 +293,9 @@ def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
 
     Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
     """
-    pixels = backbone.memory.once_more(lambda: backbone.decode_latents(latent[None]))[
-        0
-    ]  # (3, h * f, w * f) in [-1, 1]
+    [pixels] = backbone.memory.once_more(  # (3, h * f, w * f) in [-1, 1]
+        lambda: backbone.decode_latents(latent[None])
+    )
     if not bool(torch.isfinite(pixels).all()):
         raise GenerationError(
             f"The picture cannot be computed in {str(backbone.dtype).removeprefix('torch.')}, "

@@ -183,7 +183,8 @@ def model_id(name: str) -> str:
         return name
     source = model_source(name)
     if source.path is not None:
-        return source.path.name if source.path.is_dir() else source.path.stem
+        path = source.path.resolve()  # "." has no name of its own
+        return path.name if path.is_dir() else path.stem
     return f"{source.repository}@{source.revision}" if source.revision else source.repository
 
 

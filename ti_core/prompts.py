@@ -305,6 +305,15 @@ def check_tokens(prompt: str, known: Collection[str]) -> None:
             raise UnknownTokenError({token: _closest(token, known) for token in unknown})
 
 
+def is_plain(text: str) -> bool:
+    """Whether a prompt reads a text as it is written: no token, no weight, nothing that vanishes."""
+    try:
+        check_tokens(text, ())
+        return split_prompt(text) == (TextPiece(text, 1.0),)
+    except PromptError:
+        return False
+
+
 def _closest(token: str, known: Collection[str]) -> list[str]:
     try:
         meant = token_for_name(token)

@@ -22,7 +22,7 @@ from PIL import Image
 from ti_core.backbone import Backbone, LatentPosterior
 from ti_core.concept import Concept
 from ti_core.config import TrainingConfig
-from ti_core.errors import GenerationError, PictureError, PromptError, TrainingError
+from ti_core.errors import ConfigError, GenerationError, PictureError, PromptError, TrainingError
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
 from ti_core.initial_word import OnCandidate, choose_initializer
@@ -40,7 +40,7 @@ from ti_core.noising import (
     rows_in_turn,
     seeded_generator,
 )
-from ti_core.prompts import PLAIN_TEMPLATES, caption_prompt, fill_template, templates_for
+from ti_core.prompts import PLAIN_TEMPLATES, caption_prompt, fill_template, is_plain, templates_for
 from ti_core.text_encoding import Conditioning, KnownWords
 
 PREVIEW_STEPS = 15
@@ -102,10 +102,15 @@ class TrainingState:
 def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:
     """Check what training will read, before anything is computed.
 
-    Raises :class:`ConfigError` for an unreadable initial word, :class:`PromptError` for a caption that
-    cannot be encoded.
+    Raises :class:`ConfigError` for an initial word that is unreadable or that no prompt can hold,
+    :class:`PromptError` for a caption that cannot be encoded.
     """
     if config.initializer != "auto":
+        if not is_plain(config.initializer):
+            raise ConfigError(
+                f"The initial word {config.initializer!r} cannot stand in a prompt: write plain words, "
+                "without brackets, weights and learned words."
+            )
         backbone.phrase_vectors(config.initializer)
     placeholder = {name: torch.zeros(config.vectors, width) for name, width in backbone.base.widths.items()}
     for picture in pictures:
