@@ -889,6 +889,15 @@ def test_only_what_was_added_to_the_metrics_is_parsed(sd1, run, monkeypatch):
     assert read_metrics(run) == []
 
 
+def test_metrics_that_were_removed_on_the_way_lose_later_steps_only(sd1, run):
+    stop_at(sd1, run, 3)
+    (run.folder / "metrics.jsonl").unlink()
+    stop_at(sd1, run, 6)
+    file = metrics_file.open_metrics(run, 5)  # as if step 6 had not been saved
+    file.close()
+    assert [line.step for line in read_metrics(run)] == [4, 5]
+
+
 def test_metrics_that_are_being_written_or_damaged(run):
     path = run.folder / "metrics.jsonl"
     line = (

@@ -79,10 +79,18 @@ def open_metrics(run: Run, step: int) -> TextIO:
     try:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_text_whole(path, "".join(lines[:step]))
+            write_text_whole(path, "".join(line for line in lines if _is_of(line, step)))
         return path.open("a", encoding="utf-8", buffering=1)  # by lines: others read it meanwhile
     except OSError as error:
         raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
+
+
+def _is_of(line: str, step: int) -> bool:
+    """Whether a line is whole, and of no later step."""
+    try:
+        return line.endswith("\n") and json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def metrics_line(snapshot: Snapshot) -> dict[str, Any]:
