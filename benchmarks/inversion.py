@@ -3,8 +3,9 @@
 Learns the held-out concepts, from four pictures each, by one or more recipes and from one or more training
 seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
 each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
-result is a line of ``results.jsonl``, so a benchmark that was stopped goes on. In the end contact sheets show
-the words that the defaults learned. ``--list development`` is for finding defaults; the held-out list is
+result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of recipes: a
+benchmark that was stopped goes on. In the end contact sheets show the words that the defaults learned.
+``--list development`` is for finding defaults; the held-out list is
 measured only.
 """
 
@@ -121,57 +122,60 @@ def main() -> None:
     backbone = Backbone.load(options.model)
     subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
     judge = load_judge(str(options.judge), backbone.device)
-    out = options.out / options.list
-    results = Results(out / "results.jsonl", digest_of(backbone, options.judge))
+    out = options.out / options.list / digest_of(backbone, options.judge)
+    results = Results(out / "results.jsonl")
     for subject in subjects:
         bench = Bench(backbone, judge, subject)
         for seed in range(options.seeds):
             for recipe in options.recipe or ("defaults", "script"):
                 if not results.has(subject.name, recipe, seed):
-                    for concept, found in bench.learn(RECIPES[recipe], recipe, seed):
-                        results.add(found)
-                        if found["recipe"] == recipe and seed == 0:
-                            save_concept(concept, word_folder(out, recipe, subject))
+                    learned = bench.learn(RECIPES[recipe], recipe, seed)
+                    if seed == 0:
+                        save_concept(learned[-1][0], word_folder(out, recipe, subject))
+                    results.add([found for _, found in learned])
     print_table(results)
     draw_sheets(backbone, subjects, results, out)
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
-    """Twelve hexadecimal digits over the model's and the judge's weights and the default settings: what was
-    measured with others is another measurement."""
+    """Twelve hexadecimal digits over the model's and the judge's weights, the default settings and what the
+    recipes change: what was measured with others is another measurement."""
     digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
     for module in (backbone.unet, backbone.vae):
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
-    digest.update(json.dumps(dataclasses.asdict(TrainingConfig("any"))).encode())
+    digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
+    recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
+    digest.update(json.dumps([dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
     return digest.hexdigest()[:12]
 
 
 class Results:
-    """The lines of one measurement, as :func:`digest_of` tells them apart, in a file of all."""
+    """The lines of one measurement and their file."""
 
-    def __init__(self, path: Path, digest: str):
-        self._path, self._digest = path, digest
+    def __init__(self, path: Path):
+        self._path = path
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self.rows = [row for row in map(json.loads, lines) if row.get("digest") == digest]
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
     def has(self, subject: str, recipe: str, seed: int) -> bool:
         return any(
             (row["concept"], row["recipe"], row["seed"]) == (subject, recipe, seed) for row in self.rows
         )
 
-    def add(self, row: dict[str, Any]) -> None:
-        row = {"digest": self._digest} | row
-        self.rows.append(row)
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep what one training gave."""
+        self.rows += rows
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        print(
-            f"{row['concept']:<14} {row['recipe']:<24} seed {row['seed']} {row['samples']:>6} samples "
-            f"{row['seconds']:>6.0f} s  recovered {percent(row['recovered'])}  kept {percent(row['kept'])}  "
-            f"norm x {row['norm']:.1f}",
-            flush=True,
-        )
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
+        for row in rows:
+            print(
+                f"{row['concept']:<14} {row['recipe']:<24} seed {row['seed']} {row['samples']:>6} samples "
+                f"{row['seconds']:>6.0f} s  recovered {percent(row['recovered'])}  "
+                f"kept {percent(row['kept'])}  norm x {row['norm']:.1f}",
+                flush=True,
+            )
 
 
 class Bench:
@@ -184,7 +188,7 @@ class Bench:
         self._initial: Showing | None = None
 
     def learn(self, recipe: Recipe, name: str, seed: int) -> list[tuple[Concept, dict[str, Any]]]:
-        """Train once; the words, with what the judge says of them."""
+        """Train once; the words, with what the judge says of them, the one of the last step last."""
         subject, backbone = self._subject, self._backbone
         usual = TrainingConfig(subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed)
         config = dataclasses.replace(usual, **recipe.changes)

@@ -47,15 +47,14 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 
 
 def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp_path: Path) -> None:
-    bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl", "one model")
+    bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl")
     [(concept, found)] = bench.learn(Recipe(QUICK), "defaults", seed=0)
     assert (found["samples"], found["group"], found["token"]) == (8, "family", concept.token)
     assert found["norm"] > 0 and found["seconds"] > 0
-    results.add(found)
+    results.add([found])
     assert results.has(FISH.name, "defaults", 0)
     assert not results.has(FISH.name, "defaults", 1)
-    assert Results(tmp_path / "results.jsonl", "one model").rows == results.rows
-    assert Results(tmp_path / "results.jsonl", "another model").rows == []
+    assert Results(tmp_path / "results.jsonl").rows == results.rows
 
     save_concept(concept, word_folder(tmp_path, "defaults", FISH))
     draw_sheets(sd1, DEVELOPMENT, results, tmp_path)
