@@ -27,6 +27,7 @@ from ti_core.errors import (
     HubNotFoundError,
     HubPermissionError,
     HubUnreachableError,
+    RecipeError,
 )
 from ti_core.formats import read_embeddings, write_embedding
 from ti_core.hub import Pushed, account, client, publish, pull_concept, push_concept, search_concepts
@@ -137,6 +138,13 @@ def test_drawn_pictures_stand_on_the_card_with_their_prompts(hub: HubServer, tmp
     card = ModelCard(files["README.md"].decode())
     assert card.data.widget == [{"text": "a photo of <our-cat>", "output": {"url": "gallery/0.png"}}]
     assert card.data.base_model == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+def test_a_drawn_picture_without_its_recipe_is_named(hub: HubServer, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.png"
+    make_picture().save(bare)
+    with pytest.raises(RecipeError, match=r"^gallery/1\.png holds no recipe"):
+        push(gallery=[draw(tmp_path), bare])
 
 
 def test_drawn_pictures_stay_until_there_are_others(hub: HubServer, tmp_path: Path) -> None:

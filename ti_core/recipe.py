@@ -282,13 +282,13 @@ def save_png(image: Image.Image, path: Path, recipe: Recipe) -> None:
     write_whole(path, lambda partial: image.save(partial, format="PNG", pnginfo=chunks))
 
 
-def read_recipe(source: Path | IO[bytes]) -> Recipe:
-    """Read the recipe in a PNG file: this program's own where there is one, otherwise A1111's.
+def read_recipe(source: Path | IO[bytes], *, name: str | None = None) -> Recipe:
+    """Read the recipe in a PNG file, ``name`` in errors: this program's own where there is one, or A1111's.
 
     Raises RecipeError when the file cannot be read, is no PNG, or holds no recipe. Pillow bounds the text
     that a file may hold or unpack to (``PngImagePlugin.MAX_TEXT_CHUNK`` and ``MAX_TEXT_MEMORY``).
     """
-    name = Path(str(getattr(source, "name", ""))).name or "The picture"
+    name = name or Path(str(getattr(source, "name", ""))).name or "The picture"
     chunks = _read_chunks(source, name)
     try:
         if RECIPE_CHUNK in chunks:

@@ -27,7 +27,8 @@ def push_command(
 ) -> None:
     """Publish a concept on the Hugging Face Hub, with the login of `hf auth login`.
 
-    The pictures in its folder's `gallery` stand on the card; without any, those of earlier pushes stay.
+    The pictures in its folder's `gallery`, PNG files with their recipes inside, stand on the card; without
+    any, those of earlier pushes stay.
     """
     with reporting(as_json) as report:
         from huggingface_hub import get_token

@@ -115,7 +115,7 @@ def _repository_files(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-    recipes = {path: read_recipe(io.BytesIO(content)) for path, content in drawn.items()}
+    recipes = {path: read_recipe(io.BytesIO(content), name=path) for path, content in drawn.items()}
     card = concept_card(concept, len(pictures), repo_id=repo_id, gallery=recipes, licence=licence)
     return with_record({**files, **drawn, CARD: card.encode()})
 
