@@ -299,7 +299,7 @@ def test_a_run_that_was_stopped_with_a_result_goes_on(
     shutil.copytree(learned / "our-cat", out)
     for file in [*out.glob("state*"), *out.glob("learned*"), out / "concept.json"]:
         file.unlink()
-    stopped, backbone = open_run(out), Backbone.load(str(tiny_sd1), dtype=torch.float32)
+    stopped, backbone = open_run(out), Backbone.load(str(tiny_sd1))
     with closing(train_runs(backbone, [stopped])) as steps:
         next(steps)
     keep_step(stopped, 0)
