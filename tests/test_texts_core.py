@@ -45,6 +45,7 @@ CORE = Path(errors.__file__).parent
 FILES = [  # without the command line, which speaks English
     path for path in sorted(CORE.rglob("*.py")) if path.parent.name != "cli" and path.stem != "__main__"
 ]
+PAGE_FILES = sorted((CORE.parent / "ui").glob("*.py"))
 CORE_ERRORS = {
     name
     for name, value in vars(errors).items()
@@ -193,17 +194,20 @@ def part_texts(tree: ast.Module) -> Iterator[tuple[ast.expr, Function]]:
 
 @cache
 def sentences() -> tuple[Sentence, ...]:
-    """Everything the core can say, but for the errors that put their message together themselves."""
-    trees = {path: parsed(path) for path in FILES}
-    reader = Reader(list(trees.values()))
+    """Everything the core can say, and the page in the core's errors, but for the errors that put their
+    message together themselves."""
     found = []
-    for path, tree in trees.items():
-        nodes = [*error_texts(tree), *(remark_texts(tree) if path.stem in REMARKING else ())]
-        found += [
-            Sentence(f"{path.name}:{node.lineno}", text)
-            for node, function in nodes
-            for text in reader.texts(node, function)
-        ]
+    for files in (FILES, PAGE_FILES):
+        trees = {path: parsed(path) for path in files}
+        reader = Reader(list(trees.values()))
+        for path, tree in trees.items():
+            nodes = [*error_texts(tree), *(remark_texts(tree) if path.stem in REMARKING else ())]
+            found += [
+                Sentence(f"{path.name}:{node.lineno}", text)
+                for node, function in nodes
+                for text in reader.texts(node, function)
+                if files is FILES or not SAMPLE.fullmatch(text)  # what the page has in both languages
+            ]
     return tuple(found)
 
 

@@ -123,7 +123,7 @@ class Trainer:
             if self._closing:
                 raise RunError("The program is being closed: start the training when it runs again.")
             if run.folder in self._jobs:
-                raise RunError(f"The run in {run.folder} is in training already: wait for it, or stop it.")
+                raise RunError(f"{run.config.token} is in training already: wait for it, or stop it.")
             if len(self._jobs) >= self._max_jobs:
                 raise TooManyJobs([other.status(companions=0) for other in self._jobs.values()])
             for other in self._jobs.values():

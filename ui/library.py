@@ -16,7 +16,7 @@ import gradio as gr
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept, picture_files
 from ti_core.errors import ConceptError, IncompatibleConceptError
-from ti_core.formats import LAYOUTS, SUFFIXES, Layout, layouts_for
+from ti_core.formats import LAYOUTS, Layout, layouts_for
 from ti_core.inspection import NormReport, inspect_concept
 from ti_core.library import Entry, Imported
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template
@@ -87,7 +87,6 @@ def build(studio: Studio, frame: Frame) -> None:
     word = _place_word()
     upload = gr.UploadButton(
         label("library_import"),  # type: ignore[arg-type]  # Gradio takes it here too
-        file_types=[".zip", *SUFFIXES],
         size="sm",
         elem_id="words-import",
     )

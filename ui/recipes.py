@@ -127,7 +127,6 @@ def build(
         file = gr.File(
             label=label("generate_file"),
             show_label=False,
-            file_types=[".png"],
             height=120,
             elem_id="generate-file",
         )

@@ -11,7 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.generation import GenerationSettings
+from ti_core.config import check_whole
+from ti_core.generation import SIZE_STEP, GenerationSettings
 from ti_core.recipe import SCHEDULER_LABELS
 from ui.drawing import Draw, Drawn, draw_in_turn, progress_html, served
 from ui.frame import Frame
@@ -74,8 +75,6 @@ def drawing_controls(count: int = 4) -> DrawingControls:
             label=label("drawing_seed"),
             info=label("drawing_seed_info"),
             precision=0,
-            minimum=0,
-            maximum=MAX_SEED,
             elem_classes="seed",
         )
         again = gr.Button(label("drawing_new_seed"), size="sm")
@@ -104,8 +103,6 @@ def drawing_controls(count: int = 4) -> DrawingControls:
                     label=label(f"drawing_{side}"),
                     info=label("drawing_size_info"),
                     precision=0,
-                    minimum=0,
-                    maximum=MAX_SIDE,
                     min_width=120,
                 )
                 for side in ("width", "height")
@@ -130,8 +127,12 @@ def read_settings(
     """The controls' values as the core takes them; 0, an empty field or ``OWN_SCHEDULER`` stands for the
     model's own.
 
-    Raises :class:`ConfigError`.
+    Raises :class:`ConfigError`; for a number out of bounds, too, for Gradio would tell it in English.
     """
+    check_whole("seed", int(seed or 0), 0, MAX_SEED)
+    for side, length in (("width", width), ("height", height)):
+        if length:
+            check_whole(side, int(length), SIZE_STEP, MAX_SIDE)
     return GenerationSettings(
         prompt=prompt.strip(),
         negative_prompt=negative.strip(),

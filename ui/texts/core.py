@@ -100,6 +100,35 @@ _VALUES = {
 }
 
 MESSAGES: Pairs = (
+    # What keeps the page from working
+    (
+        "The program is being closed: start the training when it runs again.",
+        "プログラムを終了しています。もう一度起動してから学習を始めてください。",
+    ),
+    (
+        "{token} is in training already: wait for it, or stop it.",
+        "{token} はすでに学習中です。終わるまで待つか、中止してください。",
+    ),
+    (
+        "{token} is being learned on {model}: choose that model, or wait until its training has ended.",
+        "{token} を {model} で学習しています。そのモデルを選ぶか、学習が終わるまで待ってください。",
+    ),
+    (
+        "{model} is being loaded: wait for it, or cancel it first.",
+        "{model} を読み込んでいます。終わるまで待つか、先に中止してください。",
+    ),
+    (
+        "No model is loaded: choose one at the top of the page.",
+        "ベースモデルが読み込まれていません。ページの上部で選んでください。",
+    ),
+    (
+        "The model {name} could not be loaded: {reason}",
+        "モデル {name} を読み込めませんでした：{reason}",
+    ),
+    (
+        "The request does not say whose it is: allow cookies and load the page again.",
+        "どなたの操作か確認できません。Cookie を許可して、ページを読み込み直してください。",
+    ),
     # Settings
     (
         "{name:setting} is {value}: choose {choices:choices}.",
