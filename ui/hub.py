@@ -112,7 +112,10 @@ def bind_panel(
         yield from publish(studio, request, find_word(studio, request, value), *choices)
 
     panel.fold.expand(
-        bind(studio, on_open), source, [panel.who, panel.name, panel.publish, panel.result], **HIDDEN
+        bind(studio, on_open),
+        source,
+        [panel.who, panel.name, panel.private, panel.pictures, panel.publish, panel.result],
+        **HIDDEN,
     )
     changes(lambda: gr.Accordion(open=False), None, panel.fold, **QUIET)
     panel.publish.click(
@@ -128,15 +131,15 @@ def bind_panel(
 
 
 def open_panel(studio: Studio, request: gr.Request, word: Word) -> list[Any]:
-    """Who would publish, under which name; without a login, what to do to have one."""
+    """Who would publish, under which name, nothing allowed yet; without a login, what to do to have one."""
     language, token = language_of(request), studio.homes.token_of(request)
     if token is None:
         where = "space" if people_sign_in() else "nowhere" if studio.homes.shared else "machine"
         advice = _line(say(language, f"hub_login_{where}"))
-        return [advice, word.concept.name, gr.Button(interactive=False), ""]
+        return [advice, word.concept.name, False, False, gr.Button(interactive=False), ""]
     name = account(token).name
     who = _line(say(language, "hub_who", name=name))
-    return [who, f"{name}/{word.concept.name}", gr.Button(interactive=True), ""]
+    return [who, f"{name}/{word.concept.name}", False, False, gr.Button(interactive=True), ""]
 
 
 def publish(
