@@ -2,10 +2,12 @@
 window.oneWord = {
   // --- language ---------------------------------------------------------------------------------------
 
-  // The language of the page: from its address (?lang=ja), else the browser's.
+  // The language of the page: from its address (?lang=ja), else the first of the browser's that it speaks; the
+  // server chooses in the same way.
   language() {
-    const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";
-    return asked.toLowerCase().startsWith("ja") ? "ja" : "en";
+    const asked = new URLSearchParams(location.search).get("lang");
+    const known = [asked, ...navigator.languages].map((name) => name?.toLowerCase().split("-")[0]);
+    return known.find((name) => ["en", "ja"].includes(name)) ?? "en";
   },
 
   // Gradio translates to the browser's language once, as it starts: it finds the one asked for there.
@@ -99,11 +101,14 @@ window.oneWord = {
     button.addEventListener("click", () => setTimeout(() => {
       if (this.wordsAreOpen()) document.querySelector("#words-search textarea, #words-search input")?.focus();
     }, 300));
+    // Before Gradio's own: an Escape that ends the writing of a word or closes a list is not for the drawer.
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !drawer.contains(document.activeElement)) return;
+      const focused = document.activeElement;
+      if (event.key !== "Escape" || event.isComposing || !drawer.contains(focused)) return;
+      if (focused.getAttribute("aria-expanded") === "true") return;
       this.toggleWords();
       button.focus();
-    });
+    }, { capture: true });
   },
 
   // --- waiting ------------------------------------------------------------------------------------------
