@@ -48,6 +48,7 @@ from ui.slices import SlicedTrainer
 from ui.studio import Limits, Studio
 from ui.train_job import current_run
 from ui.train_progress import job_view
+from ui.train_settings import preset_choices, time_html
 from ui.zero import LENT_SECONDS, WORK_SECONDS
 
 pytestmark = [
@@ -215,7 +216,7 @@ def weights_of(backbone: Backbone) -> str:
     digest = hashlib.sha256()
     for module in (backbone.unet, backbone.vae, *(encoder.model for encoder in backbone._encoders)):
         for values in module.state_dict().values():
-            digest.update(values.contiguous().numpy().tobytes())
+            digest.update(values.contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
@@ -397,12 +398,19 @@ def test_the_page_shows_a_run_in_slices(studio, backbone, trainer):
     trainer.start(backbone, run, Results())
     trainer.go_on(run)
     view = job_view(studio, ME, run)
-    assert (view.active, view.can_stop, view.can_resume) == (True, True, False)
+    assert (view.learning, view.can_stop, view.can_resume) == ({run.folder.name}, True, False)
     assert current_run(studio, ME, view) == run
     trainer.stop(run)
     trainer.go_on(run)
     view = job_view(studio, ME, run)
-    assert (view.active, view.can_resume, view.result is None) == (False, True, False)
+    assert (view.learning, view.can_resume, view.result is None) == (set(), True, False)
+
+
+def test_who_trains_in_slices_is_told_to_keep_the_page_open(studio):
+    settings = TrainingConfig("any").to_dict().values()
+    assert "Keep this page open" in time_html(studio, "en", 4, tuple(settings))
+    texts = [text for text, _ in preset_choices(studio, "en", 4, tuple(settings))]
+    assert "Balanced" in texts, "without a time that nobody knows"
 
 
 def drawn_by(studio: Studio, *orders: Order) -> tuple[Drawn, ...]:

@@ -35,6 +35,7 @@ from ui.train_form import (
     add_to_desk,
     apply_preset,
     begin_training,
+    begun_desk,
     bring_back,
     build_form,
     describe,
@@ -198,7 +199,7 @@ def test_another_part_of_a_picture_can_be_kept(studio: Studio, person: gr.Reques
     desk = add_pictures(studio, person, Desk(), [str(tmp_path / "flag.png")])
     desk = select_picture(desk, desk.cards[0].id)
     for across, colour in ((0.0, (255, 0, 0)), (1.0, (0, 0, 255))):
-        changed = reframe_picture(studio, desk, Framing(zoom=2, across=across, down=0.5))
+        changed = reframe_picture(studio, desk, desk.cards[0].id, Framing(zoom=2, across=across, down=0.5))
         [picture] = prepared_pictures(changed, SIDE)
         assert picture.image.size == (SIDE, SIDE)
         assert picture.image.getextrema() == tuple((value, value) for value in colour)
@@ -210,7 +211,7 @@ def test_another_part_of_a_picture_can_be_kept(studio: Studio, person: gr.Reques
 
 def test_a_caption_is_learned_with_and_escaped(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
     desk = desk_of(studio, person, tmp_path)
-    desk = caption_picture(select_picture(desk, desk.cards[1].id), " on a <b>red</b>\n sofa ")
+    desk = caption_picture(desk, desk.cards[1].id, " on a <b>red</b>\n sofa ")
     assert [picture.caption for picture in prepared_pictures(desk, SIDE)] == [None, "on a <b>red</b> sofa"]
     assert "on a &lt;b&gt;red&lt;/b&gt; sofa" in desk_html("en", desk)
     assert "<b>" not in desk_html("en", desk)
@@ -238,14 +239,37 @@ def test_cards_of_one_file_name_are_told_apart(studio: Studio, person: gr.Reques
 def test_a_desk_is_found_again_as_it_was(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
     desk = add_to_desk(studio, person, Desk(), [picture_file(tmp_path, f"{name}.png") for name in "ab"])[0]
     desk = select_picture(desk, desk.cards[1].id)
-    desk = reframe(studio, person, desk, 2.0, 0.0, 1.0)[0]
-    desk = describe(studio, person, desk, "on a <b>sofa")[0]
+    desk = reframe(studio, person, desk, desk.selected, 2.0, 0.0, 1.0)[0]
+    desk = describe(studio, person, desk, desk.selected, "on a <b>sofa")
     again = bring_back(studio, person, desk.name)[0]
     assert (again.name, again.selected) == (desk.name, None)
     for before, after in zip(desk.cards, again.cards, strict=True):
         assert (after.file, after.framing, after.caption) == (before.file, before.framing, before.caption)
         assert after.seen.name == before.seen.name
         assert after.seen.image.tobytes() == before.seen.image.tobytes()
+
+
+def test_a_desk_that_gradio_has_forgotten_is_found_by_what_the_browser_knows(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    note_desk(desk)
+    first, second = (card.id for card in desk.cards)
+    again = begun_desk(studio, person, Desk(), desk.name, second, "on a sofa")
+    assert [card.caption for card in again.cards] == ["", "on a sofa"], "to its last letter"
+    assert begun_desk(studio, person, desk, desk.name, first, "asleep").folder == desk.folder
+    assert begun_desk(studio, person, Desk(), "", "", "").cards == ()
+
+
+def test_what_is_written_of_a_picture_stays_with_it(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    desk = desk_of(studio, person, tmp_path)
+    first, second = (card.id for card in desk.cards)
+    desk = describe(studio, person, select_picture(desk, second), first, "asleep")  # the other is open by now
+    assert [card.caption for card in desk.cards] == ["asleep", ""]
+    gone = remove_picture(desk, first)
+    assert describe(studio, person, gone, first, "awake").cards == gone.cards
 
 
 def test_nobody_finds_the_desk_of_another(studio: Studio, person: gr.Request, tmp_path: Path) -> None:
@@ -334,7 +358,7 @@ def test_times_wait_for_the_model_and_follow_the_settings(studio: Studio, tmp_pa
     texts = [text for text, _ in preset_choices(studio, "en", 3, settings())]
     assert all(text.endswith(("s", "min")) for text in texts)
     slow = time_html(studio, "en", 3, settings(steps=1_000_000))
-    assert "min here" in slow and "1000000 steps" in slow
+    assert " h here" in slow and "1000000 steps" in slow
     wrong = time_html(studio, "ja", 3, settings(steps=0))
     assert "ステップ数は 1 から" in wrong
 
@@ -382,7 +406,7 @@ def test_what_cannot_start(studio: Studio, person: gr.Request, tmp_path: Path) -
         begin_training(studio, person, desk, *settings(token=""))
     with pytest.raises(ModelError, match="No model"):
         begin_training(Studio(tmp_path / "other"), person, desk, *settings())
-    assert run_choices(studio.home(person), "en") == [("+ Learn a new word", "")]
+    assert run_choices(studio, studio.home(person), "en") == [("+ Learn a new word", "")]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +437,7 @@ def test_a_caption_and_an_initial_word_have_an_end(
     desk = desk_of(studio, person, tmp_path)
     with pytest.raises(PromptError, match="has 4001 characters: shorten it to 4000"):
         begin_training(studio, person, desk, *settings(initializer="a" * 4001))
-    desk = caption_picture(select_picture(desk, desk.cards[1].id), "a" * 4001)
+    desk = caption_picture(desk, desk.cards[1].id, "a" * 4001)
     with pytest.raises(PromptError, match="has 4001 characters: shorten it to 4000"):
         begin_training(studio, person, desk, *settings())
 
@@ -424,13 +448,16 @@ def test_a_word_is_learned_in_the_background_and_kept(
     desk = desk_of(studio, person, tmp_path)
     run = begin_training(studio, person, desk, *settings(token="toy", preview_every=2))
     view = job_view(studio, person, run)
-    assert view.active and view.can_stop and not view.can_resume and view.result is None
+    assert view.can_stop and not view.can_resume and view.result is None
+    form = job_view(studio, person, None)
+    assert form.learning == view.learning == {run.folder.name}, "the page goes on asking in the form, too"
+    assert form.told and not form.run
     assert "Training of &lt;toy&gt;" in view.title
     assert "at the latest" in view.facts
     assert studio.trainer.wait(run, SECONDS)
 
     view = job_view(studio, person, newest_run(studio, studio.home(person)))
-    assert not view.active and not view.can_stop and not view.can_resume
+    assert not view.can_stop and not view.can_resume and not view.learning
     assert view.run == run.folder.name
     assert "all 4 steps are done" in view.progress
     assert view.result is not None
@@ -442,7 +469,7 @@ def test_a_word_is_learned_in_the_background_and_kept(
     assert view.result.steps == (0, 2, 4) == tuple(saved_steps(run))
     assert "&lt;toy&gt; is learned" in view.result.headline
     assert studio.home(person).library.find("<toy>").thumbnail is not None
-    assert [name for _, name in run_choices(studio.home(person), "en")] == ["", run.folder.name]
+    assert [name for _, name in run_choices(studio, studio.home(person), "en")] == ["", run.folder.name]
 
 
 def test_the_server_speaks_japanese(studio: Studio, tmp_path: Path) -> None:
@@ -613,7 +640,7 @@ def test_nobody_else_sees_or_stops_a_training(studio: Studio, person: gr.Request
         current_run(studio, stranger, view)
     for name in ("../" + run.folder.name, str(run.folder), "", ".."):
         assert find_run(studio.home(person), name) is None
-    assert job_view(studio, person, run).active
+    assert job_view(studio, person, run).learning
     studio.trainer.stop(run)
     assert studio.trainer.wait(run, SECONDS)
 
@@ -621,9 +648,10 @@ def test_nobody_else_sees_or_stops_a_training(studio: Studio, person: gr.Request
 def test_only_what_has_changed_is_sent() -> None:
     with gr.Blocks():
         part = build_job()
-    before = JobView("run", active=True, can_stop=True, **dict.fromkeys(HTML_PARTS, "a"))
+    learning = frozenset({"run"})
+    before = JobView("run", learning=learning, can_stop=True, **dict.fromkeys(HTML_PARTS, "a"))
     assert view_changes(part, before, before) == {part.view: before}
-    after = dataclasses.replace(before, progress="b", active=False, can_stop=False)
+    after = dataclasses.replace(before, progress="b", learning=frozenset(), can_stop=False)
     changes = view_changes(part, before, after)
     assert set(changes) == {part.view, part.progress, part.stop, part.timer}
     assert changes[part.progress] == "b"

@@ -63,8 +63,13 @@ def build(studio: Studio) -> None:
             return learn(studio, request, pictures, config).folder.name
 
     def status(request: gr.Request, job: str) -> dict[str, Any]:
-        """How far a training is: phase, step of steps, seconds_left, token, and why it failed if it did."""
+        """How far a training is: phase, step of steps, seconds_left, token, and why it failed if it did.
+
+        Where a GPU is only lent, each call first trains for as long as it is lent: call it again and again.
+        """
         with told_plainly(request):
+            if studio.slices is not None:
+                studio.slices.go_on(run_of(studio, request, job))
             return describe_job(studio, request, job)
 
     def stop(request: gr.Request, job: str) -> dict[str, Any]:

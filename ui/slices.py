@@ -152,7 +152,7 @@ class SlicedTrainer:
         with self._lock:
             self._forget_left()
             if run.folder in self._jobs:
-                raise RunError(f"The run in {run.folder} is in training already: wait for it, or stop it.")
+                raise RunError(f"{run.config.token} is in training already: wait for it, or stop it.")
             if len(self._jobs) >= self._max_jobs:
                 raise TooManyJobs([self.status(other.run) for other in self._jobs.values()])
             (run.folder / STOP_FILE).unlink(missing_ok=True)

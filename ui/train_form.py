@@ -57,6 +57,8 @@ from ui.widgets import HIDDEN, QUIET, bind, outlast_reload, refusal
 TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+# Each change of a desk begins with what the last one left.
+IN_TURN: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "desk"}
 # Buttons in the cards name the card and the act; a picture on the clipboard goes the way of an upload.
 CARDS_JS = """
 element.addEventListener('click', event => {
@@ -88,11 +90,12 @@ class Form:
 
     column: gr.Column
     desk: gr.State
-    desk_name: gr.Textbox
+    desk_name: gr.Textbox  # the browser's, for Gradio forgets the state some time after a broken connection
     examples: dict[str, gr.Button]
     upload: gr.File
     cards: gr.HTML
     editor: gr.Column
+    card: gr.Textbox
     framing: gr.HTML
     zoom: gr.Slider
     across: gr.Slider
@@ -107,6 +110,16 @@ class Form:
     settings: list[Control]
     time: gr.HTML
     start: gr.Button
+
+    @property
+    def desk_inputs(self) -> list[gr.blocks.Block]:
+        """What :func:`known_desk` takes."""
+        return [self.desk, self.desk_name]
+
+    @property
+    def begun_inputs(self) -> list[gr.blocks.Block]:
+        """What :func:`begun_desk` takes."""
+        return [*self.desk_inputs, self.card, self.caption]
 
     @property
     def desk_parts(self) -> list[gr.blocks.Block]:
@@ -138,6 +151,7 @@ def build_form() -> Form:
         )
         cards = gr.HTML(js_on_load=CARDS_JS, elem_id="train-cards", elem_classes=TIGHT)
         with gr.Column(visible=False, variant="panel", elem_id="train-editor") as editor:
+            card = gr.Textbox(visible="hidden")
             framing = gr.HTML(elem_classes=TIGHT)
             with gr.Row():
                 zoom = gr.Slider(1, MOST_ZOOM, 1, step=0.05, label=label("train_zoom"), min_width=160)
@@ -189,6 +203,7 @@ def build_form() -> Form:
         upload=upload,
         cards=cards,
         editor=editor,
+        card=card,
         framing=framing,
         zoom=zoom,
         across=across,
@@ -279,7 +294,17 @@ def suggest_word(
     yield word, line_html(say(language, "train_suggested", word=word))
 
 
-# --- what happens on the desk; each gives updates of the form's desk_parts ----------------------------------
+# --- what happens on the desk; each but the last gives updates of the form's desk_parts ---------------------
+
+
+def known_desk(studio: Studio, request: gr.Request, desk: Desk, name: str) -> Desk:
+    """The page's desk; where Gradio has forgotten it, as it was noted last."""
+    return desk if desk.cards or not name else find_desk(studio, request, name)
+
+
+def begun_desk(studio: Studio, request: gr.Request, desk: Desk, name: str, card: str, caption: str) -> Desk:
+    """The page's desk with the description of the open ``card`` to its last letter."""
+    return caption_picture(known_desk(studio, request, desk, name), card, caption)
 
 
 def add_to_desk(studio: Studio, request: gr.Request, desk: Desk, files: list[str] | None) -> list[Any]:
@@ -290,12 +315,8 @@ def close_editor(studio: Studio, request: gr.Request, desk: Desk) -> list[Any]:
     return show_desk(request, select_picture(desk, None))
 
 
-def reframe(studio: Studio, request: gr.Request, desk: Desk, *framing: float) -> list[Any]:
-    return show_desk(request, reframe_picture(studio, desk, Framing(*framing)))
-
-
-def describe(studio: Studio, request: gr.Request, desk: Desk, caption: str) -> list[Any]:
-    return show_desk(request, caption_picture(desk, caption))
+def reframe(studio: Studio, request: gr.Request, desk: Desk, card: str, *framing: float) -> list[Any]:
+    return show_desk(request, reframe_picture(studio, desk, card, Framing(*framing)))
 
 
 def bring_back(studio: Studio, request: gr.Request, name: str) -> list[Any]:
@@ -311,42 +332,58 @@ def show_desk(request: gr.Request, desk: Desk) -> list[Any]:
     return [desk, desk.name, desk_html(language, desk), gr.Column(visible=card is not None), framing]
 
 
+def describe(studio: Studio, request: gr.Request, desk: Desk, card: str, caption: str) -> Desk:
+    """Only the desk: a letter does not change how the page looks."""
+    desk = caption_picture(desk, card, caption)
+    note_desk(desk)
+    return desk
+
+
 def _bind_pictures(studio: Studio, form: Form) -> None:
-    desk_parts = form.desk_parts
-    editor_parts = [form.zoom, form.across, form.down, form.caption]
+    desk_inputs, desk_parts = form.desk_inputs, form.desk_parts
+    editor_parts = [form.card, form.zoom, form.across, form.down, form.caption]
+
+    def on_desk(change: Callable[..., Any]) -> Callable[..., Any]:
+        def handler(studio: Studio, request: gr.Request, desk: Desk, name: str, *values: Any) -> Any:
+            return change(studio, request, known_desk(studio, request, desk, name), *values)
+
+        return bind(studio, handler)
 
     @plainly
-    def act(request: gr.Request, event: gr.EventData, desk: Desk) -> list[Any]:
+    def act(request: gr.Request, event: gr.EventData, desk: Desk, name: str) -> list[Any]:
         """The buttons of the cards."""
         change = remove_picture if event._data["act"] == "remove" else select_picture
-        desk = change(desk, event._data["card"])
+        desk = change(known_desk(studio, request, desk, name), event._data["card"])
         card = desk.card
-        values = [gr.skip()] * 4
+        values = [gr.skip()] * 5
         if card is not None:
-            values = [card.framing.zoom, card.framing.across, card.framing.down, card.caption]
+            framing = card.framing
+            values = [card.id, framing.zoom, framing.across, framing.down, card.caption]
         return [*show_desk(request, desk), *values]
 
-    form.upload.upload(bind(studio, add_to_desk), [form.desk, form.upload], desk_parts, **PRIVATE).then(
-        lambda: None, None, form.upload, queue=False, **PRIVATE
-    )
-    form.cards.select(act, form.desk, [*desk_parts, *editor_parts], **HIDDEN).then(
+    form.upload.upload(
+        on_desk(add_to_desk), [*desk_inputs, form.upload], desk_parts, **PRIVATE, **IN_TURN
+    ).then(lambda: None, None, form.upload, queue=False, **PRIVATE)
+    form.cards.select(act, desk_inputs, [*desk_parts, *editor_parts], **HIDDEN, **IN_TURN).then(
         None, js=FOCUS_JS, **HIDDEN
     )
-    form.close.click(bind(studio, close_editor), form.desk, desk_parts, **HIDDEN)
+    form.close.click(on_desk(close_editor), desk_inputs, desk_parts, **HIDDEN, **IN_TURN)
     gr.on(
         [form.zoom.input, form.across.input, form.down.input],
-        bind(studio, reframe),
-        [form.desk, form.zoom, form.across, form.down],
+        on_desk(reframe),
+        [*desk_inputs, form.card, form.zoom, form.across, form.down],
         desk_parts,
         trigger_mode="always_last",
         **HIDDEN,
+        **IN_TURN,
     )
     form.caption.input(
-        bind(studio, describe),
-        [form.desk, form.caption],
-        desk_parts,
+        on_desk(describe),
+        [*desk_inputs, form.card, form.caption],
+        form.desk,
         trigger_mode="always_last",
         **HIDDEN,
+        **IN_TURN,
     )
 
 
@@ -364,7 +401,7 @@ def _bind_examples(studio: Studio, form: Form) -> None:
 
     parts = [form.setting("token"), form.setting("kind"), *form.desk_parts]
     for example, button in form.examples.items():
-        button.click(filled(example), None, parts, **PRIVATE)
+        button.click(filled(example), None, parts, **PRIVATE, **IN_TURN)
 
 
 # --- the name, the initial word, the time -----------------------------------------------------------------
@@ -382,8 +419,10 @@ def take_free_name(studio: Studio, request: gr.Request, name: str) -> str:
     return studio.home(request).library.free_token(name)[1:-1]
 
 
-def fill_in_word(studio: Studio, request: gr.Request, *asked: Any) -> Iterator[list[Any]]:
-    for word, line in suggest_word(studio, request, *asked):
+def fill_in_word(
+    studio: Studio, request: gr.Request, desk: Desk, name: str, *asked: Any
+) -> Iterator[list[Any]]:
+    for word, line in suggest_word(studio, request, known_desk(studio, request, desk, name), *asked):
         yield [gr.skip() if word is None else word, line]
 
 
@@ -417,7 +456,7 @@ def _bind_settings(studio: Studio, frame: Frame, form: Form) -> None:
     form.use_free.click(bind(studio, take_free_name), name, name, **HIDDEN)
     form.suggest.click(
         bind(studio, fill_in_word),
-        [form.desk, form.setting("kind"), form.setting("seed")],
+        [*form.desk_inputs, form.setting("kind"), form.setting("seed")],
         [form.setting("initializer"), form.word_line],
         **HIDDEN,
     )

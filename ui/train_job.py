@@ -17,9 +17,18 @@ from ui.hub import Word
 from ui.library import export_word
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
-from ui.train_form import TIGHT, Form, begin_training
+from ui.train_form import TIGHT, Form, begin_training, begun_desk
 from ui.train_pictures import Desk
-from ui.train_progress import JobView, ResultView, find_run, job_view, newest_run, resume_run, run_choices
+from ui.train_progress import (
+    JobView,
+    ResultView,
+    find_run,
+    job_view,
+    newest_run,
+    resume_run,
+    run_choices,
+    runs_in_training,
+)
 from ui.train_result import (
     draw_evidence,
     evidence_files,
@@ -165,10 +174,13 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
         changes = view_changes(part, view, after)
         if after.run != view.run:
             changes |= _turn_to(studio, request, part, form, after)
+        if view.learning - after.learning - {after.run}:  # one that is not in sight has ended
+            changes[frame.words_changed] = words + 1
         if run is not None and after.result is not None and is_new_result(view, after):
             changes |= _step_changes(language_of(request), part, run, after.result)
             changes[part.evidence_due] = due + (after.result.drawable and not after.result.drawn)
-            changes[frame.words_changed] = words + (after.run == view.run)
+            if after.run == view.run:
+                changes[frame.words_changed] = words + 1
         return changes
 
     @plainly
@@ -177,7 +189,9 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
 
     @plainly
     def poll(request: gr.Request, *known: Any) -> dict[Any, Any]:
-        return answer(request, find_run(studio.home(request), known[0].run), *known)
+        home, view = studio.home(request), known[0]
+        run = find_run(home, view.run) if view.told else newest_run(studio, home)
+        return answer(request, run, *known)
 
     @plainly
     def choose(request: gr.Request, name: str, *known: Any) -> dict[Any, Any]:
@@ -188,8 +202,11 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
         return answer(request, None, *known)
 
     @plainly
-    def start(request: gr.Request, desk: Desk, *values: Any) -> dict[Any, Any]:
+    def start(
+        request: gr.Request, desk: Desk, name: str, card: str, caption: str, *values: Any
+    ) -> dict[Any, Any]:
         settings, known = values[: len(FIELDS)], values[len(FIELDS) :]
+        desk = begun_desk(studio, request, desk, name, card, caption)
         return answer(request, begin_training(studio, request, desk, *settings), *known)
 
     @plainly
@@ -219,7 +236,7 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
         (part.timer.tick, poll, []),
         (part.runs.input, choose, [part.runs]),
         (part.another.click, another, []),
-        (form.start.click, start, [form.desk, *form.settings]),
+        (form.start.click, start, [*form.begun_inputs, *form.settings]),
         (part.stop.click, stop, []),
         (part.resume.click, resume, []),
         (part.keep.click, keep, [part.step]),
@@ -235,12 +252,11 @@ def _bind_slices(studio: Studio, part: JobPart) -> None:
         return
 
     @plainly
-    def go_on(request: gr.Request, view: JobView) -> None:
-        run = find_run(studio.home(request), view.run)
-        if run is not None:
+    def go_on(request: gr.Request) -> None:
+        for run in runs_in_training(studio, studio.home(request)):
             slices.go_on(run)
 
-    part.timer.tick(go_on, part.view, None, **HIDDEN)
+    part.timer.tick(go_on, None, None, **HIDDEN)
 
 
 def _bind_result(studio: Studio, frame: Frame, part: JobPart) -> Dependency:
@@ -324,8 +340,8 @@ def view_changes(part: JobPart, before: JobView, after: JobView) -> dict[Any, An
     ):
         if was != now:
             changes[button] = gr.Button(visible=now)
-    if before.active != after.active:
-        changes[part.timer] = gr.Timer(active=after.active)
+    if bool(before.learning) != bool(after.learning):
+        changes[part.timer] = gr.Timer(active=bool(after.learning))
     if before.result != after.result:
         changes[part.result] = gr.Column(visible=after.result is not None)
         changes[part.draw] = gr.Button(visible=after.result is not None and not after.result.drawn)
@@ -343,7 +359,7 @@ def is_new_result(before: JobView, after: JobView) -> bool:
 
 def _turn_to(studio: Studio, request: gr.Request, part: JobPart, form: Form, view: JobView) -> dict[Any, Any]:
     """Show a run in place of the form, or the form for none."""
-    choices = run_choices(studio.home(request), language_of(request))
+    choices = run_choices(studio, studio.home(request), language_of(request))
     return {
         part.runs: gr.Dropdown(choices=choices, value=view.run, visible=len(choices) > 1),
         part.column: gr.Column(visible=bool(view.run)),

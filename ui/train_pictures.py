@@ -83,7 +83,10 @@ class Desk:
     @property
     def card(self) -> Card | None:
         """The one that is selected."""
-        return next((card for card in self.cards if card.id == self.selected), None)
+        return self.find(self.selected)
+
+    def find(self, identifier: str | None) -> Card | None:
+        return next((card for card in self.cards if card.id == identifier), None)
 
 
 def add_pictures(studio: Studio, request: gr.Request, desk: Desk, files: Sequence[str]) -> Desk:
@@ -123,9 +126,9 @@ def remove_picture(desk: Desk, identifier: str) -> Desk:
     return replace(desk, cards=tuple(card for card in desk.cards if card.id != identifier), rejected=())
 
 
-def reframe_picture(studio: Studio, desk: Desk, framing: Framing) -> Desk:
-    """Keep another part of the selected picture. Raises :class:`PictureError`."""
-    card = desk.card
+def reframe_picture(studio: Studio, desk: Desk, identifier: str, framing: Framing) -> Desk:
+    """Keep another part of a picture. Raises :class:`PictureError`."""
+    card = desk.find(identifier)
     if card is None:
         return desk
     crop = framing.crop(card.seen.original_size)
@@ -133,9 +136,9 @@ def reframe_picture(studio: Studio, desk: Desk, framing: Framing) -> Desk:
     return _with_card(desk, replace(card, seen=seen, framing=framing))
 
 
-def caption_picture(desk: Desk, caption: str) -> Desk:
-    """Describe the selected picture."""
-    card = desk.card
+def caption_picture(desk: Desk, identifier: str, caption: str) -> Desk:
+    """Describe a picture."""
+    card = desk.find(identifier)
     return desk if card is None else _with_card(desk, replace(card, caption=" ".join(caption.split())))
 
 

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,11 +75,14 @@ class ResultView:
 class JobView:
     """What the page shows of a run; ``run`` is the name of its folder, "" for none. The rest is HTML.
 
-    ``strip``, ``facts`` and ``chart`` are the result's ``course`` once there is one.
+    ``strip``, ``facts`` and ``chart`` are the result's ``course`` once there is one. ``learning`` are the
+    names of all runs of the home that are in training. A view that was not ``told`` is one that Gradio, which
+    forgets a page's states some time after its connection broke, has begun anew.
     """
 
     run: str = ""
-    active: bool = False
+    told: bool = False
+    learning: frozenset[str] = frozenset()
     can_stop: bool = False
     can_resume: bool = False
     title: str = ""
@@ -165,20 +168,32 @@ def newest_run(studio: Studio, home: Home) -> Run | None:
 
 def tokens_in_training(studio: Studio, home: Home) -> set[str]:
     """Of the words that this home is about to have."""
-    return {run.config.token for run in _in_training(studio, list_runs(home.runs)[0])}
+    return {run.config.token for run in runs_in_training(studio, home)}
 
 
-def run_choices(home: Home, language: Language) -> list[tuple[str, str]]:
+def runs_in_training(studio: Studio, home: Home) -> list[Run]:
+    return _in_training(studio, list_runs(home.runs)[0])
+
+
+def run_choices(studio: Studio, home: Home, language: Language) -> list[tuple[str, str]]:
     """The runs for a list to choose from, after the form for a new one."""
     runs, _ = list_runs(home.runs)
     return [
         (say(language, "train_new"), ""),
         *(
-            (f"{run.config.token} · {datetime.fromisoformat(run.created).astimezone():%Y-%m-%d %H:%M}", name)
+            (f"{run.config.token} · {_when(run, shared=studio.homes.shared)}", name)
             for run in runs
             if RUN_NAME.fullmatch(name := run.folder.name)
         ),
     ]
+
+
+def _when(run: Run, *, shared: bool) -> str:
+    """When a run was made: by this machine's clock, or by one that means the same to people anywhere."""
+    created = datetime.fromisoformat(run.created)
+    if shared:
+        return f"{created.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return f"{created.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
@@ -205,8 +220,9 @@ def _train(studio: Studio, home: Home, backbone: Backbone, run: Run) -> None:
 
 def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
     """What there is to show of a run now."""
+    learning = frozenset(other.folder.name for other in runs_in_training(studio, studio.home(request)))
     if run is None:
-        return JobView()
+        return JobView(told=True, learning=learning)
     language, job = language_of(request), _look(studio, run)
     strip, facts = _strip_html(language, job), _facts_html(language, job)
     chart = loss_chart(language, [(line.step, line.loss) for line in job.metrics], job.evaluations)
@@ -215,7 +231,8 @@ def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
         strip = facts = chart = ""
     return JobView(
         run=run.folder.name,
-        active=job.active,
+        told=True,
+        learning=learning,
         can_stop=job.active and job.status.phase != "stopping",
         can_resume=not job.active and job.ending == "by hand",
         title=f"<h3>{html.escape(say(language, 'train_title', token=run.config.token))}</h3>",
@@ -270,7 +287,8 @@ def _progress_html(language: Language, job: _Job) -> str:
     else:
         text = say(language, f"train_phase_{phase}", step=status.step, steps=status.steps)
     if job.active and status.seconds_left is not None:
-        text += say(language, "drawing_left", duration=duration(language, status.seconds_left))
+        key = "train_left_at_most" if job.run.config.stop == "auto" else "drawing_left"
+        text += say(language, key, duration=duration(language, status.seconds_left))
     label = html.escape(say(language, "train_progress"))
     bar = f'<progress max="{status.steps}" value="{status.step}" aria-label="{label}"></progress>'
     return f'<div class="progress">{bar if job.active else ""}<span>{html.escape(text)}</span></div>'

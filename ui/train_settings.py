@@ -116,6 +116,8 @@ def preset_choices(
     """The presets, and settings that are none of them, each with the minutes that it takes on this machine at
     most."""
     offered = PRESETS if preset_of(values) in PRESETS else {**PRESETS, OWN: {}}
+    if studio.slices is not None:  # how long a lent GPU takes is not known before
+        return [(say(language, f"train_preset_{name}"), name) for name in offered]
     return [
         (
             say(
@@ -136,6 +138,8 @@ def time_html(studio: Studio, language: Language, pictures: int, values: Sequenc
         steps = _named(values).steps
     except ConfigError as error:
         return line_html(explain(language, error), wrong=True)
+    if studio.slices is not None:
+        return line_html(say(language, "train_time_slices", steps=steps))
     time = _time(studio, language, pictures, values, {})
     return line_html(say(language, "train_time", time=time, steps=steps))
 
@@ -147,7 +151,8 @@ def _time(
     values: Sequence[Any],
     changed: Mapping[str, Any],
 ) -> str:
-    """The expected duration, “…” while the model is not loaded, a setting is wrong, or nobody knows."""
+    """The expected duration beside those who train already, “…” while the model is not loaded, a setting is
+    wrong, or nobody knows."""
     if studio.models.status.phase != "ready":
         return "…"
     _, pace = studio.models.wait()
@@ -157,7 +162,8 @@ def _time(
         config = dataclasses.replace(_named(values), **changed)
     except ConfigError:
         return "…"
-    return duration(language, expected_seconds(pace, config, max(pictures, 1)))
+    together = 1 + studio.trainer.active()  # whose rows go through the model in one batch
+    return duration(language, together * expected_seconds(pace, config, max(pictures, 1)))
 
 
 def _named(values: Sequence[Any]) -> TrainingConfig:

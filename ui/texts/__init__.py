@@ -52,10 +52,12 @@ def translate(language: Language, message: str) -> str:
 
 
 def duration(language: Language, seconds: float) -> str:
-    """Such as “40 s” or “3 min”."""
+    """Such as “40 s”, “3 min” or “2.5 h”."""
     if seconds < 90:
         return say(language, "frame_seconds", seconds=max(1, seconds))
-    return say(language, "frame_minutes", minutes=seconds / 60)
+    if seconds < 90 * 60:
+        return say(language, "frame_minutes", minutes=seconds / 60)
+    return say(language, "frame_hours", hours=seconds / 3600)
 
 
 def language_of(request: gr.Request) -> Language:

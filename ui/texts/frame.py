@@ -54,6 +54,7 @@ EN = {
     ),
     "frame_no_job": "There is no such training: give the job that /train returned.",
     "frame_not_uploaded": "A picture must be uploaded: give it with handle_file(path).",
+    "frame_hours": "{hours:.1f} h",
     "frame_minutes": "{minutes:.0f} min",
     "frame_seconds": "{seconds:.0f} s",
 }
@@ -121,6 +122,7 @@ JA = {
     ),
     "frame_no_job": "その学習はありません。/train が返した値を指定してください。",
     "frame_not_uploaded": "画像をアップロードしてください（handle_file(path) を使います）。",
+    "frame_hours": "{hours:.1f} 時間",
     "frame_minutes": "{minutes:.0f} 分",
     "frame_seconds": "{seconds:.0f} 秒",
 }

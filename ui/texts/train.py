@@ -65,6 +65,11 @@ EN = {
     "train_preset_own": "Own settings",
     "train_preset_time": "{preset}: at most {time}",
     "train_time": "This takes at most {time} here ({steps} steps). You may close the page meanwhile.",
+    "train_time_slices": (
+        "At most {steps} steps. Keep this page open: closing it pauses the training, and Resume goes on "
+        "from there."
+    ),
+    "train_left_at_most": ", at most {duration} left",
     "train_start": "Learn the word",
     "train_over_limit": "Others use this server too. {setting} is {value}: lower it to {most}, or less.",
     "train_step_rows": "Batch size × gradient accumulation",
@@ -262,6 +267,11 @@ JA = {
     "train_preset_thorough": "じっくり",
     "train_preset_own": "自分の設定",
     "train_preset_time": "{preset}：最長 {time}",
+    "train_time_slices": (
+        "最長 {steps} ステップです。このページを開いたままにしてください。"
+        "閉じると学習が止まりますが、「再開」で続きから学習できます。"
+    ),
+    "train_left_at_most": "、残り最長 {duration}",
     "train_time": (
         "ここでは最長 {time}かかります（{steps} ステップ）。その間、ページを閉じてもかまいません。"
     ),
