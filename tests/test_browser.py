@@ -351,6 +351,27 @@ def test_training_goes_on_when_its_page_is_closed(visitors: Visitors, shared_sit
     expect(page.get_by_role("button", name="My words (1)")).to_be_visible()
 
 
+def test_training_that_ends_out_of_sight_is_noticed(visitors: Visitors, shared_site: Site) -> None:
+    page = visitors.open(shared_site)
+    learn_example(page, "A cat", steps=100)
+    page.get_by_role("button", name="Learn another word").click()
+    expect(page.get_by_role("button", name="Learn the word")).to_be_visible()
+    expect(page.get_by_role("button", name="My words (1)")).to_be_visible(timeout=LONG)
+
+
+def test_what_is_written_of_a_picture_stays_with_it(visitors: Visitors, shared_site: Site) -> None:
+    page = visitors.open(shared_site)
+    choose_pictures(page, [EXAMPLES / "cat" / "0.png", EXAMPLES / "cat" / "1.png"])
+    page.get_by_role("button", name="Crop or describe Picture 1 (0.png)").click()
+    written = page.get_by_role("textbox", name="Description")
+    written.press_sequentially("asleep on the red sofa")
+    page.get_by_role("button", name="Crop or describe Picture 2 (1.png)").click()
+    expect(written).to_have_value("")
+    shown = page.locator("#train-cards").get_by_role("listitem")
+    expect(shown.filter(has_text="Picture 1")).to_contain_text("asleep on the red sofa")
+    expect(shown.filter(has_text="Picture 2")).not_to_contain_text("sofa")
+
+
 def test_unreadable_picture_is_named_and_the_others_stay(
     visitors: Visitors, shared_site: Site, tmp_path: Path
 ) -> None:
@@ -611,6 +632,24 @@ def test_word_is_renamed_deleted_and_brought_back(
     words.get_by_role("button", name="Undo").click()
     expect(word).to_be_visible()
     assert home.library.find("<tabby>").concept.initializer == "cat"
+
+
+def test_escape_closes_a_list_before_the_drawer(
+    visitors: Visitors, shared_site: Site, tiny_base: BaseModel
+) -> None:
+    give_words(visitors.home(shared_site), tiny_base)
+    page = visitors.open(shared_site)
+    words = open_words(page)
+    words.get_by_role("button", name="<our-cat>").click()
+    formats = words.get_by_role("combobox", name="Export as")
+    formats.click()
+    expect(page.get_by_role("listbox")).to_be_visible()
+    formats.press("Escape")
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    expect(words).to_have_class(re.compile("open"))
+    formats.press("Escape")
+    expect(words).not_to_have_class(re.compile("open"))
+    expect(page.locator("#words-button")).to_be_focused()
 
 
 def test_word_is_published_and_found_again(
