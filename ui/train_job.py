@@ -24,6 +24,7 @@ from ui.train_progress import (
     ResultView,
     find_run,
     job_view,
+    names_in_training,
     newest_run,
     resume_run,
     run_choices,
@@ -169,8 +170,12 @@ def current_run(studio: Studio, request: gr.Request, view: JobView) -> Run:
 def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     known = [part.view, frame.words_changed, part.evidence_due]
 
-    def answer(request: gr.Request, run: Run | None, view: JobView, words: int, due: int) -> dict[Any, Any]:
-        after = job_view(studio, request, run)
+    def answer(request: gr.Request, run: Run | None, *known: Any) -> dict[Any, Any]:
+        return turn(request, run, job_view(studio, request, run), *known)
+
+    def turn(
+        request: gr.Request, run: Run | None, after: JobView, view: JobView, words: int, due: int
+    ) -> dict[Any, Any]:
         changes = view_changes(part, view, after)
         if after.run != view.run:
             changes |= _turn_to(studio, request, part, form, after)
@@ -190,8 +195,13 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     @plainly
     def poll(request: gr.Request, *known: Any) -> dict[Any, Any]:
         home, view = studio.home(request), known[0]
-        run = find_run(home, view.run) if view.told else newest_run(studio, home)
-        return answer(request, run, *known)
+        if not view.told:
+            return answer(request, newest_run(studio, home), *known)
+        run = find_run(home, view.run)
+        if view.run in view.learning:
+            return answer(request, run, *known)
+        after = dataclasses.replace(view, learning=names_in_training(studio, home))  # the rest stays as it is
+        return turn(request, run, after, *known)
 
     @plainly
     def choose(request: gr.Request, name: str, *known: Any) -> dict[Any, Any]:

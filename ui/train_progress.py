@@ -175,6 +175,11 @@ def runs_in_training(studio: Studio, home: Home) -> list[Run]:
     return _in_training(studio, list_runs(home.runs)[0])
 
 
+def names_in_training(studio: Studio, home: Home) -> frozenset[str]:
+    """The names of their folders."""
+    return frozenset(run.folder.name for run in runs_in_training(studio, home))
+
+
 def run_choices(studio: Studio, home: Home, language: Language) -> list[tuple[str, str]]:
     """The runs for a list to choose from, after the form for a new one."""
     runs, _ = list_runs(home.runs)
@@ -220,7 +225,7 @@ def _train(studio: Studio, home: Home, backbone: Backbone, run: Run) -> None:
 
 def job_view(studio: Studio, request: gr.Request, run: Run | None) -> JobView:
     """What there is to show of a run now."""
-    learning = frozenset(other.folder.name for other in runs_in_training(studio, studio.home(request)))
+    learning = names_in_training(studio, studio.home(request))
     if run is None:
         return JobView(told=True, learning=learning)
     language, job = language_of(request), _look(studio, run)
