@@ -649,7 +649,7 @@ def test_only_what_has_changed_is_sent() -> None:
     with gr.Blocks():
         part = build_job()
     learning = frozenset({"run"})
-    before = JobView("run", learning=learning, can_stop=True, **dict.fromkeys(HTML_PARTS, "a"))
+    before = JobView("run", told=True, learning=learning, can_stop=True, **dict.fromkeys(HTML_PARTS, "a"))
     assert view_changes(part, before, before) == {part.view: before}
     after = dataclasses.replace(before, progress="b", learning=frozenset(), can_stop=False)
     changes = view_changes(part, before, after)

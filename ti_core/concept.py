@@ -39,6 +39,7 @@ from ti_core.prompts import token_for_name
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 2 * 2**20
 EMBEDDING_FILES = ("learned_embeds.safetensors", "learned_embeds_2.safetensors")
+BESIDE = ".concept-"  # begins the name of a folder in which a concept is written
 PICTURE_PATTERN = re.compile(r"concept_images/[0-9]{1,4}\.png")
 
 
@@ -154,7 +155,7 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".", ignore_cleanup_errors=True) as temporary:
+        with TemporaryDirectory(dir=folder, prefix=BESIDE, ignore_cleanup_errors=True) as temporary:
             beside = Path(temporary)
             for encoder, name in concept.files.items():
                 write_whole(beside / name, partial(save_file, {concept.token: concept.vectors[encoder]}))

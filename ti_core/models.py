@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def model_id(name: str) -> str:
         return name
     source = model_source(name)
     if source.path is not None:
-        path = source.path.resolve()  # "." has no name of its own
+        path = Path(os.path.abspath(source.path))  # "." has no name of its own; links keep theirs
         return path.name if path.is_dir() else path.stem
     return f"{source.repository}@{source.revision}" if source.revision else source.repository
 

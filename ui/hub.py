@@ -117,7 +117,12 @@ def bind_panel(
         [panel.who, panel.name, panel.private, panel.pictures, panel.publish, panel.result],
         **HIDDEN,
     )
-    changes(lambda: gr.Accordion(open=False), None, panel.fold, **QUIET)
+    changes(
+        lambda: [gr.Accordion(open=False), False, False, gr.Button(interactive=False)],
+        None,
+        [panel.fold, panel.private, panel.pictures, panel.publish],
+        **QUIET,
+    )
     panel.publish.click(
         bind(studio, on_publish),
         [source, panel.name, panel.private, panel.pictures],

@@ -159,6 +159,13 @@ class SlicedTrainer:
             self._failures.pop(run.folder, None)
             self._jobs[run.folder] = _Job(self._models.name_of(backbone), run, on_result)
 
+    def wait_for(self, runs: Sequence[Run]) -> None:
+        """Somebody is there who will ask for these runs' next slices."""
+        with self._lock:
+            for run in runs:
+                if run.folder in self._jobs:
+                    self._jobs[run.folder].seen = monotonic()
+
     def go_on(self, run: Run) -> None:
         """Train the next slice of a run, if it was started and is not in a slice; returns after that.
 

@@ -57,7 +57,7 @@ from ui.widgets import HIDDEN, QUIET, bind, outlast_reload, refusal
 TIGHT = "train-html"  # without a frame's padding, and gone while empty
 MOST_ZOOM = 4
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-# Each change of a desk begins with what the last one left.
+# Each change of a desk begins with what the last one left; Gradio has one such line for all visitors.
 IN_TURN: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "desk"}
 # Buttons in the cards name the card and the act; a picture on the clipboard goes the way of an upload.
 CARDS_JS = """

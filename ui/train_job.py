@@ -179,7 +179,7 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
         changes = view_changes(part, view, after)
         if after.run != view.run:
             changes |= _turn_to(studio, request, part, form, after)
-        if view.learning - after.learning - {after.run}:  # one that is not in sight has ended
+        if view.learning - after.learning:  # a training has ended
             changes[frame.words_changed] = words + 1
         if run is not None and after.result is not None and is_new_result(view, after):
             changes |= _step_changes(language_of(request), part, run, after.result)
@@ -196,11 +196,13 @@ def _bind_run(studio: Studio, frame: Frame, part: JobPart, form: Form) -> None:
     def poll(request: gr.Request, *known: Any) -> dict[Any, Any]:
         home, view = studio.home(request), known[0]
         if not view.told:
-            return answer(request, newest_run(studio, home), *known)
+            return {**answer(request, newest_run(studio, home), *known), frame.words_changed: known[1] + 1}
         run = find_run(home, view.run)
         if view.run in view.learning:
             return answer(request, run, *known)
         after = dataclasses.replace(view, learning=names_in_training(studio, home))  # the rest stays as it is
+        if after == view:
+            return {part.title: gr.skip()}  # not the view: a training may be started while this is answered
         return turn(request, run, after, *known)
 
     @plainly
@@ -263,8 +265,11 @@ def _bind_slices(studio: Studio, part: JobPart) -> None:
 
     @plainly
     def go_on(request: gr.Request) -> None:
-        for run in runs_in_training(studio, studio.home(request)):
+        runs = runs_in_training(studio, studio.home(request))
+        for run in runs:
+            slices.wait_for(runs)
             slices.go_on(run)
+        slices.wait_for(runs)
 
     part.timer.tick(go_on, None, None, **HIDDEN)
 
@@ -350,7 +355,7 @@ def view_changes(part: JobPart, before: JobView, after: JobView) -> dict[Any, An
     ):
         if was != now:
             changes[button] = gr.Button(visible=now)
-    if bool(before.learning) != bool(after.learning):
+    if not before.told or bool(before.learning) != bool(after.learning):
         changes[part.timer] = gr.Timer(active=bool(after.learning))
     if before.result != after.result:
         changes[part.result] = gr.Column(visible=after.result is not None)

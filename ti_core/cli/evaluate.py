@@ -49,7 +49,7 @@ def evaluate_command(
             )
         evaluation_orders(loaded, len(files), count=count, steps=steps, seed=seed)  # before a model is loaded
         backbone = load_model(name, safety_checker=False)  # nothing of what is drawn is shown
-        real, rejected = load_pictures(files, backbone.resolution)
+        real, rejected = load_pictures([pictures] if pictures else files, backbone.resolution)
         for entry in rejected:
             say(f"Left out: {entry.reason}")
         judge = judge_for(loaded.base, backbone.device)

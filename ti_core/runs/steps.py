@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ti_core.concept import Concept, save_concept
+from ti_core.concept import BESIDE, Concept, save_concept
 from ti_core.errors import ConceptError, RunError
 from ti_core.files import write_whole
 from ti_core.runs.folder import Run, lock_run, run_images
@@ -103,5 +104,7 @@ def drop_later_files(run: Run, step: int) -> None:
         for folder in (run.folder, steps, previews):
             for file in folder.glob(".*.partial"):
                 file.unlink()
+        for folder in run.folder.glob(f"{BESIDE}*"):
+            shutil.rmtree(folder)
     except OSError as error:
         raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error

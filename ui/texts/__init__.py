@@ -62,7 +62,7 @@ def duration(language: Language, seconds: float) -> str:
 
 def language_of(request: gr.Request) -> Language:
     """The language chosen in the page's address, ``?lang=ja``, else the one that the browser asks for."""
-    chosen = request.query_params.get("lang")
+    chosen = request.query_params.get("lang", "").split("-")[0].lower()
     if chosen in TEXTS:
         return chosen
     accepted = request.headers.get("accept-language", "")
