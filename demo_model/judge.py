@@ -98,6 +98,8 @@ def main() -> None:
         model = CLIPModel.from_pretrained(options.start, dtype=torch.float32)
     else:
         model = make_judge(tokenizer)
+    if not has_gpu:
+        model.set_attn_implementation("eager")  # on so few tokens a third to two thirds faster there than fused
     with Renderer(partial(render_pairs, FIRST_SEED + options.seed), options.workers) as renderer:
         train_judge(model.to(device), tokenizer, renderer, options, device)
 
