@@ -38,6 +38,7 @@ from demo_model.loop import (
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, training_captions
+from ti_core.pipelines import attend_unfused
 
 AVERAGE_DECAY = 0.999
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
@@ -136,6 +137,8 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
         tokenizer = CLIPTokenizer.from_pretrained(folder)
         vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
     parts = Parts(tokenizer, vae, text_encoder, unet, SettingsWords(), torch.nn.ModuleDict())
+    if device.type == "cpu":
+        attend_unfused(unet, [text_encoder])
     parts.averaged = copy.deepcopy(parts.trained).requires_grad_(False)
     for module in (vae, parts.trained, parts.averaged):
         module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
 PROBE_SIDE = 16  # of the latents that a pass is measured with
+SMALL_LATENTS = 16  # the side up to which attention of a few kernels costs a CPU less than the fused one
 MEMORY_ADVICE = "choose a smaller model, or close the programs that use it"
 
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -183,6 +184,10 @@ class Backbone:
             self.vae.to(torch.float32)  # it overflows in float16
         self.unet.to(memory_format=self._memory_format)
         self.vae.to(memory_format=self._memory_format)
+        if self.device.type == "cpu" and self.unet.config.sample_size <= SMALL_LATENTS:
+            from ti_core.pipelines import attend_unfused
+
+            attend_unfused(self.unet, encoders.values())
         numbers = self.resolution**2 * self.vae.config.block_out_channels[0] * DECODING_BUFFERS
         return Memory(self.device, parts, decoding=numbers * self.vae.dtype.itemsize)
 

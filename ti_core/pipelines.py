@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPImageProcessor
 
@@ -192,3 +193,10 @@ def predicts_noise(unet: Any, device: torch.device) -> bool:
     release(device)
     likeness = torch.nn.functional.cosine_similarity(prediction.flatten().float(), noise.flatten().float(), 0)
     return bool(likeness > 0.5)
+
+
+def attend_unfused(unet: Any, text_encoders: Iterable[Any]) -> None:
+    """Compute attention in separate steps: the way back through the fused kernel is slow on a CPU."""
+    unet.set_attn_processor(AttnProcessor())
+    for encoder in text_encoders:
+        encoder.set_attn_implementation("eager")
