@@ -476,7 +476,12 @@ def test_drawn_picture_is_seen_whole_and_lends_its_seed_and_itself(
 def test_picture_without_a_recipe_is_refused_in_a_sentence(visitors: Visitors, shared_site: Site) -> None:
     for language, fold, title, sentence in (
         ("en-US", "Settings from a picture", "That did not work", "0.png holds no recipe."),
-        ("ja-JP", "画像から設定を読み込む", "できませんでした", "0.png にレシピがありません。"),
+        (
+            "ja-JP",
+            "画像から設定を読み込む",
+            "できませんでした",
+            "0.png にレシピ（生成時の設定）がありません。",
+        ),
     ):
         page = visitors.open(shared_site, language, tab="generate", language=language)
         unfold(page, fold)

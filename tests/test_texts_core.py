@@ -417,7 +417,7 @@ def test_a_run_started_with_other_settings_names_each_in_japanese() -> None:
     assert "、種類：もの → スタイル、" in japanese
     assert "、初期語：'style' → 'cat'、" in japanese  # a word, not the kind
     assert "、学習率：指定なし → 0.01、" in japanese
-    assert "、学習率の変え方：コサインで下げる → 直線で下げる、" in japanese
+    assert "、学習率スケジューラー：コサインで下げる → 直線で下げる、" in japanese
     assert "、左右反転：オフ → オン、" in japanese
     assert "、画像の枚数：1 → 0）。" in japanese
     assert english_in(japanese) == ["dog"]  # of the token
@@ -431,7 +431,7 @@ def test_a_run_started_on_another_model() -> None:
     ]
     assert japanese_of(RunMismatchError(differences)).startswith(
         "この学習は別の条件で始められています（ベースモデル：toybox → toybox の別のバージョン、"
-        "精度：float32 → bfloat16、cat.png：別の画像、または別の説明）。"
+        "精度：float32 → bfloat16、cat.png：別の画像、または別のキャプション）。"
     )
 
 
@@ -442,8 +442,8 @@ def test_a_run_whose_description_holds_a_bad_setting(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         open_run(tmp_path)
     assert japanese_of(caught.value) == (
-        f"{tmp_path} の学習を読み込めません（ステップ数は 1 から 1000000 までの整数にしてください"
-        "（今の値：0）。）。新しく始めてください。"
+        f"{tmp_path} の学習を読み込めません。新しく始めてください。理由：ステップ数は 1 から "
+        "1000000 までの整数にしてください（今の値：0）。"
     )
 
 
@@ -480,7 +480,7 @@ def test_remarks_on_a_picture(tmp_path: Path) -> None:
         "透明な部分は学習の対象になりません",
         "とても細長い（10.0 対 1）ため、中央だけを使います",
         "ベースモデルの 64 x 96 px より小さいため、拡大しました",
-        "説明 strip.txt を UTF-8 の文章として読めないため、無視しました",
+        "キャプション strip.txt を UTF-8 の文章として読めないため、無視しました",
     ]
 
 

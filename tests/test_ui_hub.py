@@ -320,7 +320,7 @@ def test_only_a_space_has_a_button_to_sign_in(own: Studio, monkeypatch: pytest.M
     page = build_page(own)
     buttons = blocks_of(page, gr.LoginButton)
     assert buttons
-    assert all("Sign in" in button.value and "サインイン" in button.value for button in buttons)
+    assert all("Sign in" in button.value and "ログイン" in button.value for button in buttons)
     assert "/login/huggingface" in {getattr(route, "path", "") for route in page.app.routes}
 
 

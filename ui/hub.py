@@ -89,7 +89,7 @@ def place_sign_in() -> None:
     if people_sign_in():
         # Gradio compares what it reads, so in both languages at once.
         gr.LoginButton(
-            "Sign in with Hugging Face · サインイン", logout_value="Sign out ({}) · サインアウト", size="sm"
+            "Sign in with Hugging Face · ログイン", logout_value="Sign out ({}) · ログアウト", size="sm"
         )
 
 

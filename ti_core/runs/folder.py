@@ -73,8 +73,9 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
     :func:`~ti_core.training.check_words` for words that the model cannot read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        kind = "a run" if (folder / "run.json").is_file() else "something else"
-        raise RunError(f"{folder} holds {kind} already: resume it, or choose another folder.")
+        if (folder / "run.json").is_file():
+            raise RunError(f"{folder} holds a run already: resume it, or choose another folder.")
+        raise RunError(f"{folder} holds something else already: choose another folder.")
     check_words(backbone, pictures, config)
     prints = tuple(fingerprint(picture) for picture in pictures)
     created = datetime.now(timezone.utc).isoformat()

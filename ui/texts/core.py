@@ -8,14 +8,14 @@ The core speaks English only. Here each of its sentences stands as a template be
 #   concept, (learned) word   ことば                 model, base model      ベースモデル
 #   token                     トークン               vector                 ベクトル
 #   object / style (kind)     もの / スタイル（種類） initial word           初期語
-#   picture                   画像                   caption                説明
+#   picture                   画像                   caption                キャプション
 #   crop                      切り抜き               mask                   マスク
 #   training, a run           学習                   learn                  学習する
-#   resume / stop             再開 / 中止            step                   ステップ
+#   resume / stop             再開 / 中断            step                   ステップ
 #   generate, draw            生成                   recipe                 レシピ
 #   prompt                    プロンプト             negative prompt        ネガティブプロンプト
 #   template                  テンプレート           weight                 重み
-#   seed                      シード                 guidance scale         ガイダンス
+#   seed                      シード                 guidance scale         ガイダンススケール
 #   scheduler, sampler        サンプラー             strength               強さ
 #   load / save               読み込む / 保存する    import / export        取り込む / 書き出す
 #   library                   ライブラリ             folder / file          フォルダー / ファイル
@@ -48,7 +48,7 @@ SETTINGS = {
     "batch_size": "バッチサイズ",
     "gradient_accumulation": "勾配の累積回数",
     "learning_rate": "学習率",
-    "lr_schedule": "学習率の変え方",
+    "lr_schedule": "学習率スケジューラー",
     "lr_warmup_steps": "ウォームアップのステップ数",
     "max_grad_norm": "勾配の上限",
     "norm_control": "ベクトルの長さ",
@@ -67,7 +67,7 @@ SETTINGS = {
     "prompt": "プロンプト",
     "negative_prompt": "ネガティブプロンプト",
     "count": "枚数",
-    "guidance_scale": "ガイダンス",
+    "guidance_scale": "ガイダンススケール",
     "scheduler": "サンプラー",
     "width": "幅",
     "height": "高さ",
@@ -89,7 +89,7 @@ CHOICES = {
     "free": "自由",
     "fixed": "既知の単語と同じ",
     "auto": "自動",
-    "never": "全ステップを行う",
+    "never": "全ステップを実行する",
 }
 
 _VALUES = {
@@ -103,11 +103,11 @@ MESSAGES: Pairs = (
     # What keeps the page from working
     (
         "The program is being closed: start the training when it runs again.",
-        "プログラムを終了しています。もう一度起動してから学習を始めてください。",
+        "プログラムは終了処理中です。もう一度起動してから学習を始めてください。",
     ),
     (
         "{token} is in training already: wait for it, or stop it.",
-        "{token} はすでに学習中です。終わるまで待つか、中止してください。",
+        "{token} はすでに学習中です。終わるまで待つか、中断してください。",
     ),
     (
         "{token} is being learned on {model}: choose that model, or wait until its training has ended.",
@@ -115,7 +115,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{model} is being loaded: wait for it, or cancel it first.",
-        "{model} を読み込んでいます。終わるまで待つか、先に中止してください。",
+        "{model} を読み込んでいます。終わるまで待つか、先に中断してください。",
     ),
     (
         "No model is loaded: choose one at the top of the page.",
@@ -172,17 +172,17 @@ MESSAGES: Pairs = (
     ),
     (
         "Likeness is told from two pictures of the concept or more: give the others too.",
-        "似ている度合いは、ことばの画像が 2 枚以上ないと分かりません。ほかの画像も指定してください。",
+        "類似度は、ことばの画像が 2 枚以上ないとわかりません。ほかの画像も指定してください。",
     ),
     (
         "The judge of the embedded model is not in assets/judge: fetch the program again, or compare by eye.",
-        "内蔵モデルの評価モデルが assets/judge にありません。"
+        "内蔵モデルの判定モデルが assets/judge にありません。"
         "プログラムを取得し直すか、画像を見比べて判断してください。",
     ),
     (
         "The judge is not on this machine: fetch it once with “hf download {source}”, or do without scores.",
-        "評価モデルがこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
-        "評価なしで使ってください。",
+        "判定モデルがこのマシンにありません。「hf download {source}」で一度ダウンロードするか、"
+        "判定なしで使ってください。",
     ),
     (
         "count is {count}: ask for one word or more.",
@@ -212,7 +212,7 @@ MESSAGES: Pairs = (
     ),
     (
         "The model's safety checker hid a picture, which cannot be judged: load the model without it.",
-        "モデルのセーフティチェッカーが画像を隠したため、評価できません。"
+        "モデルのセーフティチェッカーが画像を隠したため、判定できません。"
         "セーフティチェッカーなしでモデルを読み込んでください。",
     ),
     # Names
@@ -237,7 +237,7 @@ MESSAGES: Pairs = (
     # Prompts
     (
         "The caption of {name} cannot be used. {error:message}",
-        "{name} の説明は使えません。{error}",
+        "{name} のキャプションは使えません。{error}",
     ),
     (
         "No loaded concept defines {token}. Did you mean {closest:choices}?",
@@ -261,7 +261,7 @@ MESSAGES: Pairs = (
     ),
     (
         '"{number}" is no weight: write a number such as 1.3.',
-        "「{number}」は重みになりません。1.3 のような数を書いてください。",
+        "「{number}」は重みとして使えません。1.3 のような数を書いてください。",
     ),
     (
         "The weight {weight} cannot work: choose one from 0 to {most}.",
@@ -302,7 +302,7 @@ MESSAGES: Pairs = (
     ),
     (
         "its caption {file} is not readable as UTF-8 text and was ignored",
-        "説明 {file} を UTF-8 の文章として読めないため、無視しました",
+        "キャプション {file} を UTF-8 の文章として読めないため、無視しました",
     ),
     (
         "very elongated ({ratio} to 1); only its middle is used",
@@ -402,8 +402,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{name} is an address: give the repository as owner/name, or download the file.",
-        "{name} はアドレスです。リポジトリを owner/name の形で指定するか、ファイルをダ"
-        "ウンロードしてください。",
+        "{name} は URL です。リポジトリを owner/name の形で指定するか、ファイルをダウンロードしてください。",
     ),
     (
         "{name} is no checkpoint that can be loaded: choose a .safetensors or .ckpt file.",
@@ -426,20 +425,20 @@ MESSAGES: Pairs = (
     ),
     (
         "{name} is an upscaling model: choose a base model for text to picture, Stable Diffusion 1, 2 or XL.",
-        "{name} は拡大用のモデルです。Stable Diffusion 1、2、XL の、文から画"
+        "{name} はアップスケール用のモデルです。Stable Diffusion 1、2、XL の、文から画"
         "像を作るベースモデルを選んでください。",
     ),
     (
         "{name} is a model that edits pictures by instructions: choose a base model for text to "
         "picture, Stable Diffusion 1, 2 or XL.",
         "{name} は指示で画像を編集するモデルです。Stable Diffusion 1、2、XL "
-        "の、文から画像を作るベースモデルを選んでください。",
+        "の txt2img 用ベースモデルを選んでください。",
     ),
     (
         "{name} is an inpainting model: choose a base model for text to picture, Stable Diffusion 1, "
         "2 or XL.",
-        "{name} は画像の一部を描き直すモデル（inpainting）です。Stable Diffu"
-        "sion 1、2、XL の、文から画像を作るベースモデルを選んでください。",
+        "{name} はインペイント（inpainting）用のモデルです。Stable Diffu"
+        "sion 1、2、XL の txt2img 用ベースモデルを選んでください。",
     ),
     (
         "{name} is a model with another input: choose a base model for text to picture, Stable "
@@ -457,13 +456,13 @@ MESSAGES: Pairs = (
         "{name} is a refiner, which only finishes pictures: choose a base model for text to picture, "
         "Stable Diffusion 1, 2 or XL.",
         "{name} は画像の仕上げだけをする refiner です。Stable Diffusion "
-        "1、2、XL の、文から画像を作るベースモデルを選んでください。",
+        "1、2、XL の txt2img 用ベースモデルを選んでください。",
     ),
     (
         "{name} was trained with another kind of noise and cannot be used here: choose a base model "
         "for text to picture, Stable Diffusion 1, 2 or XL.",
         "{name} はノイズの種類が異なるため、ここでは使えません。Stable Diffusion "
-        "1、2、XL の、文から画像を作るベースモデルを選んでください。",
+        "1、2、XL の txt2img 用ベースモデルを選んでください。",
     ),
     (
         "{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind "
@@ -501,11 +500,11 @@ MESSAGES: Pairs = (
     ),
     (
         "The download was stopped; it goes on from there when the model is loaded again.",
-        "ダウンロードを中止しました。もう一度読み込むと、続きから始まります。",
+        "ダウンロードを中断しました。もう一度読み込むと、続きから始まります。",
     ),
     (
         "{repository} has no variant {variant}: leave it out, or choose another ({known}).",
-        "{repository} に {variant} という variant はありません。外すか、"
+        "{repository} に {variant} というバリアント（variant）はありません。外すか、"
         "別のもの（{known}）を選んでください。",
     ),
     (
@@ -551,7 +550,7 @@ MESSAGES: Pairs = (
     (
         "{repository} has no revision {revision}: leave it out, or choose one that is listed at "
         "https://huggingface.co/{address}.",
-        "{repository} に {revision} という revision はありません。外す"
+        "{repository} に {revision} というリビジョンはありません。外す"
         "か、https://huggingface.co/{address} にあるものを選んでください"
         "。",
     ),
@@ -580,7 +579,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{repository} cannot be the name of a model: give owner/name.",
-        "{repository} はモデルの名前になりません。owner/name の形で指定してください。",
+        "{repository} はモデルの名前として使えません。owner/name の形で指定してください。",
     ),
     (
         "The download of {repository} did not finish ({reason}): see that there is room on the disk, "
@@ -597,13 +596,13 @@ MESSAGES: Pairs = (
     (
         "The memory of the device was full: the autoencoder now rests beside it, and training keeps "
         "less and computes more.",
-        "デバイスのメモリが足りなくなったため、オートエンコーダーを使うときだけデバイスに載せ、学習ではメ"
+        "デバイスのメモリが足りなくなったため、オートエンコーダー（VAE）は使うときだけデバイスに載せ、学習ではメ"
         "モリを節約する計算に切り替えました。",
     ),
     (
         "The memory of the device was full: every part of the model now rests beside it, and pictures"
         " are computed one at a time.",
-        "デバイスのメモリが足りなくなったため、モデルの各部分を使うときだけデバイスに載せ、画像を 1 枚"
+        "デバイスのメモリが足りなくなったため、モデルの各部分は使うときだけデバイスに載せ、画像を 1 枚"
         "ずつ計算するようにしました。",
     ),
     (
@@ -664,7 +663,7 @@ MESSAGES: Pairs = (
     (
         "{token} was learned on {model} ({family}), not for {other} ({other_family}): "
         "choose that model, or learn the word again.",
-        "{token} は {model} ({family}) で学習したことばで、{other} ({other_family}) では使えません。"
+        "{token} は {model}（{family}）で学習したことばで、{other}（{other_family}）では使えません。"
         "そのベースモデルを選ぶか、学習し直してください。",
     ),
     (
@@ -692,7 +691,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{token} does not say which word it started from: learn it here to know.",
-        "{token} には初期語の記録がありません。ここで学習したことばならわかります。",
+        "{token} には初期語の記録がありません。初期語が必要なときは、ここで学習し直してください。",
     ),
     # Concept folders
     (
@@ -709,7 +708,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{folder} was written by a newer version of this program: update it first.",
-        "{folder} は新しいバージョンのプログラムで保存されています。先に更新してください。",
+        "{folder} は新しいバージョンのプログラムで保存されています。先にこのプログラムを更新してください。",
     ),
     (
         "The vectors in {folder} are not those that its concept.json describes.",
@@ -954,7 +953,7 @@ MESSAGES: Pairs = (
     ),
     (
         "The Hub made {name} but does not show it yet: try again in a moment.",
-        "Hub は {name} を作りましたが、まだ表示されません。少し待って、もう一度お試しください。",
+        "Hub に {name} を作りましたが、まだ表示されません。少し待って、もう一度お試しください。",
     ),
     (
         "The Hub did not answer, so whether the pull request was opened is not known: look at {address} "
@@ -979,7 +978,7 @@ MESSAGES: Pairs = (
     # Embedding files
     (
         "{name} holds no usable embedding. {reason:message}",
-        "{name} に使えるエンベディングがありません。{reason}",
+        "{name} に使える埋め込みがありません。{reason}",
     ),
     (
         "{name} cannot be read: {error}",
@@ -991,7 +990,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{name} holds no embedding file: choose another folder.",
-        "{name} にエンベディングのファイルがありません。別のフォルダーを選んでください。",
+        "{name} に埋め込みのファイルがありません。別のフォルダーを選んでください。",
     ),
     (
         "{first} and {second} hold different words: put each into a folder of its own.",
@@ -1007,7 +1006,7 @@ MESSAGES: Pairs = (
     ),
     (
         "It is larger than {limit} MiB, and no embedding is.",
-        "{limit} MiB を超えています。エンベディングにそのような大きさのものはありません。",
+        "{limit} MiB を超えています。埋め込みにそのような大きさのものはありません。",
     ),
     (
         "It is a Git LFS pointer in place of the file: download the file itself from its page.",
@@ -1019,11 +1018,11 @@ MESSAGES: Pairs = (
     ),
     (
         "It is no embedding file: choose one of .safetensors, .pt, .bin or .png.",
-        "エンベディングのファイルではありません。.safetensors、.pt、.bin、.png のどれかを選んでください。",
+        "埋め込みのファイルではありません。.safetensors、.pt、.bin、.png のどれかを選んでください。",
     ),
     (
         "It holds too many parts to be an embedding: choose another file.",
-        "エンベディングにしては部品が多すぎます。別のファイルを選んでください。",
+        "埋め込みにしては中の要素が多すぎます。別のファイルを選んでください。",
     ),
     (
         "It is an archive, but neither one of torch nor a word that was exported here.",
@@ -1039,11 +1038,11 @@ MESSAGES: Pairs = (
     ),
     (
         "It holds the instruction {name}, which no embedding needs: do not use it.",
-        "エンベディングに必要のない命令 {name} が入っています。このファイルは使わないでください。",
+        "埋め込みに必要のない命令 {name} が入っています。このファイルは使わないでください。",
     ),
     (
         "It asks to run {name}, which no embedding needs: do not use it.",
-        "エンベディングに必要のない {name} を実行しようとします。このファイルは使わないでください。",
+        "埋め込みに必要のない {name} を実行しようとします。このファイルは使わないでください。",
     ),
     (
         "It holds a tensor that is larger than its own numbers: do not use it.",
@@ -1063,7 +1062,7 @@ MESSAGES: Pairs = (
     ),
     (
         "It is a damaged picture: save it again as it was first published.",
-        "画像が壊れています。公開されたままの形でもう一度保存してください。",
+        "画像が壊れています。配布元から、加工されていない元のファイルをもう一度保存してください。",
     ),
     (
         "It is a picture without a word in it: choose the file as A1111 saved it.",
@@ -1075,15 +1074,15 @@ MESSAGES: Pairs = (
     ),
     (
         "The data in the picture is damaged: save it again as it was first published.",
-        "画像の中のデータが壊れています。公開されたままの形でもう一度保存してください。",
+        "画像の中のデータが壊れています。配布元から、加工されていない元のファイルをもう一度保存してください。",
     ),
     (
         "It holds {dtype} numbers; an embedding has floating-point ones.",
-        "数値の型が {dtype} です。エンベディングは浮動小数点数でなければなりません。",
+        "数値の型が {dtype} です。埋め込みは浮動小数点数でなければなりません。",
     ),
     (
         "It holds a tensor of {dimensions} dimensions; an embedding is a list of vectors.",
-        "{dimensions} 次元のテンソルです。エンベディングはベクトルの並びでなければなりません。",
+        "{dimensions} 次元のテンソルです。埋め込みはベクトルの並びでなければなりません。",
     ),
     (
         "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): no model here has "
@@ -1093,7 +1092,7 @@ MESSAGES: Pairs = (
     ),
     (
         "Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding.",
-        "次元数 {width} のベクトルに合うテキストエンコーダーはありません。エンベディングではありません。",
+        "次元数 {width} のベクトルに合うテキストエンコーダーはありません。埋め込みではありません。",
     ),
     (
         "It holds {count} vectors; a word has 1 to {most}.",
@@ -1145,7 +1144,7 @@ MESSAGES: Pairs = (
     ),
     (
         "It holds {key}, as no embedding format does: choose another file.",
-        "エンベディングの形式にない {key} が入っています。別のファイルを選んでください。",
+        "埋め込みの形式にない {key} が入っています。別のファイルを選んでください。",
     ),
     (
         "What it says of its base model is damaged: download or export it again.",
@@ -1172,7 +1171,7 @@ MESSAGES: Pairs = (
         "XL なら 2 つのファイルを 1 つのフォルダーか .zip に入れて、それを選んでください。",
     ),
     (
-        "No known model takes vectors of {widths} numbers: say which base model they are for.",
+        "No known model takes vectors of {widths:runs} numbers: say which base model they are for.",
         "次元数 {widths} のベクトルに合うベースモデルが見つかりません。どのベースモデルのものか指定して"
         "ください。",
     ),
@@ -1208,8 +1207,8 @@ MESSAGES: Pairs = (
         "{runs} の勾配が数値でなくなりました。学習率を下げて、もう一度始めてください。",
     ),
     (
-        "{error:message} See {folder}; every run is kept as it was last saved.",
-        "{error}場所は {folder} です。どの学習も、最後に保存した状態で残っています。",
+        "{error:message} See {folder:runs}; every run is kept as it was last saved.",
+        "{error}学習の保存先は {folder} です。どの学習も、最後に保存した状態で残っています。",
     ),
     (
         "This run was started differently: {differences:differences}. "
@@ -1224,23 +1223,23 @@ MESSAGES: Pairs = (
     ),
     (
         "The run in {folder} has not learned anything yet: resume it first.",
-        "{folder} の学習はまだ何も覚えていません。先に再開してください。",
+        "{folder} の学習は、まだ 1 ステップも進んでいません。先に再開してください。",
     ),
     (
         "{folder} holds a run already: resume it, or choose another folder.",
-        "{folder} にはすでに学習があります。再開するか、別のフォルダーを選んでください。",
+        "{folder} にはすでに学習の記録があります。再開するか、別のフォルダーを選んでください。",
     ),
     (
-        "{folder} holds something else already: resume it, or choose another folder.",
+        "{folder} holds something else already: choose another folder.",
         "{folder} にはすでに別のものがあります。別のフォルダーを選んでください。",
     ),
     (
         "The run could not be written to {folder}: {error}",
-        "学習を {folder} に保存できませんでした：{error}",
+        "学習の記録を {folder} に保存できませんでした：{error}",
     ),
     (
         "The run in {folder} cannot be read ({error:message}): start a new one.",
-        "{folder} の学習を読み込めません（{error}）。新しく始めてください。",
+        "{folder} の学習を読み込めません。新しく始めてください。理由：{error}",
     ),
     (
         "The run in {folder} was written by another version: start a new one.",
@@ -1248,7 +1247,7 @@ MESSAGES: Pairs = (
     ),
     (
         "{folder} holds no training run: check the path.",
-        "{folder} に学習がありません。場所を確かめてください。",
+        "{folder} に学習の記録がありません。場所を確かめてください。",
     ),
     (
         "The run in {folder} is in training elsewhere: wait for it.",
@@ -1276,7 +1275,7 @@ MESSAGES: Pairs = (
     ),
     (
         "The state in {folder} is not this run's ({error:message}): start a new one.",
-        "{folder} の状態はこの学習のものではありません（{error}）。新しく始めてください。",
+        "{folder} の状態はこの学習のものではありません。新しく始めてください。理由：{error}",
     ),
     (
         "The vectors of step {step} could not be written to {folder}: {error}",
@@ -1313,7 +1312,7 @@ MESSAGES: Pairs = (
         "The picture cannot be computed in {dtype}, its numbers overflow: "
         "load the model in float32, or lower the guidance scale.",
         "{dtype} では数値があふれて画像を計算できません。ベースモデルを float32 で読み込むか、"
-        "ガイダンスを下げてください。",
+        "ガイダンススケールを下げてください。",
     ),
     # Recipes
     (
@@ -1326,7 +1325,7 @@ MESSAGES: Pairs = (
     ),
     (
         "The recipe was written by a newer version of this program; update to read it.",
-        "レシピは新しいバージョンのプログラムで保存されています。読むには更新してください。",
+        "レシピは新しいバージョンのプログラムで保存されています。読み込むには、このプログラムを更新してください。",
     ),
     (
         "The recipe has no prompt; it may have been edited.",
@@ -1351,8 +1350,8 @@ MESSAGES: Pairs = (
     (
         "{name} holds no recipe. Choose a PNG file as this program or A1111 saved it; "
         "sites and picture editors often remove the recipe.",
-        "{name} にレシピがありません。このプログラムか A1111 で保存したままの PNG を選んでください。"
-        "サイトや画像編集ソフトがレシピを消していることがよくあります。",
+        "{name} にレシピ（生成時の設定）がありません。このプログラムか A1111 で保存したままの PNG を"
+        "選んでください。サイトや画像編集ソフトがレシピを消していることがよくあります。",
     ),
     (
         "{name} does not exist. Choose a PNG picture that does.",
@@ -1380,7 +1379,7 @@ PARTS: Pairs = (
     ),
     ("the precision was {before} and is now {after}", "精度：{before} → {after}"),
     ("there were {before} pictures and are now {after}", "画像の枚数：{before} → {after}"),
-    ("{name} is another picture, or has another caption", "{name}：別の画像、または別の説明"),
+    ("{name} is another picture, or has another caption", "{name}：別の画像、または別のキャプション"),
 )
 
 

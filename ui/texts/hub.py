@@ -58,23 +58,23 @@ JA = {
     "hub_publish_title": "Hub で公開する",
     "hub_publish_about": (
         "Hugging Face にリポジトリを作ります。diffusers、stable-diffusion-webui、このプログラムで"
-        "使えます。ことばと学習の記録、比較のために生成した画像があればそれも公開されます。"
+        "使えます。ことばと学習の記録が公開されます。比較のために生成した画像があれば、それも公開されます。"
     ),
     "hub_name": "リポジトリ",
     "hub_name_info": "owner/name の形で、スラッシュの前は自分の名前です。",
     "hub_private": "非公開",
     "hub_private_info": "自分だけが見られます。",
     "hub_pictures": "学習に使った画像も公開する",
-    "hub_pictures_info": "選ばなければ、画像は公開されません。",
+    "hub_pictures_info": "選ばなければ、学習に使った画像は公開されません。",
     "hub_publish": "公開する",
     "hub_who": "Hugging Face に {name} としてログインしています。",
     "hub_login_machine": (
         "公開するには Hugging Face へのログインが必要です。このマシンのターミナルで `hf auth login` を"
         "実行してから、ここを開き直してください。"
     ),
-    "hub_login_space": "公開するには、まず下のボタンで Hugging Face にサインインしてください。",
+    "hub_login_space": "公開するには、まず下のボタンで Hugging Face にログインしてください。",
     "hub_login_nowhere": (
-        "このサーバーではサインインできません。ことばをダウンロードして、自分のマシンから公開してください。"
+        "このサーバーではログインできません。ことばをダウンロードして、自分のマシンから公開してください。"
     ),
     "hub_publishing": "公開しています…",
     "hub_published": "{token} を公開しました：",

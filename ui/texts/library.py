@@ -60,8 +60,8 @@ JA = {
     "library_count": "わたしのことば（{count}）",
     "library_search": "検索",
     "library_search_what": "検索：トークン、種類、モデル",
-    "library_empty": "まだことばがありません。3〜5 枚の画像があれば、数分でひとつ教えられます。",
-    "library_teach": "最初のことばを教える",
+    "library_empty": "まだことばがありません。3〜5 枚の画像があれば、数分でひとつ学習できます。",
+    "library_teach": "最初のことばを学習する",
     "library_no_match": "あてはまることばがありません。",
     "library_object": "もの",
     "library_style": "スタイル",
@@ -106,6 +106,6 @@ JA = {
     "library_ended": "終了",
     "library_levelled": "損失が横ばいになったため",
     "library_all_steps": "すべてのステップを終えたため",
-    "library_by_hand": "中止したため",
+    "library_by_hand": "中断したため",
     "library_made_of": "もとになったことば",
 }

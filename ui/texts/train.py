@@ -217,8 +217,8 @@ JA = {
     "train_example_x-ray": "スタイル：X 線",
     "train_upload": "画像：ここにドロップ、選択、または貼り付け",
     "train_picture": "画像 {number}（{name}）",
-    "train_edit": "切り抜き・説明",
-    "train_edit_named": "{name} を切り抜く、または説明を付ける",
+    "train_edit": "切り抜き・キャプション",
+    "train_edit_named": "{name} を切り抜く、またはキャプションを付ける",
     "train_remove": "取り除く",
     "train_remove_named": "{name} を取り除く",
     "train_whole": "画像の全体（明るい部分を使います）",
@@ -226,16 +226,16 @@ JA = {
     "train_zoom": "拡大",
     "train_across": "左 – 右",
     "train_down": "上 – 下",
-    "train_caption": "説明（空でもかまいません）",
+    "train_caption": "キャプション（空でもかまいません）",
     "train_caption_info": (
-        "この画像にほかに写っているもの（英語で、例：on a red sofa）。書いたものはことば"
+        "学習するもの以外に、この画像に写っているもの（英語で。例：on a red sofa）。書いたものはことば"
         "に含まれにくくなります。"
     ),
     "train_editor_close": "閉じる",
     "train_too_many": "ひとつのことばに使える画像は {limit} 枚までです。残りは使いません。",
     "train_too_large": "{name} は {limit} MB を超えています。画像編集ソフトで小さくしてください。",
     "train_rejected": "使えない画像：{reason}",
-    "train_same_as": "{name} とほとんど同じです。別の角度の画像のほうがよく学習できます",
+    "train_same_as": "{name} とほとんど同じです（別の角度の画像のほうがよく学習できます）",
     "train_few": "{count} 枚でも学習できますが、いろいろな角度から撮った 3〜5 枚のほうがよく学習できます。",
     "train_same_background": (
         "すべての画像の縁がよく似ています。同じ背景なら、背景もことばに含まれてしまいます。"
@@ -244,8 +244,8 @@ JA = {
     "train_no_pictures": "先に画像を追加してください。3〜5 枚が最適です。",
     # Name, kind, initial word
     "train_token": "名前",
-    "train_token_info": "呼び名を英字で入力してください。",
-    "train_name_becomes": "文の中では {token} と書きます。",
+    "train_token_info": "呼び名を英数字とハイフンで入力してください（例：our-cat）。",
+    "train_name_becomes": "プロンプトでは {token} と書きます。",
     "train_name_taken": "{token} ということばはすでにあります。",
     "train_name_taken_start": "{token} ということばはすでにあります。{free} など、別の名前にしてください。",
     "train_name_in_training": "{token} はいま学習中です。別の名前にするか、終わるまでお待ちください。",
@@ -260,12 +260,12 @@ JA = {
     "train_suggesting": "モデルが {count} 個の単語を画像に当てはめています…",
     "train_suggested": "モデルが知っている単語のうち、画像に最も合うのは「{word}」です。",
     # How long
-    "train_preset": "どのくらい丁寧に？",
+    "train_preset": "学習の丁寧さ",
     "train_preset_info": "時間はこのマシンで測ったものです。多くの場合、もっと早く自動で終わります。",
     "train_preset_quick": "手早く",
     "train_preset_balanced": "標準",
     "train_preset_thorough": "じっくり",
-    "train_preset_own": "自分の設定",
+    "train_preset_own": "カスタム",
     "train_preset_time": "{preset}：最長 {time}",
     "train_time_slices": (
         "最長 {steps} ステップです。このページを開いたままにしてください。"
@@ -286,7 +286,7 @@ JA = {
     "train_vectors": "ベクトルの数",
     "train_vectors_info": "ことばを作るベクトルの数。1 なら文になじみやすく、多いほど細部を覚えます。",
     "train_steps": "ステップ数",
-    "train_steps_info": "ことばを最大で何回修正するか。",
+    "train_steps_info": "ことばのベクトルを最大で何回更新するか。",
     "train_batch_size": "バッチサイズ",
     "train_batch_size_info": (
         "1 回に見るノイズ入り画像の数。多いほど安定しますが、遅くなり、メモリを使います。"
@@ -296,8 +296,8 @@ JA = {
         "1 ステップのバッチの数。メモリを増やさずに大きなバッチと同じ効果があります。"
     ),
     "train_learning_rate": "学習率",
-    "train_learning_rate_info": "1 ステップで進む大きさ。0 ならモデルの語彙に合わせます。",
-    "train_lr_schedule": "学習率の変え方",
+    "train_learning_rate_info": "1 ステップで進む大きさ。0 ならモデルの語彙に合った値を使います。",
+    "train_lr_schedule": "学習率スケジューラー",
     "train_lr_schedule_info": "0 まで下げると、学習の最後が安定します。",
     "train_lr_schedule_constant": "一定",
     "train_lr_schedule_linear": "直線で下げる",
@@ -319,11 +319,11 @@ JA = {
     "train_gradient_checkpointing": "メモリを節約",
     "train_gradient_checkpointing_info": "勾配チェックポインティング。メモリが減り、時間が延びます。",
     "train_stop": "自動停止",
-    "train_stop_info": "固定した画像での損失が横ばいになったら終えるか、全ステップを行うか。",
+    "train_stop_info": "固定した画像での損失が横ばいになったら終えるか、全ステップを実行するか。",
     "train_stop_auto": "横ばいになったら終える",
-    "train_stop_never": "全ステップを行う",
+    "train_stop_never": "全ステップを実行する",
     "train_stop_window": "比べる評価の回数",
-    "train_stop_window_info": "最近の何回の評価が似ていたら終えるか。",
+    "train_stop_window_info": "直近の何回の評価が同じくらいの値なら終えるか。",
     "train_stop_threshold": "自動停止のしきい値",
     "train_stop_threshold_info": "最近の評価のばらつきが、全体のばらつきのこの割合を下回ったら終えます。",
     "train_eval_every": "評価の間隔",
@@ -333,11 +333,11 @@ JA = {
     "train_preview_every": "プレビューの間隔",
     "train_preview_every_info": "何ステップごとに画像を生成して見せるか。0 ならしません。",
     "train_checkpoint_every": "途中保存の間隔",
-    "train_checkpoint_every_info": "停電などで失われるのは、最大でこのステップ数です。",
+    "train_checkpoint_every_info": "停電などで失われる学習は、最大でもこのステップ数分です。",
     "train_seed": "シード",
     "train_seed_info": "シードと画像と設定が同じなら、同じことばになります。",
     # A run
-    "train_runs": "これまでの学習",
+    "train_runs": "学習の一覧",
     "train_new": "＋ 新しいことばを学習する",
     "train_run_gone": "この学習はもうありません。ページを読み込み直してください。",
     "train_title": "{token} の学習",
@@ -345,12 +345,12 @@ JA = {
     "train_phase_waiting": "順番を待っています",
     "train_phase_preparing": "画像を調べ、出発点になる単語を探しています",
     "train_phase_training": "{step} / {steps} ステップ",
-    "train_phase_stopping": "このステップの後に中止します。ここまでの学習結果は残ります",
-    "train_phase_by_hand": "{step} / {steps} ステップで中止しました。続きから再開できます。",
+    "train_phase_stopping": "このステップの後に中断します。ここまでの学習結果は残ります",
+    "train_phase_by_hand": "{step} / {steps} ステップで中断しました。続きから再開できます。",
     "train_phase_levelled": "{step} ステップで終わりました。固定した画像での損失が横ばいになったためです。",
     "train_phase_steps": "{steps} ステップすべてが終わりました。",
     "train_phase_failed": "学習に失敗しました。{reason}",
-    "train_stop_now": "中止",
+    "train_stop_now": "中断",
     "train_resume": "再開",
     "train_another": "別のことばを学習する",
     "train_ends_auto": (
@@ -367,7 +367,7 @@ JA = {
     "train_real_pictures": "元の画像",
     "train_previews": "各ステップ後に {token} で生成した画像（シードは常に {seed}）",
     "train_previews_none": "最初の画像はステップ {step} で生成します。",
-    "train_no_preview": "ステップ {step} のプレビューなしで学習を続けました：{reason}",
+    "train_no_preview": "ステップ {step} のプレビューを生成できませんでしたが、学習は続けました。{reason}",
     "train_preview_of": "{step} ステップ後のプレビュー",
     # The chart
     "train_chart_title": "ステップごとの損失",
@@ -379,7 +379,7 @@ JA = {
     "train_chart_steps": "ステップ",
     "train_chart_loss": "損失（低いほどよい）",
     "train_chart_evaluation": "毎回同じノイズ入り画像での損失",
-    "train_chart_raw": "各ステップの損失（ほとんど偶然による。縮尺は別）",
+    "train_chart_raw": "各ステップの損失（ほとんどは偶然の変動。縮尺は別）",
     # The result
     "train_in_library": "{token} を学習し、「わたしのことば」に加えました。",
     "train_not_in_library": "このことばは「わたしのことば」にありません。「生成で使う」を押すと戻ります。",
@@ -399,7 +399,8 @@ JA = {
     "train_loss_not_lower": (
         "毎回同じ {rows} 枚のノイズ入り画像で測ったモデルの誤差は、「{word}」では {first:.4f}、{step} "
         "ステップ後のことばでは {best:.4f} で、下がっていません。今のところ、"
-        "出発点の単語よりよく元の画像を表してはいません。ステップを増やすか、別の画像を試してください。"
+        "このことばは出発点の単語よりも元の画像をよく表しているとは言えません。ステップを増やすか、別の画像を試して"
+        "ください。"
     ),
     "train_course": "学習の経過",
     "train_saved_steps": "途中のステップを使う",

@@ -26,7 +26,7 @@ EN = {
 }
 
 JA = {
-    "verdict_own_judge": "toybox 専用の評価モデル",
+    "verdict_own_judge": "toybox 専用の判定モデル",
     "verdict_marks": "画像の下の ✓ と ✗ は、そのことばが画像に現れたかどうかの判定です（{judge}）。",
     "verdict_none": "どのことばが画像に現れたかは判定していません。{reason}",
     "verdict_no_pictures": "{token} には比べるための画像がありません。",
