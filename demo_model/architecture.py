@@ -78,7 +78,7 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     )
 
 
-def noise_schedule(prediction_type: str = "epsilon") -> DDIMScheduler:
+def noise_schedule(prediction_type: str) -> DDIMScheduler:
     """Stable Diffusion's schedule: 1,000 steps, scaled linear."""
     return DDIMScheduler(
         beta_start=0.00085,

@@ -1,6 +1,7 @@
 """Learn the words that ship with the program, from the example pictures: ``python -m demo_model.words``.
 
-With the defaults of the page and of the command line; to be done anew whenever the embedded model is.
+With the defaults of the page and of the command line, but from the thing's own word; to be done anew whenever
+the embedded model is.
 """
 
 from __future__ import annotations

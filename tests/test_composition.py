@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,10 @@ import torch
 from PIL import Image
 
 from ti_core.backbone import Backbone
-from ti_core.composition import compose, restyle, style_prompts
+from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts, weighted_prompt
 from ti_core.concept import Concept
 from ti_core.errors import ConfigError, IncompatibleConceptError, PromptError, UnknownTokenError
-from ti_core.generation import GenerationSettings, generate
+from ti_core.generation import GeneratedPicture, GenerationSettings, generate
 from ti_core.prompts import COMPOSITION_TEMPLATES
 
 
@@ -35,6 +37,16 @@ def pair(backbone: Backbone) -> list[Concept]:
 
 def settings_for(prompt: str) -> GenerationSettings:
     return GenerationSettings(prompt, count=1, steps=3)
+
+
+def compose(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    concepts: Sequence[Concept],
+    weights: Sequence[float] | None = None,
+) -> Iterator[GeneratedPicture]:
+    prompt = weighted_prompt(settings.prompt, concepts, weights)
+    return generate(backbone, replace(settings, prompt=prompt), concepts)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -94,17 +106,21 @@ def test_style_prompts_skip_blank_subjects(pair: list[Concept]) -> None:
     ]
 
 
-def test_restyle_keeps_more_of_the_picture_at_less_strength(backbone: Backbone, pair: list[Concept]) -> None:
+def test_a_restyled_picture_keeps_more_of_the_source_at_less_strength(
+    backbone: Backbone, pair: list[Concept]
+) -> None:
     sources = [Image.new("RGB", (16, 16), colour) for colour in ("black", "yellow")]
 
+    def restyled(source: Image.Image, strength: float) -> GeneratedPicture:
+        settings = replace(settings_for(restyle_prompt(pair[0])), steps=25, strength=strength)
+        [picture] = generate(backbone, settings, pair, source=source)
+        return picture
+
     def change_by_source(strength: float) -> float:
-        dark, bright = (next(restyle(backbone, pair[0], source, strength=strength)) for source in sources)
+        dark, bright = (restyled(source, strength) for source in sources)
         return np.abs(pixels(dark.image) - pixels(bright.image)).mean()
 
     assert change_by_source(0.1) > 2 * change_by_source(1.0)
-    [picture] = restyle(backbone, pair[0], sources[0], count=1, steps=5, scheduler="ddim")
-    assert picture.recipe.scheduler == "ddim"
-    assert picture.recipe.prompt == "a picture in the style of <our-cat>"
-    assert picture.recipe.strength == 0.6
-    with pytest.raises(PromptError, match="{}"):
-        restyle(backbone, pair[0], sources[0], template="a picture")
+    recipe = restyled(sources[0], RESTYLE_STRENGTH).recipe
+    assert recipe.prompt == "a picture in the style of <our-cat>"
+    assert recipe.strength == RESTYLE_STRENGTH

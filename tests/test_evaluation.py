@@ -117,6 +117,11 @@ def test_the_embedded_model_has_its_own_judge_or_says_that_it_has_none(
     monkeypatch.setattr(judging, "EMBEDDED_JUDGE", save_tiny_judge(tmp_path / "judge", LIKENESS))
     assert judge_for(toybox, CPU).name == "toybox's own judge"
 
+    damaged = save_tiny_judge(tmp_path / "damaged", LIKENESS)
+    (damaged / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read: fetch its files again"):
+        load_judge(str(damaged), CPU)
+
 
 # --- the scores -------------------------------------------------------------------------------------------
 

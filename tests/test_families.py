@@ -159,7 +159,7 @@ def test_at_the_size_of_sd15_the_gradient_is_that_of_the_script(tmp_path: Path) 
         text_encoder=CLIPTextModel(text_config(tokenizer, **CLIP_L)),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8),
-        scheduler=noise_schedule(),
+        scheduler=noise_schedule("epsilon"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -194,6 +194,6 @@ def test_at_the_size_of_sdxl_the_gradient_is_that_of_the_script(tmp_path: Path) 
             addition_time_embed_dim=256,
             projection_class_embeddings_input_dim=2816,
         ),
-        scheduler=noise_schedule(),
+        scheduler=noise_schedule("epsilon"),
     )
     assert_same_gradient(pipeline, side=8)

@@ -45,7 +45,10 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError
 
 
 def pack_concept(folder: Path, token: str, path: Path) -> None:
-    """Write a concept's folder as a .zip archive, the twin of :func:`unpack_concept`."""
+    """Write a concept's folder as a .zip archive, the twin of :func:`unpack_concept`.
+
+    Raises :class:`ConceptError` for what :func:`unpack_concept` would refuse.
+    """
     files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
     files |= {f"concept_images/{picture.name}": picture for picture in picture_files(folder)}
     _check_files({name: file.stat().st_size for name, file in files.items()}, token)
@@ -79,7 +82,10 @@ def unpack(path: Path, parent: Path) -> Path:
 
 
 def unpack_concept(path: Path, folder: Path) -> Concept:
-    """Write the files of the one concept in an archive to a new ``folder``, after checking them all."""
+    """Write the files of the one concept in an archive to a new ``folder``, after checking them all.
+
+    Raises :class:`ConceptError` for an archive of another kind, a damaged one, and one that is too large.
+    """
     with _opened(path) as archive:
         _extract(archive, _members(archive, path.name), folder)
     with shown_as(path.name, folder):
@@ -133,6 +139,7 @@ def names_in(path: Path) -> set[str] | None:
 
 
 def hold_concept(names: set[str]) -> bool:
+    """Whether one of the names is that of a concept in the native form."""
     return any(name.rpartition("/")[2] == "concept.json" for name in names)
 
 

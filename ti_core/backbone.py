@@ -1,4 +1,4 @@
-"""The frozen text-to-image model: with what works for it, the only door to diffusers and transformers.
+"""The frozen text-to-image model: with what works for it, the only door to diffusers.
 
 Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
 the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.

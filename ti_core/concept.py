@@ -110,6 +110,14 @@ class Concept:
         """The token without its brackets."""
         return self.token[1:-1]
 
+    def initial_word(self) -> str:
+        """The word it started from. Raises :class:`ConceptError` if it does not say which that was."""
+        if not self.initializer:
+            raise ConceptError(
+                f"{self.token} does not say which word it started from: learn it here to know."
+            )
+        return self.initializer
+
     @property
     def num_vectors(self) -> int:
         return next(iter(self.vectors.values())).shape[0]

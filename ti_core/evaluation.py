@@ -19,7 +19,7 @@ from ti_core.backbone import Backbone
 from ti_core.card import SCORES
 from ti_core.concept import Concept
 from ti_core.config import Kind, check_whole
-from ti_core.errors import ConceptError, ConfigError, GenerationError
+from ti_core.errors import ConfigError, GenerationError
 from ti_core.generation import GenerationSettings, OnProgress, Order, ShouldStop, generate_all
 from ti_core.judge import Judge, Looks, likeness, likeness_among
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
@@ -122,8 +122,7 @@ def showing_orders(
 
     Raises :class:`ConceptError` for a word that does not say what it started from.
     """
-    if not concept.initializer:
-        raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
+    initial_word = concept.initial_word()
     settings = [
         GenerationSettings(fill_template(template, concept.token), count=number, seed=seed, steps=steps)
         for prompts, number in ((PLAIN_PROMPTS, count), (SCENE_PROMPTS, 1))
@@ -131,8 +130,7 @@ def showing_orders(
     ]
     if initial:
         settings = [
-            replace(each, prompt=replace_token(each.prompt, concept.token, concept.initializer))
-            for each in settings
+            replace(each, prompt=replace_token(each.prompt, concept.token, initial_word)) for each in settings
         ]
     return [Order(each, (concept,)) for each in settings]
 

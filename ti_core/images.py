@@ -173,7 +173,7 @@ def prepare_picture(
 
 
 def load_pictures(
-    paths: Iterable[Path | str], size: int | tuple[int, int], *, alpha: AlphaMode = "mask"
+    paths: Iterable[Path | str], size: int | tuple[int, int]
 ) -> tuple[list[Picture], list[RejectedPicture]]:
     """Prepare every picture among `paths`; one that cannot be used is reported and does not stop the others.
 
@@ -186,7 +186,7 @@ def load_pictures(
     rejected: list[RejectedPicture] = []
     for path in found:
         try:
-            pictures.append(prepare_picture(path, size, alpha=alpha))
+            pictures.append(prepare_picture(path, size))
         except PictureError as error:
             rejected.append(RejectedPicture(_name_of(path), str(error)))
     for path in _strangers_among(paths):

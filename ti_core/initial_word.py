@@ -48,7 +48,7 @@ def choose_initializer(
     """The known word that tells the frozen model most about the pictures: it is its own classifier.
 
     What the model predicts differently for the word than for an empty prompt points most, by its cosine, to
-    what the prediction for the empty prompt misses. That is the lowest loss once each word is guided by
+    what the prediction for the empty prompt misses. That is the lowest loss once each word guides
     at the scale that suits it (arXiv 2207.12598, equation 6); at the scale of 1, words that the model hardly
     knows come before those that are nearly right. All candidates see the same noise, at timesteps in the
     middle, which tell things apart best (arXiv 2303.16203), and only the better ones go on to further rows

@@ -195,9 +195,7 @@ def recorded_use(concept: Concept) -> ConceptUse:
 
 def _initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
     concept.check_fits(backbone.base)
-    if not concept.initializer:
-        raise ConceptError(f"{concept.token} does not say which word it started from: learn it here to know.")
-    rows = backbone.initial_vectors(concept.initializer, concept.num_vectors)
+    rows = backbone.initial_vectors(concept.initial_word(), concept.num_vectors)
     if concept.training.get("norm_control") == "fixed":
         rows = backbone.with_mean_norms(rows)
     return {encoder: start.cpu() for encoder, start in rows.items()}

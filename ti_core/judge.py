@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -117,6 +118,10 @@ def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Jud
         processor = CLIPImageProcessor.from_pretrained(source, **here_only)
         tokenizer = CLIPTokenizer.from_pretrained(source, **here_only)
     except (OSError, ValueError, SafetensorError) as error:
+        if Path(source).is_dir():
+            raise ModelError(
+                f"The judge in {source} cannot be read: fetch its files again, or do without scores."
+            ) from error
         raise ModelError(
             f"The judge is not on this machine: fetch it once with “hf download {source}”, "
             "or do without scores."

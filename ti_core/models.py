@@ -156,6 +156,7 @@ class ModelSource:
 
 
 def find_preset(name: str) -> ModelPreset | None:
+    """The preset of this very name."""
     return next((preset for preset in PRESETS if preset.name == name), None)
 
 

@@ -114,7 +114,7 @@ def predictions_for(
 
 
 def mask_of(data: TrainingData, rows: Rows) -> torch.Tensor | None:
-    """The loss masks (b, 1, h, w) of the rows\' pictures, if they have any."""
+    """The loss masks (b, 1, h, w) of the rows' pictures, if they have any."""
     return None if data.mask is None else data.mask[rows.pictures.to(data.mask.device)]
 
 

@@ -1,7 +1,7 @@
 """Loads the parts of a base model, from a diffusers folder or from one checkpoint file.
 
-With :mod:`ti_core.backbone`, for which it works, the only module that knows diffusers. Nothing that is loaded
-here can run code: weights are safetensors, or pickles that are read as tensors only.
+Works for :mod:`ti_core.backbone`. Nothing that is loaded here can run code: weights are safetensors, or
+pickles that are read as tensors only.
 """
 
 from __future__ import annotations

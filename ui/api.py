@@ -22,12 +22,11 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
+from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 from ti_core.config import TrainingConfig, check_whole
 from ti_core.errors import PictureError
 from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
-from ti_core.prompts import fill_template
 from ti_core.runs import Run
 from ui.compose import compose_order, weights_of, words_for
 from ui.drawing import draw_in_turn, draw_orders, served
@@ -101,7 +100,10 @@ def build(studio: Studio) -> None:
         steps: int = 25,
         guidance: float = 0.0,
     ) -> Iterator[Pictures]:
-        """Draw a prompt that may mention words, <our-cat>. Returns PNG files with their recipe inside."""
+        """Draw a prompt that may mention words, <our-cat>. Returns PNG files with their recipe inside.
+
+        Guidance 0 is what the model draws best with, for this and the other ways to draw.
+        """
         with told_plainly(request):
             settings = settings_of(prompt, negative, count, seed, steps, guidance)
             yield from draw(studio, request, [plain_order(studio, request, settings)])
@@ -147,9 +149,7 @@ def build(studio: Studio) -> None:
                 for prompt in style_prompts(word, subjects or [])
             ]
             if picture is not None:
-                settings = settings_of(
-                    fill_template(RESTYLE_TEMPLATE, word.token), *common, strength=strength
-                )
+                settings = settings_of(restyle_prompt(word), *common, strength=strength)
                 source, _, _ = open_picture(uploaded(studio, request, [picture])[0], alpha="flatten")
                 order = plain_order(studio, request, settings)
                 orders.append(dataclasses.replace(order, source=source))

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ti_core.composition import RESTYLE_TEMPLATE, weighted_prompt
+from ti_core.composition import restyle_prompt, weighted_prompt
 from ti_core.concept import Concept
 from ti_core.generation import GenerationSettings, Order
 from ti_core.inspection import blend
@@ -24,9 +24,9 @@ from ti_core.prompts import (
 from ui.cards import cards_html, clicked_token, place_cards, place_offers, take_ready_words, usable_words
 from ui.drawing import Drawn, draw_orders
 from ui.frame import Frame
-from ui.grid import label_sheet, read_list
+from ui.grid import label_sheet, place_sheet, read_list
 from ui.people import Home
-from ui.prompt_box import SCRIPT, all_words, concepts_in, note_html
+from ui.prompt_box import SCRIPT, all_words, chip, chip_row, concepts_in, for_box, note_html
 from ui.prompt_box import make_prompt as make_prompt_box
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
@@ -88,17 +88,8 @@ def build(studio: Studio, frame: Frame) -> None:
             prompt.render()
             note = gr.HTML(elem_id="compose-note", elem_classes=["snug", "if-filled"], js_on_load=SCRIPT)
             area = result_area(studio, "compose")
-            remark = gr.HTML(elem_classes=["snug", "if-filled", "hint"])
-            sheet = gr.Image(
-                label=label("compose_grid_sheet"),
-                show_label=False,  # it would cover those of the grid
-                buttons=["download", "fullscreen"],
-                format="png",
-                type="pil",
-                interactive=False,
-                visible=False,
-                elem_id="compose-grid-sheet",
-            )
+            remark = gr.HTML(elem_classes=["snug", "if-filled"])
+            sheet = place_sheet("compose")
         with gr.Column(scale=2, min_width=300):
             controls = drawing_controls()
             wish = [chosen, prompt, *weights, *controls.inputs]
@@ -276,22 +267,13 @@ def show_choice(language: Language, choice: Choice, written: str | None = None) 
 
 def sentences_html(language: Language, tokens: Sequence[str]) -> str:
     """A button for each template, which writes it into the prompt."""
-    buttons = "".join(
-        f'<button type="button" class="chip" data-prompt="{sentence}">{sentence}</button>'
-        for sentence in map(html.escape, sentences(tokens))
-    )
-    title = html.escape(say(language, "compose_sentences"))
-    return _for_prompt(f'<div class="prompt-row"><span>{title}</span>{buttons}</div>')
+    buttons = "".join(chip(sentence, prompt=sentence) for sentence in sentences(tokens))
+    return for_box("compose-prompt", chip_row(buttons, say(language, "compose_sentences")))
 
 
 def take_note(studio: Studio, request: gr.Request, prompt: str) -> str:
     """What is wrong with the prompt, else its length."""
-    return _for_prompt(note_html(studio, request, prompt))
-
-
-def _for_prompt(content: str) -> str:
-    """The content, with the prompt that its buttons write to."""
-    return f'<div data-for="compose-prompt">{content}</div>'
+    return for_box("compose-prompt", note_html(studio, request, prompt))
 
 
 # --- drawing ----------------------------------------------------------------------------------------------
@@ -357,8 +339,11 @@ def draw_blend(
     """Draw the word that lies between the two chosen ones; the marks of an earlier drawing go."""
     home = studio.home(request)
     blended = blend_of(home, language_of(request), chosen, share, name)
-    template = RESTYLE_TEMPLATE if blended.kind == "style" else PLAIN_TEMPLATES["object"]
-    settings = read_settings(fill_template(template, blended.token), *controls)
+    if blended.kind == "style":
+        prompt = restyle_prompt(blended)
+    else:
+        prompt = fill_template(PLAIN_TEMPLATES["object"], blended.token)
+    settings = read_settings(prompt, *controls)
     order = Order(settings, (blended, *concepts_in(all_words(home.library), settings.negative_prompt)))
     for update in show_drawing(studio, request, draw_orders(lambda _: [order])):
         yield [*update, ""]

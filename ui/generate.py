@@ -10,7 +10,6 @@ import gradio as gr
 
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
-from ti_core.errors import ConceptError
 from ti_core.generation import Order
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ui import grid, recipes
@@ -45,8 +44,8 @@ def build(studio: Studio, frame: Frame) -> None:
         with gr.Column(scale=3, min_width=320):
             place_prompt(studio, frame, "generate", prompt, suggest_prompts)
             area = result_area(studio, "generate")
-            chosen = recipes.place_chosen(studio, area)
-            sheet = grid.place_sheet()
+            chosen = recipes.place_chosen(area)
+            sheet = grid.place_sheet("generate")
         with gr.Column(scale=2, min_width=320):
             controls = drawing_controls()
             strength = gr.Slider(
@@ -130,9 +129,5 @@ def without(text: str, concepts: Sequence[Concept]) -> str:
     Raises :class:`ConceptError` if one does not say which word that was.
     """
     for concept in concepts:
-        if not concept.initializer:
-            raise ConceptError(
-                f"{concept.token} does not say which word it started from: learn it here to know."
-            )
-        text = replace_token(text, concept.token, concept.initializer)
+        text = replace_token(text, concept.token, concept.initial_word())
     return text

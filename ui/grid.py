@@ -102,17 +102,17 @@ class Cell:
         return replace(self, settings=settings)
 
 
-def place_sheet() -> gr.Image:
-    """Place the labelled picture, hidden until there is one."""
+def place_sheet(tab: str) -> gr.Image:
+    """Place the labelled picture of a tab's grid, hidden until there is one."""
     return gr.Image(
         label=label("generate_grid_sheet"),
-        show_label=False,
+        show_label=False,  # it would cover those of the grid
         format="png",
         type="pil",
         interactive=False,
         visible=False,
         buttons=["download", "fullscreen"],
-        elem_id="generate-grid-sheet",
+        elem_id=f"{tab}-grid-sheet",
     )
 
 

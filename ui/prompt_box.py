@@ -47,10 +47,12 @@ def place_prompt(studio: Studio, frame: Frame, name: str, prompt: gr.Textbox, su
     """Place a prompt, what there is to say about it, and the person's words and some examples as buttons."""
 
     def list_words(studio: Studio, request: gr.Request) -> str:
-        return _for(name, words_html(language_of(request), fitting_words(studio, request), suggest))
+        return for_box(
+            f"{name}-prompt", words_html(language_of(request), fitting_words(studio, request), suggest)
+        )
 
     def take_note(studio: Studio, request: gr.Request, text: str) -> str:
-        return _for(name, note_html(studio, request, text))
+        return for_box(f"{name}-prompt", note_html(studio, request, text))
 
     prompt.render()
     note = gr.HTML(elem_id=f"{name}-note", elem_classes=["snug", "if-filled"], js_on_load=SCRIPT)
@@ -100,10 +102,10 @@ def words_html(language: Language, words: Sequence[Concept], suggest: Suggest) -
     rows = ""
     if words:
         hint = f'<span class="hint" hidden>{html.escape(say(language, "drawing_tab_completes"))}</span>'
-        tokens = "".join(_button(word.token, token=word.token) for word in words)
-        rows = _row(say(language, "drawing_your_words"), tokens + hint)
-    prompts = "".join(_button(prompt, prompt=prompt) for prompt in suggest(words))
-    return rows + _row(say(language, "drawing_examples"), prompts)
+        tokens = "".join(chip(word.token, token=word.token) for word in words)
+        rows = chip_row(tokens + hint, say(language, "drawing_your_words"))
+    prompts = "".join(chip(prompt, prompt=prompt) for prompt in suggest(words))
+    return rows + chip_row(prompts, say(language, "drawing_examples"))
 
 
 def note_html(studio: Studio, request: gr.Request, prompt: str) -> str:
@@ -140,19 +142,21 @@ def _no_word(language: Language, token: str, closest: Sequence[str]) -> str:
 
 def _problem(sentence: str, fixes: Sequence[tuple[str, str, str]]) -> str:
     """A sentence on what is wrong; each fix is a button's text, what it replaces, and by what."""
-    buttons = "".join(_button(text, **{"replace": old, "with": new}) for text, old, new in fixes)
+    buttons = "".join(chip(text, **{"replace": old, "with": new}) for text, old, new in fixes)
     return f'<p class="prompt-problem" role="alert">{html.escape(sentence)} {buttons}</p>'
 
 
-def _row(title: str, buttons: str) -> str:
-    return f'<div class="prompt-row"><span>{html.escape(title)}</span>{buttons}</div>'
+def chip_row(chips: str, title: str = "") -> str:
+    """Chips in a row, after a title if there is one."""
+    return f'<div class="prompt-row">{f"<span>{html.escape(title)}</span>" if title else ""}{chips}</div>'
 
 
-def _button(text: str, **data: str) -> str:
+def chip(text: str, **data: str) -> str:
+    """A button: ``prompt`` replaces what a box holds, ``token`` goes in at its cursor."""
     attributes = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
     return f'<button type="button" class="chip"{attributes}>{html.escape(text)}</button>'
 
 
-def _for(name: str, content: str) -> str:
-    """The content, with the prompt that its buttons write to."""
-    return f'<div data-for="{name}-prompt">{content}</div>'
+def for_box(name: str, content: str) -> str:
+    """The content, with the ``name`` of the box that its chips write to."""
+    return f'<div data-for="{name}">{content}</div>'

@@ -50,7 +50,7 @@ class Chosen:
         return [self.group, self.path, self.facts, self.parameters, self.download]
 
 
-def place_chosen(studio: Studio, area: ResultArea) -> Chosen:
+def place_chosen(area: ResultArea) -> Chosen:
     """Place what is shown of a picture once it is clicked."""
     with gr.Group(visible=False, elem_id="generate-chosen") as group:
         facts = gr.HTML(padding=True)

@@ -10,16 +10,15 @@ from typing import Any, Literal
 import gradio as gr
 from PIL import Image
 
-from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, style_prompts
+from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 from ti_core.errors import PictureError
 from ti_core.generation import Order, fit_source
 from ti_core.images import open_picture
 from ti_core.models import ASSETS
-from ti_core.prompts import fill_template
 from ui.cards import cards_html, clicked_token, place_cards, place_offers, take_ready_words, usable_words
 from ui.drawing import Drawn, draw_orders, served
 from ui.frame import Frame
-from ui.prompt_box import MAX_LENGTH, SCRIPT, all_words, concepts_in
+from ui.prompt_box import MAX_LENGTH, SCRIPT, all_words, chip, chip_row, concepts_in, for_box
 from ui.studio import Studio, plainly
 from ui.texts import explain, label, language_of, say
 from ui.widgets import (
@@ -169,12 +168,8 @@ def build(studio: Studio, frame: Frame) -> None:
 
 def examples_html() -> str:
     """A button for each list of subjects, which writes it into the box."""
-    buttons = "".join(
-        f'<button type="button" class="chip" data-prompt="{html.escape(chr(10).join(subjects))}">'
-        f"{html.escape(', '.join(subjects))}</button>"
-        for subjects in EXAMPLE_SUBJECTS
-    )
-    return f'<div data-for="style-subjects"><div class="prompt-row">{buttons}</div></div>'
+    buttons = "".join(chip(", ".join(subjects), prompt="\n".join(subjects)) for subjects in EXAMPLE_SUBJECTS)
+    return for_box("style-subjects", chip_row(buttons))
 
 
 # --- choosing ---------------------------------------------------------------------------------------------
@@ -283,7 +278,7 @@ def restyle_picture(
     if not picture:
         raise refusal(language, "style_no_picture")
     source, _, _ = open_picture(picture, alpha="flatten")
-    settings = read_settings(fill_template(RESTYLE_TEMPLATE, token), *controls, strength=strength)
+    settings = read_settings(restyle_prompt(known[token]), *controls, strength=strength)
     order = Order(settings, concepts_in(known, settings.prompt, settings.negative_prompt), source)
     before = None
     for update in show_drawing(studio, request, draw_orders(lambda _: [order])):

@@ -222,7 +222,7 @@ def build_form() -> Form:
 
 
 def bind_form(studio: Studio, frame: Frame, form: Form) -> None:
-    """Let the form answer; starting is :mod:`ui.train`'s."""
+    """Let the form answer; starting is :mod:`ui.train_job`'s."""
     _bind_pictures(studio, form)
     _bind_examples(studio, form)
     _bind_settings(studio, frame, form)
@@ -294,7 +294,7 @@ def suggest_word(
     yield word, line_html(say(language, "train_suggested", word=word))
 
 
-# --- what happens on the desk; each but the last gives updates of the form's desk_parts ---------------------
+# --- what happens on the desk; most give updates of the form's desk_parts -----------------------------------
 
 
 def known_desk(studio: Studio, request: gr.Request, desk: Desk, name: str) -> Desk:

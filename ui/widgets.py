@@ -163,7 +163,7 @@ class ResultArea:
         return [self.progress, self.gallery, self.drawn, self.cancel]
 
 
-def result_area(studio: Studio, name: str, columns: int = COLUMNS) -> ResultArea:
+def result_area(studio: Studio, name: str) -> ResultArea:
     """Place the buttons, the line on how far it is, and the gallery; ``name`` is that of the tab."""
     with gr.Row():
         draw = gr.Button(
@@ -183,7 +183,7 @@ def result_area(studio: Studio, name: str, columns: int = COLUMNS) -> ResultArea
         show_label=False,
         format="png",
         type="filepath",
-        columns=columns,
+        columns=COLUMNS,
         object_fit="contain",
         interactive=False,
         buttons=["download", "fullscreen"],
@@ -199,16 +199,16 @@ def drawing_events(
     area: ResultArea,
     handler: Callable[..., Iterator[Any]],
     inputs: Sequence[gr.components.Component],
-    triggers: Sequence[Callable[..., Any]] | None = None,
+    triggers: Sequence[Callable[..., Any]],
     outputs: Sequence[gr.components.Component] = (),
-) -> gr.events.Dependency:
-    """Draw into the area at a click on its button, or when one of the ``triggers`` happens instead.
+) -> None:
+    """Draw into the area when one of the ``triggers`` happens.
 
     ``handler(studio, request, *values)`` yields what :func:`show_drawing` does, and after it the values of
     ``outputs`` where there are any.
     """
-    return gr.on(
-        [area.draw.click] if triggers is None else list(triggers),
+    gr.on(
+        list(triggers),
         bind(studio, handler),
         list(inputs),
         [*area.outputs, *outputs],

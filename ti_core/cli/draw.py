@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +16,10 @@ from ti_core.cli.loading import ModelOption, SafetyOption, choose_model, load_co
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
 from ti_core.errors import Cancelled, ConfigError, RecipeError
 from ti_core.models import PRESETS
-from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, concept_tokens, fill_template
+from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, concept_tokens
 from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
 
 if TYPE_CHECKING:
-    from ti_core.backbone import Backbone
     from ti_core.concept import Concept
     from ti_core.generation import GeneratedPicture, GenerationSettings
 
@@ -46,7 +45,7 @@ SchedulerOption = Annotated[
 OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 
 Draw = Callable[..., "Iterator[GeneratedPicture]"]
-"""``generate``, ``compose`` or ``restyle`` of the core, with what is the command's own filled in."""
+"""``generate`` of the core, with the picture to redraw filled in where there is one."""
 
 
 def generate_command(
@@ -99,22 +98,13 @@ def compose_command(
     with reporting(as_json) as report:
         loaded = load_concepts(concepts)
         _check_prompts([prompt, negative], loaded)
-        from ti_core.composition import compose, weighted_prompt
-        from ti_core.generation import GenerationSettings
+        from ti_core.composition import weighted_prompt
+        from ti_core.generation import GenerationSettings, generate
 
-        weights = weights or None
-        _check_prompts([weighted_prompt(prompt, loaded, weights)], loaded)
-        settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
-        _draw(
-            "compose",
-            partial(compose, weights=weights),
-            [settings],
-            loaded,
-            model,
-            safety_checker,
-            out,
-            report,
-        )
+        weighted = weighted_prompt(prompt, loaded, weights or None)
+        _check_prompts([weighted], loaded)
+        settings = GenerationSettings(weighted, negative, count, seed, steps, guidance, scheduler)
+        _draw("compose", generate, [settings], loaded, model, safety_checker, out, report)
 
 
 def style_command(
@@ -145,35 +135,23 @@ def style_command(
         if picture is None and strength is not None:
             raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
         [style] = load_concepts([concept])
-        from ti_core.composition import RESTYLE_STRENGTH, RESTYLE_TEMPLATE, restyle, style_prompts
+        from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
         from ti_core.generation import GenerationSettings, generate
         from ti_core.images import open_picture
 
-        options: dict[str, Any] = {
-            "negative_prompt": negative,
-            "count": count,
-            "seed": seed,
-            "steps": steps,
-            "guidance_scale": guidance,
-            "scheduler": scheduler,
-        }
+        options = (negative, count, seed, steps, guidance, scheduler)
         draw: Draw = generate
         if picture is not None:
             source, _, _ = open_picture(picture, alpha="flatten")
-            options["strength"] = RESTYLE_STRENGTH if strength is None else strength
-            prompts = [fill_template(RESTYLE_TEMPLATE, style.token)]
-
-            def redraw(backbone: Backbone, *_: object, **hooks: Any) -> Iterator[GeneratedPicture]:
-                return restyle(backbone, style, source, **options, **hooks)
-
-            draw = redraw
-
+            draw = partial(generate, source=source)
+            strength = RESTYLE_STRENGTH if strength is None else strength
+            prompts = [restyle_prompt(style)]
         else:
             prompts = style_prompts(style, subjects or [])
             if not prompts:
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
         _check_prompts([*prompts, negative], [style])
-        settings = [GenerationSettings(prompt, **options) for prompt in prompts]
+        settings = [GenerationSettings(prompt, *options, strength=strength) for prompt in prompts]
         _draw("style", draw, settings, [style], model, safety_checker, out, report)
 
 

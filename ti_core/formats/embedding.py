@@ -280,5 +280,6 @@ def read_text(value: Any) -> str:
 
 
 def steps_of(concept: Concept) -> int | None:
+    """For how many steps it was trained, if it says so."""
     steps = concept.training.get("steps")
     return steps if type(steps) is int else None

@@ -74,10 +74,12 @@ set_client_factory(_patient_client)
 
 
 def page_address(repo_id: str) -> str:
+    """Where a repository is read by people."""
     return f"{constants.ENDPOINT}/{repo_id}"
 
 
 def check_name(repo_id: str) -> None:
+    """Raises :class:`ConfigError` for what cannot be the name of a repository."""
     if not REPO_ID.fullmatch(repo_id) or repo_id.endswith(".git"):
         raise ConfigError(
             f"“{repo_id[:SHOWN_LENGTH]}” cannot be a repository: write it as owner/name, with letters, "
@@ -97,6 +99,7 @@ def look(api: HfApi, repo_id: str, revision: str | None = None) -> ModelInfo | N
 
 
 def size_of(there: ModelInfo, path: str) -> int:
+    """Bytes of a file that the repository has."""
     return next(entry.size or 0 for entry in there.siblings or () if entry.rfilename == path)
 
 

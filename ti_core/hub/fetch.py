@@ -95,4 +95,5 @@ def picture_names(there: ModelInfo) -> list[str]:
 
 
 def by_number(name: str) -> tuple[int, str]:
-    return len(name), name  # 2.png before 10.png
+    """A key for sorting: 2.png before 10.png."""
+    return len(name), name

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.hf_api import ModelInfo
 
-from ti_core.card import REPOSITORY
+from ti_core.card import GALLERY_FILE, REPOSITORY
 from ti_core.hub.client import REPO_ID, asking
 from ti_core.hub.fetch import by_number, picture_names
 from ti_core.models import preset_of
@@ -69,7 +68,7 @@ def _same_model(base_model: str) -> list[str]:
 
 def _found(api: HfApi, model: ModelInfo) -> FoundConcept:
     names = [entry.rfilename for entry in model.siblings or ()]
-    drawn = [name for name in names if re.fullmatch(r"gallery/[0-9]+\.png", name)]
+    drawn = [name for name in names if GALLERY_FILE.fullmatch(name)]
     pictures = sorted(drawn, key=by_number) + picture_names(model)
     thumbnail = hf_hub_url(model.id, pictures[0], endpoint=api.endpoint) if pictures else ""
     return FoundConcept(model.id, _base_model(model), thumbnail, model.downloads or 0, model.likes or 0)

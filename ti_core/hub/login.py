@@ -32,6 +32,7 @@ def account(token: str | None) -> Account:
 
 
 def who_am_i(token: str | None) -> dict[str, Any]:
+    """The Hub's own answer. Raises :class:`HubLoginError` if there is no token or it is not accepted."""
     if not token:
         raise HubLoginError("Nobody is logged in to Hugging Face: run `hf auth login` in a terminal first.")
     if not TOKEN.fullmatch(token):  # the HTTP library would quote it in its own error

@@ -137,7 +137,7 @@ def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
 
 
 def delete_run(run: Run) -> None:
-    """Remove a run's folder and all that is in it."""
+    """Remove a run's folder and all that is in it. Raises :class:`RunError` while it is in training."""
     lock_run(run).release()
     shutil.rmtree(run.folder)
 
@@ -231,6 +231,7 @@ def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Ima
 
 
 def run_images(run: Run) -> list[Image.Image]:
+    """The pictures of a run as the model sees them; raises :class:`RunError`."""
     return [picture.image for picture in load_run_pictures(run)]
 
 

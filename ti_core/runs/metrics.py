@@ -94,6 +94,7 @@ def _is_of(line: str, step: int) -> bool:
 
 
 def metrics_line(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON has it."""
     line: dict[str, Any] = {"step": snapshot.step, "loss": snapshot.loss, "norm": dict(snapshot.norm)}
     if snapshot.evaluation:
         line["evaluation"] = snapshot.evaluation.loss

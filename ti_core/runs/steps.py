@@ -85,6 +85,7 @@ def _step_file(run: Run, step: int) -> Path:
 
 
 def preview_file(run: Run, step: int) -> Path:
+    """Where the preview drawn at a step is, if there is one."""
     return run.folder / "previews" / f"{step:06d}.png"
 
 

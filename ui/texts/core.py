@@ -185,6 +185,10 @@ MESSAGES: Pairs = (
         "判定なしで使ってください。",
     ),
     (
+        "The judge in {source} cannot be read: fetch its files again, or do without scores.",
+        "{source} の判定モデルを読み込めません。ファイルを取得し直すか、判定なしで使ってください。",
+    ),
+    (
         "count is {count}: ask for one word or more.",
         "近い単語の数は 1 以上にしてください（今の値：{count}）。",
     ),
