@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import psutil  # type: ignore[import-untyped]
 import torch
@@ -25,11 +24,10 @@ from ti_core.config import TrainingConfig
 from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture
 from ti_core.memory import LEVELS
-from ti_core.models import Family
+from ti_core.models import FAMILIES, Family
 from ti_core.training import prepare, train_step
 
 WORKS = ("training", "drawing")
-FAMILIES: tuple[Family, ...] = get_args(Family)
 GIGABYTE = 1e9
 
 

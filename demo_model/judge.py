@@ -33,7 +33,6 @@ from demo_model.loop import (
     update_average,
 )
 from demo_model.pairs import (
-    KINDS,
     NAMES,
     NO_NAME,
     NO_SETTINGS,
@@ -45,6 +44,7 @@ from demo_model.pool import Pool
 from demo_model.rendering import Renderer
 from demo_model.world.captions import with_article
 from demo_model.world.settings import SETTINGS, SUBJECT_KINDS
+from ti_core.config import KINDS
 from ti_core.prompts import PLAIN_TEMPLATES
 
 FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones

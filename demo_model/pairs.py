@@ -25,6 +25,7 @@ from demo_model.world.picture import plan_picture, sample_scene, sample_style
 from demo_model.world.settings import SETTINGS, Subject, settings_of
 from demo_model.world.styles import sample_named_style
 from demo_model.world.things import sample_family_thing, sample_noun_thing
+from ti_core.config import KINDS
 from ti_core.evaluation import PART_SIDE
 
 MIX = Mix(unstyled=0.7, named_style=0.18, posed=0.15)
@@ -35,7 +36,6 @@ NOUN_SHARE = 0.7  # of the others
 CUT_SHARE = 0.25  # of the pictures of one thing are parts of pictures of two
 NO_SETTINGS = -1  # instead of a kind of subject: a named style has no numbers
 
-KINDS = ("object", "style")
 NO_KIND = len(KINDS)  # of pairs that share nothing; their captions name two things
 NAMES = (*FAMILIES, *(noun.name for noun in TRAINING_NOUNS))
 NO_NAME = -1  # of pairs that do not show one thing

@@ -12,15 +12,13 @@ import tempfile
 from pathlib import Path
 
 from demo_model.examples import EXAMPLES
-from demo_model.world.styles import NEUTRAL_STYLE
+from demo_model.world import DEVELOPMENT
 from ti_core.backbone import Backbone
 from ti_core.concept import save_concept
-from ti_core.config import Kind, TrainingConfig
+from ti_core.config import TrainingConfig
 from ti_core.images import load_pictures
 from ti_core.models import ASSETS
 from ti_core.runs import create_run, train_runs
-
-STYLES = ("x-ray",)
 
 
 def main() -> None:
@@ -29,12 +27,12 @@ def main() -> None:
     options = parser.parse_args()
     backbone = Backbone.load()
     with tempfile.TemporaryDirectory() as runs:
-        for name in EXAMPLES.values():
-            kind: Kind = "style" if name in STYLES else "object"
+        for example in DEVELOPMENT:
+            if example.name not in EXAMPLES:
+                continue
+            name = EXAMPLES[example.name]
             pictures, _ = load_pictures([ASSETS / "examples" / name], backbone.resolution)
-            config = TrainingConfig(
-                f"toy-{name}", kind=kind, initializer=NEUTRAL_STYLE if kind == "style" else name
-            )
+            config = TrainingConfig(f"toy-{name}", kind=example.kind, initializer=example.initializer)
             run = create_run(Path(runs) / name, backbone, config, pictures)
             for _ in train_runs(backbone, [run]):
                 pass

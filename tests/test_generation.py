@@ -22,7 +22,7 @@ from ti_core.errors import (
 )
 from ti_core.generation import GenerationSettings, Progress, generate, picture_sha256
 from ti_core.inspection import interpolate_from_initial
-from ti_core.recipe import ConceptUse, Recipe, read_recipe, save_png
+from ti_core.recipe import SCHEDULER_LABELS, ConceptUse, Recipe, read_recipe, save_png
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 TOKEN = "<our-cat>"
@@ -164,6 +164,10 @@ def test_the_model_has_a_sampler_of_its_own(sd1, monkeypatch):
     [other] = generate(sd1, settings_for("red", count=1, scheduler="ddim"))
     assert own.recipe == asked.recipe != other.recipe
     assert np.array_equal(own.image, asked.image)
+
+
+def test_every_scheduler_has_a_label_for_recipes() -> None:
+    assert SCHEDULER_LABELS.keys() == SCHEDULERS.keys()
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

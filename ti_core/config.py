@@ -13,6 +13,7 @@ from ti_core.prompts import Kind, token_for_name
 
 KINDS: tuple[Kind, ...] = ("object", "style")
 MAX_VECTORS = 75
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class TrainingConfig:
         check_whole("eval_rows", self.eval_rows, 1, 1024)
         check_whole("preview_every", self.preview_every, 0, 1_000_000)
         check_whole("checkpoint_every", self.checkpoint_every, 1, 1_000_000)
-        check_whole("seed", self.seed, 0, 2**63 - 1)
+        check_whole("seed", self.seed, 0, MAX_SEED)
         _positive("stop_threshold", self.stop_threshold)
         for name in ("learning_rate", "max_grad_norm", "snr_gamma"):
             if getattr(self, name) is not None:

@@ -17,14 +17,13 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ti_core.backbone import SCHEDULERS, Backbone
 from ti_core.concept import Concept, known_words
-from ti_core.config import check_whole
+from ti_core.config import MAX_SEED, check_whole
 from ti_core.errors import Cancelled, ConfigError, GenerationError
 from ti_core.inspection import recorded_use
 from ti_core.memory import out_of_memory_as
 from ti_core.prompts import concept_tokens
 from ti_core.recipe import Recipe
 
-MAX_SEED = 2**63 - 1
 MAX_BATCH = 4
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
 MEMORY_ADVICE = "lower the batch size, or draw smaller pictures"

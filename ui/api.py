@@ -17,13 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
 from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
-from ti_core.config import TrainingConfig, check_whole
+from ti_core.config import Kind, TrainingConfig, check_whole
 from ti_core.errors import PictureError
 from ti_core.generation import GenerationSettings, Order
 from ti_core.images import open_picture
@@ -50,10 +50,10 @@ def build(studio: Studio) -> None:
         request: gr.Request,
         pictures: Pictures,
         name: str,
-        kind: Literal["object", "style"] = "object",
+        kind: Kind = "object",
         initializer: str = "auto",
-        steps: int = 300,
-        batch_size: int = 4,
+        steps: int = TrainingConfig.steps,
+        batch_size: int = TrainingConfig.batch_size,
         seed: int = 0,
     ) -> str:
         """Begin to learn a word from three to five pictures. Returns the job, for /status and /stop."""

@@ -28,8 +28,8 @@ CLOSING_SECONDS = 30.0  # that a loading may take to end
 ONE_AT_A_TIME = threading.Lock()  # two loadings in one process would spoil each other
 
 # The files that diffusers loads if it is not asked for a variant such as fp16.
-WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
-UNUSED_PARTS = ("safety_checker", "image_encoder")
+COUNTED_FILES = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
+UNCOUNTED_PARTS = ("safety_checker", "image_encoder")
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,8 @@ def memory_need(name: str) -> MemoryNeed:
 def count_parameters(model: Path) -> int:
     """Parameters of a folder or a .safetensors file by the headers of its weights, 0 if none can be read."""
     is_file = model.suffix.lower() == ".safetensors" and model.is_file()
-    files = [file for file in model.glob("*/*.safetensors") if WEIGHTS.fullmatch(file.name)]
-    files = [model] if is_file else [file for file in files if file.parent.name not in UNUSED_PARTS]
+    files = [file for file in model.glob("*/*.safetensors") if COUNTED_FILES.fullmatch(file.name)]
+    files = [model] if is_file else [file for file in files if file.parent.name not in UNCOUNTED_PARTS]
     try:
         return sum(_parameters_in(file) for file in files)
     except (OSError, SafetensorError):  # loading it will say what is wrong

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.config import TrainingConfig
+from ti_core.config import KINDS, TrainingConfig
 from ti_core.initial_word import candidate_words
 from ti_core.models import ASSETS
 from ti_core.prompts import Kind, check_length
@@ -171,7 +171,7 @@ def build_form() -> Form:
                 use_free = gr.Button(visible=False, size="sm")
             with gr.Column(min_width=240, elem_classes="train-cell"):
                 controls["kind"] = gr.Radio(
-                    [(label(f"train_kind_{kind}"), kind) for kind in ("object", "style")],
+                    [(label(f"train_kind_{kind}"), kind) for kind in KINDS],
                     value="object",
                     label=label("train_kind"),
                     info=label("train_kind_info"),
