@@ -49,6 +49,7 @@ from ti_core.prompts import PLAIN_TEMPLATES
 
 FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
+MOST_CUT = 0.2  # of a picture's side
 BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
 POOL_PAIRS = 8_192
 SETTINGS_WEIGHT = 20.0
@@ -185,7 +186,20 @@ class PairPool:
             torch.arange(2, device=self._device)[:, None], torch.arange(count, device=self._device), variants
         ].long()
         tokens[..., -1] = self._tokenizer.eos_token_id  # where a caption was cut
-        return Batch(spoil(pictures), tokens, kinds, subjects, numbers, names)
+        return Batch(spoil(reframe(pictures)), tokens, kinds, subjects, numbers, names)
+
+
+def reframe(pictures: torch.Tensor) -> torch.Tensor:
+    """Look at most of each picture (..., 3, s, s) instead, and at half of them in the mirror."""
+    flat = pictures.flatten(0, -4)
+    count, device = len(flat), flat.device
+    side = 1 - MOST_CUT * torch.rand(count, device=device)
+    middle = (1 - side) * (2 * torch.rand(2, count, device=device) - 1)
+    mirror = 1 - 2 * torch.randint(2, (count,), device=device)
+    nothing = torch.zeros_like(side)
+    rows = (torch.stack((side * mirror, nothing, middle[0])), torch.stack((nothing, side, middle[1])))
+    grid = F.affine_grid(torch.stack(rows).permute(2, 0, 1), list(flat.shape), align_corners=False)
+    return F.grid_sample(flat, grid, padding_mode="border", align_corners=False).view_as(pictures)
 
 
 def spoil(pictures: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tiny_models import save_tiny_judge
 from typer.testing import CliRunner
 
@@ -88,9 +88,29 @@ def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch:
     assert torch.allclose(together.likeness["style"], parted.likeness["style"], atol=1e-5)
 
 
-def test_of_a_general_clip_the_shared_space_is_compared(tmp_path: Path) -> None:
-    looks = load_judge(str(save_tiny_judge(tmp_path)), CPU).look(pictures(2))
+def test_in_ten_views_a_picture_and_its_mirror_image_are_the_same(judge: Judge) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    picture, other = (Image.fromarray(each) for each in pixels)
+    looks = judge.look([picture, ImageOps.mirror(picture), other])
+    mirrored, first, _ = likeness_among(looks, "object").tolist()
+    assert mirrored == pytest.approx(1, abs=1e-5) and first < 0.9999
+
+
+def test_of_a_general_clip_the_shared_space_is_compared_in_one_view(tmp_path: Path) -> None:
+    general = load_judge(str(save_tiny_judge(tmp_path)), CPU)
+    [picture] = pictures(1)
+    looks = general.look([picture, ImageOps.mirror(picture)])
     assert torch.equal(looks.likeness["object"], looks.shared)
+    assert float(looks.shared[0] @ looks.shared[1]) < 0.9999
+
+
+def test_ten_views_are_the_picture_its_corners_and_their_mirror_images() -> None:
+    quarters = torch.zeros(1, 1, 12, 12)
+    quarters[..., :6, 6:] = 1  # the upper right one
+    views = judging.ten_views(quarters)
+    assert views.shape == (10, 1, 1, 12, 12)
+    assert torch.equal(views[0], quarters) and torch.equal(views[5:], views[:5].flip(-1))
+    assert views[1:5].mean((1, 2, 3, 4)).argmax() == 1  # at the upper right there is most of it
 
 
 def test_sentences_and_pictures_share_a_space_and_long_sentences_are_cut(judge: Judge) -> None:

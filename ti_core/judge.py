@@ -27,6 +27,7 @@ EMBEDDED_JUDGE = ASSETS / "judge"
 EMBEDDED_JUDGE_NAME = f"{EMBEDDED_MODEL}'s own judge"
 GENERAL_JUDGE = "openai/clip-vit-base-patch32"
 BATCH_ROWS = 32
+CORNER_SIDE = 5 / 6  # of a picture's side
 
 
 @dataclass(frozen=True)
@@ -57,21 +58,23 @@ class Judge:
     def look(self, pictures: Sequence[Image.Image]) -> Looks:
         """See RGB pictures of any size, cropped in the middle to a square.
 
-        A judge that was trained to compare things has entries of its pooled state for each kind of concept;
-        of any other the shared space is compared, as in the paper.
+        A judge that was trained to compare things has entries of its pooled state for each kind of concept,
+        and is so small that ten views of a picture tell it far more than one. With any other, one view is
+        compared in the shared space, as in the paper.
         """
-        pooled, shared = [], []
+        pooled = []
         for start in range(0, len(pictures), BATCH_ROWS):
             pixels = self._processor(list(pictures[start : start + BATCH_ROWS]), return_tensors="pt")
-            output = self._model.vision_model(pixels["pixel_values"].to(self.device, self._model.dtype))
-            pooled.append(output.pooler_output.float().cpu())
-            shared.append(self._model.visual_projection(output.pooler_output).float().cpu())
-        everywhere = F.normalize(torch.cat(shared), dim=-1)
+            seen = pixels["pixel_values"].to(self.device, self._model.dtype)
+            views = seen[None] if self._parts is None else ten_views(seen)
+            states = self._model.vision_model(views.flatten(0, 1)).pooler_output
+            pooled.append(states.unflatten(0, views.shape[:2]))
+        states = torch.cat(pooled, dim=1)  # (views, b, d)
+        shared = _mean_direction(self._model.visual_projection(states))
         if self._parts is None:
-            return Looks(dict.fromkeys(KINDS, everywhere), everywhere)
-        states = torch.cat(pooled)
-        parts = {kind: F.normalize(states[:, slice(*ends)], dim=-1) for kind, ends in self._parts.items()}
-        return Looks(parts, everywhere)
+            return Looks(dict.fromkeys(KINDS, shared), shared)
+        parts = {kind: _mean_direction(states[..., slice(*ends)]) for kind, ends in self._parts.items()}
+        return Looks(parts, shared)
 
     @torch.no_grad()
     def read(self, sentences: Sequence[str]) -> torch.Tensor:
@@ -79,6 +82,27 @@ class Judge:
         tokens = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
         output = self._model.text_model(**tokens.to(self.device))
         return F.normalize(self._model.text_projection(output.pooler_output).float().cpu(), dim=-1)
+
+
+def ten_views(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures (b, 3, s, s) as (10, b, 3, s, s): whole, its four corners, enlarged, and all these mirrored.
+
+    As Krizhevsky et al. 2012 (ImageNet classification with deep convolutional networks, section 4.1) look.
+    """
+    side = pictures.shape[-1]
+    part = round(CORNER_SIDE * side)
+    corners = [
+        F.interpolate(pictures[..., top : top + part, left : left + part], size=side, mode="bilinear")
+        for top in (0, side - part)
+        for left in (0, side - part)
+    ]
+    views = torch.stack((pictures, *corners))
+    return torch.cat((views, views.flip(-1)))
+
+
+def _mean_direction(states: torch.Tensor) -> torch.Tensor:
+    """States (views, b, d) to unit vectors (b, d) on the CPU."""
+    return F.normalize(F.normalize(states.float(), dim=-1).mean(0), dim=-1).cpu()
 
 
 def likeness(first: Looks, second: Looks, kind: Kind) -> torch.Tensor:
