@@ -15,7 +15,9 @@ from demo_model.autoencoder import to_unit_range
 from demo_model.loop import mixed_precision
 from demo_model.pool import Pool
 from demo_model.rendering import CHUNK_SIZE, Chunk
+from demo_model.world import FAMILIES
 from demo_model.world.settings import (
+    CAPTIONS,
     SETTINGS,
     SUBJECT_KINDS,
     SUBJECTS,
@@ -28,6 +30,9 @@ from ti_core.text_encoding import TextEncoder, chunks_of
 
 FULL_CAPTION = 77  # tokens
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
+FAMILY_SETTINGS_SHARE = 0.7
+"""The share of captions of settings where the first thing is of a family, whose looks have no other name."""
+NOUN_SETTINGS_SHARE = 0.3  # where it is a noun, which also has to be known by its name
 POOL_CAPACITY = 12_500 * CHUNK_SIZE  # pictures
 
 
@@ -133,7 +138,14 @@ class LatentPool:
         captions, or of none, with what these name by settings."""
         latents, captions, places, kinds, numbers = self._pool.draw(count)
         every = torch.arange(count, device=self._device)
-        variants = torch.randint(captions.shape[1], (count,), device=self._device)
+        of_family = kinds[:, 0] < len(FAMILIES)
+        share = torch.where(of_family, FAMILY_SETTINGS_SHARE, NOUN_SETTINGS_SHARE)
+        plain = captions.shape[1] - CAPTIONS
+        variants = torch.where(
+            torch.rand(count, device=self._device) < share,
+            torch.randint(plain, captions.shape[1], (count,), device=self._device),
+            torch.randint(plain, (count,), device=self._device),
+        )
         dropped = torch.rand(count, device=self._device) < CAPTION_DROPOUT
         tokens = torch.where(dropped[:, None], self._no_caption, captions[every, variants])
         tokens = tokens[:, :length].long()
