@@ -16,6 +16,7 @@ from ti_core.errors import IncompatibleConceptError, PromptError, UnknownTokenEr
 from ti_core.library import Library
 from ti_core.prompts import check_length, check_tokens, concept_tokens
 from ti_core.text_encoding import CHUNK_TOKENS, TokenCount
+from ui.cards import usable_words
 from ui.frame import Frame
 from ui.studio import Studio
 from ui.texts import Language, explain, label, language_of, no_word, say
@@ -93,8 +94,8 @@ def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, .
 def fitting_words(studio: Studio, request: gr.Request) -> list[Concept]:
     """A person's words, newest first: those of the model in use, or all while none is."""
     backbone = studio.models.backbone
-    words = all_words(studio.home(request).library).values()
-    return [word for word in words if backbone is None or word.base.fits(backbone.base)]
+    entries, _ = studio.home(request).library.entries()
+    return list(usable_words(entries, backbone.base if backbone else None).values())
 
 
 def words_html(language: Language, words: Sequence[Concept], suggest: Suggest) -> str:
