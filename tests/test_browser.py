@@ -523,6 +523,7 @@ def test_grid_compares_two_settings(visitors: Visitors, shared_site: Site) -> No
     for side, axis, values in (("Columns", "Seed", "3, 4, 5"), ("Rows", "Steps", "1, 2")):
         page.get_by_role("combobox", name=side).click()
         page.get_by_role("option", name=axis, exact=True).click()
+        expect(page.get_by_role("option")).to_have_count(0)
         field = page.locator("#generate-grid").get_by_role("textbox", name="Values")
         field.nth(0 if side == "Columns" else 1).fill(values)
     page.get_by_role("button", name="Draw the grid").click()

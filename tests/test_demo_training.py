@@ -196,7 +196,8 @@ def test_a_judge_is_trained_exported_and_resumed(tmp_path: Path, monkeypatch: py
     assert pixels["pixel_values"].shape == (1, 3, PICTURE_SIZE, PICTURE_SIZE)
 
 
-def test_the_judge_learns_to_compare_what_it_compares_later() -> None:
+def test_the_judge_learns_to_compare_what_it_compares_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ti_core.judge.ten_views", lambda pictures: pictures[None])  # it learns from single ones
     tokenizer = CLIPTokenizer.from_pretrained(TOYBOX / "tokenizer")
     torch.manual_seed(0)
     model, pool = judge.make_judge(tokenizer), judge.PairPool(tokenizer, torch.device("cpu"))
