@@ -41,6 +41,7 @@ from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ti_core.training import TrainingState, current_concept, learned_concept, prepare, train
 
 PICTURES = 4
+TOGETHER = 12  # concepts that are learned in one batch
 DRAWN = 4  # of each plain prompt
 RESAMPLES = 10_000  # of the bootstrap that the confidence intervals are from
 GROUPS = ("family", "noun", "style")
@@ -124,15 +125,17 @@ def main() -> None:
     judge = load_judge(str(options.judge), backbone.device)
     out = options.out / options.list / digest_of(backbone, options.judge)
     results = Results(out / "results.jsonl")
-    for subject in subjects:
-        bench = Bench(backbone, judge, subject)
-        for seed in range(options.seeds):
-            for recipe in options.recipe or ("defaults", "script"):
-                if not results.has(subject.name, recipe, seed):
-                    learned = bench.learn(RECIPES[recipe], recipe, seed)
+    benches = {subject.name: Bench(backbone, judge, subject) for subject in subjects}
+    for seed in range(options.seeds):
+        for recipe in options.recipe or ("defaults", "script"):
+            missing = [name for name in benches if not results.has(name, recipe, seed)]
+            for start in range(0, len(missing), TOGETHER):
+                together = [benches[name] for name in missing[start : start + TOGETHER]]
+                learned = learn(backbone, together, RECIPES[recipe], recipe, seed)
+                for bench, words in zip(together, learned, strict=True):
                     if seed == 0:
-                        save_concept(learned[-1][0], word_folder(out, recipe, subject))
-                    results.add([found for _, found in learned])
+                        save_concept(words[-1].concept, word_folder(out, recipe, bench.subject))
+                    results.add([bench.found(word) for word in words])
     print_table(results)
     draw_sheets(backbone, subjects, results, out)
 
@@ -178,59 +181,42 @@ class Results:
             )
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A word after some ``steps`` of a training, and its share of the ``seconds`` that took."""
+
+    concept: Concept
+    recipe: str
+    config: TrainingConfig
+    steps: int
+    seconds: float
+
+
 class Bench:
     """One concept with its real pictures; what its initial word draws is drawn once."""
 
     def __init__(self, backbone: Backbone, judge: Judge, subject: WorldConcept):
-        self._backbone, self._judge, self._subject = backbone, judge, subject
-        self._pictures = training_pictures(subject, backbone.resolution)
-        self._real: Looks = judge.look([picture.image for picture in self._pictures])
+        self.subject = subject
+        self.pictures = training_pictures(subject, backbone.resolution)
+        self._backbone, self._judge = backbone, judge
+        self._real: Looks = judge.look([picture.image for picture in self.pictures])
         self._initial: Showing | None = None
 
-    def learn(self, recipe: Recipe, name: str, seed: int) -> list[tuple[Concept, dict[str, Any]]]:
-        """Train once; the words, with what the judge says of them, the one of the last step last."""
-        subject, backbone = self._subject, self._backbone
-        usual = TrainingConfig(subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed)
-        config = dataclasses.replace(usual, **recipe.changes)
-        start = time.perf_counter()
-        state = prepare(backbone, self._pictures, config)
-        if recipe.script:
-            use_script_optimizer(state)
-        learned = []
-        averaged = current_concept(backbone, state)
-        for _ in train(backbone, [state]):
-            if recipe.average is not None:
-                averaged = moved_towards(averaged, state.vectors, 1 - recipe.average)
-            if state.step in recipe.at:
-                learned.append((f"{name}, {state.step} steps", state.step, current_concept(backbone, state)))
-        if recipe.average is not None:
-            concept = averaged
-        elif recipe.script:
-            concept = current_concept(backbone, state)
-        else:
-            concept = learned_concept(backbone, state)
-        learned.append((name, state.step, concept))
-        seconds = time.perf_counter() - start
-        return [
-            (concept, self._found(concept, label, seed, steps, seconds * steps / state.step, config))
-            for label, steps, concept in learned
-        ]
-
-    def _found(
-        self, concept: Concept, recipe: str, seed: int, steps: int, seconds: float, config: TrainingConfig
-    ) -> dict[str, Any]:
+    def found(self, word: Learned) -> dict[str, Any]:
+        """What the judge says of a word, with what it cost."""
+        concept, config = word.concept, word.config
         if self._initial is None:
             self._initial = self._show(concept, initial=True)
         found = score(self._judge, concept, self._real, self._show(concept, initial=False), self._initial)
         start = self._backbone.initial_vectors(concept.initializer, config.vectors)
         [(name, rows)] = concept.vectors.items()
         return {
-            "concept": self._subject.name,
-            "group": group_of(self._subject),
-            "recipe": recipe,
-            "seed": seed,
-            "samples": steps * config.batch_size,
-            "seconds": seconds,
+            "concept": self.subject.name,
+            "group": group_of(self.subject),
+            "recipe": word.recipe,
+            "seed": config.seed,
+            "samples": word.steps * config.batch_size,
+            "seconds": word.seconds,
             "norm": float(rows.norm(dim=1).mean() / start[name].norm(dim=1).mean()),
         } | found.to_dict()
 
@@ -238,6 +224,57 @@ class Bench:
         orders = showing_orders(concept, initial=initial, count=DRAWN)
         drawn = [picture.image for picture in generate_all(self._backbone, orders)]
         return Showing.of(self._judge, drawn, concept.kind, DRAWN)
+
+
+class Course:
+    """One concept while it is learned by a recipe."""
+
+    def __init__(self, backbone: Backbone, bench: Bench, recipe: Recipe, name: str, seed: int):
+        subject = bench.subject
+        self._backbone, self._recipe, self._name = backbone, recipe, name
+        usual = TrainingConfig(subject.name, kind=subject.kind, initializer=subject.initializer, seed=seed)
+        config = dataclasses.replace(usual, **recipe.changes)
+        self.state = prepare(backbone, bench.pictures, config)
+        if recipe.script:
+            use_script_optimizer(self.state)
+        self._average = current_concept(backbone, self.state)
+        self._underway: list[tuple[int, Concept]] = []
+
+    def after_step(self) -> None:
+        state, recipe = self.state, self._recipe
+        if recipe.average is not None:
+            self._average = moved_towards(self._average, state.vectors, 1 - recipe.average)
+        if state.step in recipe.at:
+            self._underway.append((state.step, current_concept(self._backbone, state)))
+
+    def words(self, seconds_a_step: float) -> list[Learned]:
+        """Those on the way, and last the one that was learned."""
+        state, recipe = self.state, self._recipe
+        if recipe.average is not None:
+            concept = self._average
+        elif recipe.script:
+            concept = current_concept(self._backbone, state)
+        else:
+            concept = learned_concept(self._backbone, state)
+        named = [(f"{self._name}, {step} steps", step, word) for step, word in self._underway]
+        return [
+            Learned(word, name, state.config, step, seconds_a_step * step)
+            for name, step, word in [*named, (self._name, state.step, concept)]
+        ]
+
+
+def learn(
+    backbone: Backbone, benches: Sequence[Bench], recipe: Recipe, name: str, seed: int
+) -> list[list[Learned]]:
+    """Learn the concepts of some benches together, in batches of all of them; the words of each."""
+    start = time.perf_counter()
+    courses = [Course(backbone, bench, recipe, name, seed) for bench in benches]
+    of_state = {id(course.state): course for course in courses}
+    for state, _ in train(backbone, [course.state for course in courses]):
+        of_state[id(state)].after_step()
+    steps = sum(course.state.step for course in courses)
+    seconds_a_step = (time.perf_counter() - start) / steps
+    return [course.words(seconds_a_step) for course in courses]
 
 
 def moved_towards(concept: Concept, vectors: Mapping[str, torch.Tensor], share: float) -> Concept:

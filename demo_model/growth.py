@@ -32,4 +32,5 @@ def grow(deep: UNet2DConditionModel, shallow: UNet2DConditionModel) -> None:
 
 def silence(layer: torch.nn.Conv2d) -> None:
     torch.nn.init.zeros_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        torch.nn.init.zeros_(layer.bias)

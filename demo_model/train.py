@@ -266,7 +266,8 @@ def train_denoiser(
 def make_optimizers(trained: torch.nn.Module) -> tuple[Muon, torch.optim.AdamW]:
     """Muon for the matrices and kernels between the layers; AdamW for all others: vectors, tables of
     embeddings, and the first and the last kernel of the denoiser."""
-    inner, outer = [], []
+    inner: list[torch.nn.Parameter] = []
+    outer: list[torch.nn.Parameter] = []
     for name, parameter in trained.named_parameters():
         is_inner = parameter.ndim > 1 and not any(part in name for part in AT_THE_ENDS)
         (inner if is_inner else outer).append(parameter)

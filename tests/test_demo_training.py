@@ -197,7 +197,7 @@ def test_a_judge_is_trained_exported_and_resumed(tmp_path: Path, monkeypatch: py
 
 
 def test_the_judge_learns_to_compare_what_it_compares_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ti_core.judge.ten_views", lambda pictures: pictures[None])  # it learns from single ones
+    monkeypatch.setattr("ti_core.judge.ten_views", lambda pictures: pictures[None])  # as in training
     tokenizer = CLIPTokenizer.from_pretrained(TOYBOX / "tokenizer")
     torch.manual_seed(0)
     model, pool = judge.make_judge(tokenizer), judge.PairPool(tokenizer, torch.device("cpu"))

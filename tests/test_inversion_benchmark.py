@@ -18,6 +18,7 @@ from benchmarks.inversion import (
     digest_of,
     draw_sheets,
     interval,
+    learn,
     partners,
     sheet_row,
     word_folder,
@@ -48,15 +49,16 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 
 def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp_path: Path) -> None:
     bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl")
-    [(concept, found)] = bench.learn(Recipe(QUICK), "defaults", seed=0)
-    assert (found["samples"], found["group"], found["token"]) == (8, "family", concept.token)
+    [[word]] = learn(sd1, [bench], Recipe(QUICK), "defaults", seed=0)
+    found = bench.found(word)
+    assert (found["samples"], found["group"], found["token"]) == (8, "family", word.concept.token)
     assert found["norm"] > 0 and found["seconds"] > 0
     results.add([found])
     assert results.has(FISH.name, "defaults", 0)
     assert not results.has(FISH.name, "defaults", 1)
     assert Results(tmp_path / "results.jsonl").rows == results.rows
 
-    save_concept(concept, word_folder(tmp_path, "defaults", FISH))
+    save_concept(word.concept, word_folder(tmp_path, "defaults", FISH))
     draw_sheets(sd1, DEVELOPMENT, results, tmp_path)
     assert {path.name for path in tmp_path.glob("*.webp")} == {"sheet.webp", "four.webp"}
 
@@ -102,17 +104,31 @@ def test_a_measurement_is_another_one_with_other_weights(sd1: Backbone, tmp_path
 
 def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backbone, judge: Judge) -> None:
     recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, script=True, at=(2,))
-    (early, first), (late, last) = Bench(sd1, judge, FISH).learn(recipe, "script", seed=0)
-    assert (first["recipe"], first["samples"]) == ("script, 2 steps", 4)
-    assert (last["recipe"], last["samples"]) == ("script", 8)
-    assert not torch.equal(early.vectors["clip_l"], late.vectors["clip_l"])
+    [[early, late]] = learn(sd1, [Bench(sd1, judge, FISH)], recipe, "script", seed=0)
+    assert (early.recipe, early.steps) == ("script, 2 steps", 2)
+    assert (late.recipe, late.steps) == ("script", 4)
+    assert early.seconds == pytest.approx(late.seconds / 2)
+    assert not torch.equal(early.concept.vectors["clip_l"], late.concept.vectors["clip_l"])
+
+
+def test_concepts_that_are_learned_together_become_what_each_would_alone(sd1: Backbone, judge: Judge) -> None:
+    benches = [Bench(sd1, judge, subject) for subject in DEVELOPMENT[:2]]
+    together = learn(sd1, benches, Recipe(QUICK), "defaults", seed=0)
+    for bench, [word] in zip(benches, together, strict=True):
+        [[alone]] = learn(sd1, [bench], Recipe(QUICK), "defaults", seed=0)
+        assert word.concept.token == alone.concept.token == f"<{bench.subject.name}>"
+        rows, expected = word.concept.vectors["clip_l"], alone.concept.vectors["clip_l"]
+        assert torch.allclose(rows, expected, atol=1e-4)  # a larger batch rounds otherwise
 
 
 def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Backbone, judge: Judge) -> None:
-    bench = Bench(sd1, judge, FISH)
-    [(last, _)] = bench.learn(Recipe({**QUICK, "stop": "never"}, script=True), "script", seed=0)
-    [(averaged, found)] = bench.learn(Recipe({**QUICK, "stop": "never"}, average=0.5), "average", seed=0)
-    assert found["samples"] == 8
+    last, averaged = (
+        learn(sd1, [Bench(sd1, judge, FISH)], recipe, "", seed=0)[0][0].concept
+        for recipe in (
+            Recipe({**QUICK, "stop": "never"}, script=True),
+            Recipe({**QUICK, "stop": "never"}, average=0.5),
+        )
+    )
     start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
     way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
     assert 0.5 < torch.nn.functional.cosine_similarity(way, whole).item() < 1
