@@ -155,8 +155,8 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
         tokenizer, vae = pipeline.tokenizer, pipeline.vae
         text_encoder, unet = pipeline.text_encoder, pipeline.unet
         if unet.config.layers_per_block == 1:
-            grow(deep := make_unet(), unet)
-            unet = deep
+            shallow, unet = unet, make_unet()
+            grow(unet, shallow)
         shutil.copytree(options.start / "tokenizer", options.out / "tokenizer", dirs_exist_ok=True)
     else:
         folder = options.out / "tokenizer"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from demo_model.architecture import LATENT_CHANNELS, TEXT_WIDTH, make_unet
 from demo_model.growth import grow
 from demo_model.muon import Muon, orthogonalised
+from demo_model.train import load_parts
+from ti_core.models import ASSETS
+
+TOYBOX = ASSETS / "toybox"
 
 
 def shallow_unet(**changes: object) -> UNet2DConditionModel:
@@ -34,6 +40,19 @@ def test_a_deeper_denoiser_predicts_what_the_shallower_one_did_and_learns_in_all
     (predicted - torch.randn_like(predicted)).square().mean().backward()
     for block in (*deep.down_blocks, *deep.up_blocks):
         assert block.resnets[1].conv2.weight.grad.abs().max() > 0
+
+
+def test_a_training_that_starts_from_a_shallower_denoiser_makes_it_deeper(tmp_path: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(TOYBOX)
+    pipeline.unet = shallow_unet()
+    pipeline.save_pretrained(tmp_path / "shallow")
+    options = Namespace(start=tmp_path / "shallow", out=tmp_path)
+    parts = load_parts(options, torch.device("cpu"))
+    inputs = torch.randn(1, LATENT_CHANNELS, 16, 16), torch.tensor([500]), torch.randn(1, 7, TEXT_WIDTH)
+    expected = pipeline.unet(*inputs).sample
+    for unet in (parts.unet, parts.averaged["unet"]):
+        assert unet.config.layers_per_block == 2
+        assert torch.allclose(unet(*inputs).sample, expected, atol=1e-3)
 
 
 def test_a_denoiser_of_other_widths_cannot_be_grown() -> None:
