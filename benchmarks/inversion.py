@@ -94,6 +94,7 @@ RECIPES = {
     "rate 0.006": Recipe({"learning_rate": 0.006}),
     "rate 0.02": Recipe({"learning_rate": 0.02}),
     "constant rate": Recipe({"lr_schedule": "constant"}),
+    "batch 8": Recipe({"batch_size": 8}),
     "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
     "min-SNR 5": Recipe({"snr_gamma": 5.0}),
     "fixed norm": Recipe({"norm_control": "fixed"}),

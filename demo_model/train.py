@@ -100,7 +100,9 @@ def main() -> None:
     parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
     batch_size = 512 if torch.cuda.is_available() else 128
     parser.add_argument("--batch-size", type=int, default=batch_size)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument(
+        "--learning-rate", type=float, default=2e-3, help="Muon's, of the text encoder and the denoiser"
+    )
     parser.add_argument(
         "--decay-share",
         type=float,
