@@ -39,7 +39,7 @@ POOL_CAPACITY = 12_500 * CHUNK_SIZE  # pictures
 class SettingsWords(torch.nn.Module):
     """What the numbers of a subject add to the embedding of its word: one linear map for each kind.
 
-    Training needs it, the exported model does not have it: there, inversion finds such vectors by pictures.
+    Training needs it, the pipeline does not have it: there, inversion finds such vectors by pictures.
     """
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet, noise_schedule
@@ -67,6 +68,7 @@ MIXES = {
     "full": FULL_MIX,
 }
 DENOISER_CHECKPOINT = "denoiser.pt"
+SETTINGS_WORDS = "settings_words.safetensors"  # beside the pipeline, for who trains it on
 
 
 @dataclass
@@ -168,7 +170,10 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
             )
         tokenizer = CLIPTokenizer.from_pretrained(folder)
         vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
-    parts = Parts(tokenizer, vae, text_encoder, unet, SettingsWords(), torch.nn.ModuleDict())
+    settings_words = SettingsWords()
+    if options.start and (kept := options.start / SETTINGS_WORDS).is_file():
+        settings_words.load_state_dict(load_file(kept))
+    parts = Parts(tokenizer, vae, text_encoder, unet, settings_words, torch.nn.ModuleDict())
     if device.type == "cpu":
         attend_unfused(unet, [text_encoder])
     parts.averaged = copy.deepcopy(parts.trained).requires_grad_(False)
@@ -301,7 +306,8 @@ def timestep_density(log_snr: torch.Tensor, top: float) -> torch.Tensor:
 
 
 def export(parts: Parts, folder: Path) -> None:
-    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors.
+    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors, and what moves words by
+    settings beside it.
 
     The tokenizer forgets how training cut and filled its captions.
     """
@@ -322,6 +328,7 @@ def export(parts: Parts, folder: Path) -> None:
     for module in (pipeline.vae, pipeline.unet):
         module.register_to_config(_name_or_path="")  # where the training began from is nobody's concern
     pipeline.save_pretrained(folder)
+    save_file(copy.deepcopy(parts.averaged["settings_words"]).half().state_dict(), folder / SETTINGS_WORDS)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from demo_model import autoencoder, captioned, decoder, judge, pairs, train
@@ -66,6 +67,8 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
     for name, value in StableDiffusionPipeline.from_pretrained(first).vae.state_dict().items():
         assert torch.equal(weights[name], value)  # the latent space that the denoiser knows
     assert {path.name for path in (further / "tokenizer").iterdir()} >= {"vocab.json", "merges.txt"}
+    moved = [load_file(folder / train.SETTINGS_WORDS)["weight"].float() for folder in (first, further)]
+    assert F.cosine_similarity(*(weights.flatten() for weights in moved), dim=0) > 0.9  # not begun anew
 
 
 def test_a_training_without_time_for_the_denoiser_is_refused_at_once(
