@@ -14,7 +14,6 @@ from demo_model.rendering import Renderer, render_chunk
 
 CROP = 64
 KL_WEIGHT = 1e-4
-LEARNING_RATE = 1e-3
 DISTURBANCE = 0.3  # added to a latent channel to see what it does to the picture
 VALIDATION_SEED = 1_000_003
 BALANCING_CHUNKS = 16  # of pictures that the scales of the latent channels are measured on
@@ -73,7 +72,7 @@ def train_autoencoder(
             top, left = torch.randint(0, pictures.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
             crops = batch[:, :, top : top + CROP, left : left + CROP]
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(share, LEARNING_RATE, step, options.decay_share)
+                group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
             with mixed_precision(device):
                 loss = autoencoder_loss(vae, crops.contiguous(memory_format=torch.channels_last))
             optimizer.zero_grad()

@@ -27,7 +27,6 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet, noise_schedule
 from demo_model.autoencoder import train_autoencoder
 from demo_model.captioned import FULL_CAPTION, LatentPool, SettingsWords, moved_words
-from demo_model.growth import grow
 from demo_model.loop import (
     Clock,
     learning_rate_at,
@@ -37,36 +36,19 @@ from demo_model.loop import (
     save_checkpoint,
     update_average,
 )
-from demo_model.muon import Muon
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
-from demo_model.world import (
-    FULL_MIX,
-    MIDDLE_MIX,
-    NOUN_MIX,
-    PAIR_MIX,
-    SIMPLE_MIX,
-    training_captions,
-)
+from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, training_captions
 from ti_core.pipelines import attend_unfused
 
-AVERAGED_SAMPLES = 20_000  # time constant of the exported average
-WEIGHT_DECAY = 0.01
-ADAMW_SHARE = 0.5  # of Muon's rate
-AT_THE_ENDS = ("embeddings.", "settings_words.", "unet.conv_in.", "unet.conv_out.")
+AVERAGE_DECAY = 0.999
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
 PREDICTION = "v_prediction"
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
 FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
 FIRST_PICTURES = 16 * CHUNK_SIZE  # before the first step of the denoiser
-MIXES = {
-    "simple": SIMPLE_MIX,
-    "middle": MIDDLE_MIX,
-    "nouns": NOUN_MIX,
-    "pairs": PAIR_MIX,
-    "full": FULL_MIX,
-}
+MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "nouns": NOUN_MIX, "full": FULL_MIX}
 DENOISER_CHECKPOINT = "denoiser.pt"
 SETTINGS_WORDS = "settings_words.safetensors"  # beside the pipeline, for who trains it on
 
@@ -100,11 +82,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
     parser.add_argument("--start", type=Path, help="an exported model to go on from")
     parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
-    batch_size = 512 if torch.cuda.is_available() else 128
+    batch_size = 512 if torch.cuda.is_available() else 32
     parser.add_argument("--batch-size", type=int, default=batch_size)
-    parser.add_argument(
-        "--learning-rate", type=float, default=2e-3, help="Muon's, of the text encoder and the denoiser"
-    )
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument(
         "--decay-share",
         type=float,
@@ -123,16 +103,7 @@ def main() -> None:
         "--log-snr",
         type=float,
         default=-2.5,
-        help="the noise most trained on, to learn what captions say",
-    )
-    parser.add_argument(
-        "--last-log-snr",
-        type=float,
-        default=-0.5,
-        help="the same at the end, for clean details; it moves there while the rate falls",
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="the denoiser: a fifth faster, after some minutes"
+        help="the noise most trained on: -2.5 to learn what captions say, then 0 for clean details",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -158,9 +129,6 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
         pipeline = StableDiffusionPipeline.from_pretrained(options.start, dtype=torch.float32)
         tokenizer, vae = pipeline.tokenizer, pipeline.vae
         text_encoder, unet = pipeline.text_encoder, pipeline.unet
-        if unet.config.layers_per_block == 1:
-            shallow, unet = unet, make_unet()
-            grow(unet, shallow)
         shutil.copytree(options.start / "tokenizer", options.out / "tokenizer", dirs_exist_ok=True)
     else:
         folder = options.out / "tokenizer"
@@ -188,23 +156,21 @@ def train_denoiser(
     """Text encoder and denoiser together, on latents of pictures that keep coming."""
     checkpoint = options.out / DENOISER_CHECKPOINT
     trained = parts.trained
-    denoiser = torch.compile(parts.unet) if options.compile else parts.unet
-    optimizers = make_optimizers(trained)
+    optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     elapsed, step, samples = 0.0, 0, 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         parts.vae.load_state_dict(saved["vae"])
         trained.load_state_dict(saved["trained"])
         parts.averaged.load_state_dict(saved["averaged"])
-        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        optimizer.load_state_dict(saved["optimizer"])
         elapsed, step, samples = saved["elapsed"], saved["step"], saved["samples"]
         renderer.seek(saved["chunk"])
     torch.manual_seed(options.seed + step)
     parts.vae.eval().requires_grad_(False)
     scheduler = noise_schedule(PREDICTION)
     weight_of = loss_weights(scheduler.alphas_cumprod).to(device)
-    log_snr = (scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)).log().to(device)
+    density = timestep_density(scheduler.alphas_cumprod, options.log_snr).to(device)
     pool, losses = LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device), []
     while pool.added < FIRST_PICTURES:
         pool.add(renderer.take())
@@ -217,7 +183,7 @@ def train_denoiser(
             vae=parts.vae.state_dict(),
             trained=trained.state_dict(),
             averaged=parts.averaged.state_dict(),
-            optimizers=[optimizer.state_dict() for optimizer in optimizers],
+            optimizer=optimizer.state_dict(),
             elapsed=clock.elapsed,
             step=step,
             samples=samples,
@@ -232,35 +198,28 @@ def train_denoiser(
         length = FULL_CAPTION if share > 1 - FULL_LENGTH_SHARE else SHORT_CAPTION
         latents, tokens, named = pool.sample(options.batch_size, length)
         noise = torch.randn_like(latents)
-        falling = max(0.0, 1 - (1 - share) / options.decay_share)
-        top = options.log_snr + falling * (options.last_log_snr - options.log_snr)
-        timesteps = torch.multinomial(timestep_density(log_snr, top), len(latents), replacement=True)
+        timesteps = torch.multinomial(density, len(latents), replacement=True)
         noisy = scheduler.add_noise(latents, noise, timesteps)
-        rate = learning_rate_at(share, options.learning_rate, step, options.decay_share)
-        for optimizer, factor in zip(optimizers, (1.0, ADAMW_SHARE), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = factor * rate
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
             vectors = parts.settings_words(named.kinds, named.numbers)
             with moved_words(parts.text_encoder, named, vectors):
                 hidden = parts.text_encoder(tokens).last_hidden_state
-            prediction = denoiser(
+            prediction = parts.unet(
                 noisy.contiguous(memory_format=torch.channels_last), timesteps, hidden
             ).sample
         target = scheduler.get_velocity(latents, noise, timesteps)
         errors = F.mse_loss(prediction.float(), target, reduction="none").mean((1, 2, 3))
         loss = (weight_of[timesteps] * errors).mean()
-        for optimizer in optimizers:
-            optimizer.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        optimizer.step()
         step += 1
         samples += options.batch_size
         young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
-        kept = 1 - options.batch_size / AVERAGED_SAMPLES
-        update_average(parts.averaged, trained, min(kept, 1 - young))
+        update_average(parts.averaged, trained, min(AVERAGE_DECAY, 1 - young))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
@@ -268,20 +227,6 @@ def train_denoiser(
         if clock.should_save():
             save()
     save()
-
-
-def make_optimizers(trained: torch.nn.Module) -> tuple[Muon, torch.optim.AdamW]:
-    """Muon for the matrices and kernels between the layers; AdamW for all others: vectors, tables of
-    embeddings, and the first and the last kernel of the denoiser."""
-    inner: list[torch.nn.Parameter] = []
-    outer: list[torch.nn.Parameter] = []
-    for name, parameter in trained.named_parameters():
-        is_inner = parameter.ndim > 1 and not any(part in name for part in AT_THE_ENDS)
-        (inner if is_inner else outer).append(parameter)
-    return (
-        Muon(inner, lr=0.0, weight_decay=WEIGHT_DECAY),
-        torch.optim.AdamW(outer, lr=0.0, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True),
-    )
 
 
 def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
@@ -295,13 +240,14 @@ def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     return snr_plus_one.clamp(max=SNR_GAMMA) / snr_plus_one
 
 
-def timestep_density(log_snr: torch.Tensor, top: float) -> torch.Tensor:
-    """How often each timestep is trained: a bell over the log of its signal-to-noise ratio.
+def timestep_density(alphas_cumprod: torch.Tensor, top: float) -> torch.Tensor:
+    """How often each timestep is trained: a bell over the log of the signal-to-noise ratio.
 
     With its ``top`` where a thing's colours and shape are still open, they are learned from the words; where
     they can be seen already, a caption adds nothing, but what is left of the noise is taken away
     (after logit-normal sampling, arXiv 2403.03206).
     """
+    log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
     return 1 / torch.cosh((log_snr - top) / 2)
 
 

@@ -69,18 +69,7 @@ NOUN_MIX = Mix(
     unpatterned=0.6,
     posed=0.7,
 )
-"""Mostly nouns, each of which is seen a hundred times less often than a family: what a model learns late."""
-PAIR_MIX = Mix(
-    family=0.37,
-    noun=0.38,
-    scene=0.35,
-    plain=0.42,
-    unstyled=0.85,
-    named_style=0.08,
-    unpatterned=0.5,
-    posed=0.6,
-)
-"""Some of everything, and two things in a quarter of the pictures."""
+"""Mostly nouns, each of which is seen a hundred times less often than a family: what a model learns last."""
 
 
 @dataclass(frozen=True)
