@@ -104,9 +104,11 @@ def test_a_measurement_is_another_one_with_other_weights(sd1: Backbone, tmp_path
 
 def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backbone, judge: Judge) -> None:
     recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, script=True, at=(2,))
-    [[early, late]] = learn(sd1, [Bench(sd1, judge, FISH)], recipe, "script", seed=0)
-    assert (early.recipe, early.steps) == ("script, 2 steps", 2)
-    assert (late.recipe, late.steps) == ("script", 4)
+    bench = Bench(sd1, judge, FISH)
+    [[early, late]] = learn(sd1, [bench], recipe, "script", seed=0)
+    first, last = bench.found(early), bench.found(late)
+    assert (first["recipe"], first["samples"]) == ("script, 2 steps", 4)
+    assert (last["recipe"], last["samples"]) == ("script", 8)
     assert early.seconds == pytest.approx(late.seconds / 2)
     assert not torch.equal(early.concept.vectors["clip_l"], late.concept.vectors["clip_l"])
 
@@ -122,13 +124,11 @@ def test_concepts_that_are_learned_together_become_what_each_would_alone(sd1: Ba
 
 
 def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Backbone, judge: Judge) -> None:
-    last, averaged = (
-        learn(sd1, [Bench(sd1, judge, FISH)], recipe, "", seed=0)[0][0].concept
-        for recipe in (
-            Recipe({**QUICK, "stop": "never"}, script=True),
-            Recipe({**QUICK, "stop": "never"}, average=0.5),
-        )
-    )
+    bench, changes = Bench(sd1, judge, FISH), {**QUICK, "stop": "never"}
+    [[script]] = learn(sd1, [bench], Recipe(changes, script=True), "script", seed=0)
+    [[average]] = learn(sd1, [bench], Recipe(changes, average=0.5), "average", seed=0)
+    assert bench.found(average)["samples"] == 8
+    last, averaged = script.concept, average.concept
     start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
     way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
     assert 0.5 < torch.nn.functional.cosine_similarity(way, whole).item() < 1
