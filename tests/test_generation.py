@@ -20,7 +20,14 @@ from ti_core.errors import (
     IncompatibleConceptError,
     UnknownTokenError,
 )
-from ti_core.generation import GenerationSettings, Progress, generate, picture_sha256
+from ti_core.generation import (
+    GenerationSettings,
+    Order,
+    Progress,
+    generate,
+    generate_all,
+    picture_sha256,
+)
 from ti_core.inspection import interpolate_from_initial
 from ti_core.recipe import SCHEDULER_LABELS, ConceptUse, Recipe, read_recipe, save_png
 
@@ -220,6 +227,33 @@ def test_batches_of_two_calls_may_take_turns(sd1: Backbone) -> None:
     list(generate(sd1, settings_for("dog", scheduler="ddim")))
     assert difference(next(turns).image, second.image) == 0
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("strength", [None, 0.7])
+def test_orders_that_differ_in_prompt_and_seed_share_batches(
+    backbone: Backbone, strength: float | None
+) -> None:
+    concepts = (concept_for(backbone),)
+    source = None if strength is None else gradient()
+    settings = [
+        settings_for("red", strength=strength),
+        settings_for(strength=strength, seed=2),
+        settings_for(strength=strength, seed=4, negative_prompt="dog"),
+        settings_for("a dog", strength=strength, steps=6),
+    ]
+    orders = [Order(each, concepts, source) for each in settings]
+    progress: list[Progress] = []
+    drawn = list(generate_all(backbone, orders, on_progress=progress.append))
+    shared, alone = (each.denoising_steps for each in settings[2:])
+    assert [step.done for step in progress] == [
+        *range(3, 3 * shared + 1, 3),
+        *range(3 * shared + 1, 3 * shared + alone + 1),
+    ]
+    assert {step.total for step in progress} == {3 * shared + alone}
+    for order, picture in zip(orders, drawn, strict=True):
+        [single] = generate(backbone, order.settings, concepts, source=source)
+        assert difference(picture.image, single.image) <= 1
+        assert picture.recipe == single.recipe
 
 
 def test_the_concept_changes_the_picture_in_either_prompt(sd1: Backbone) -> None:

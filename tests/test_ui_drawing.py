@@ -18,7 +18,7 @@ from ui_requests import request_of
 from ti_core.backbone import Backbone
 from ti_core.concept import Concept
 from ti_core.errors import ConceptError, ModelError, PromptError, UnknownTokenError
-from ti_core.generation import GeneratedPicture, GenerationSettings, Order, generate
+from ti_core.generation import MAX_BATCH, GeneratedPicture, GenerationSettings, Order, generate
 from ti_core.recipe import read_recipe
 from ui import drawing
 from ui.device import QueueFull
@@ -28,7 +28,7 @@ from ui.studio import Limits, Studio
 from ui.widgets import seed_caption, show_drawing, stop_drawing
 
 SETTINGS = GenerationSettings("a photo of cat", count=3, steps=2, seed=5)
-MANY = GenerationSettings("a photo of cat", count=8, steps=50)
+MANY = GenerationSettings("a photo of cat", count=2 * MAX_BATCH, steps=50)
 ME = request_of()
 
 
@@ -82,7 +82,7 @@ def test_pictures_appear_one_by_one_with_their_recipes_inside(studio: Studio) ->
     last = drawn[-1]
     assert (last.phase, last.done, last.total, last.seconds_left) == ("done", 6, 6, None)
     backbone, _ = studio.models.wait()
-    for picture, expected in zip(last.pictures, generate(backbone, SETTINGS, batch_size=1), strict=True):
+    for picture, expected in zip(last.pictures, generate(backbone, SETTINGS), strict=True):
         assert picture.path.parent == studio.home(ME).pictures
         assert read_recipe(picture.path) == picture.recipe == expected.recipe
         assert np.array_equal(Image.open(picture.path), expected.image)

@@ -7,8 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from ti_core.memory import out_of_memory_as
 from ti_core.prompts import concept_tokens
 from ti_core.recipe import Recipe
 
-MAX_BATCH = 4
+MAX_BATCH = 8
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
+CPU_BATCH_PIXELS = 512 * 256  # where one large picture is work enough for all cores
 MEMORY_ADVICE = "lower the batch size, or draw smaller pictures"
 SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
 
@@ -128,25 +128,71 @@ def generate(
     :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError` if
     numbers overflow or the device's memory does not suffice.
     """
+    return generate_all(
+        backbone,
+        [Order(settings, tuple(concepts), source)],
+        batch_size=batch_size,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def generate_all(
+    backbone: Backbone,
+    orders: Sequence[Order],
+    *,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[GeneratedPicture]:
+    """Draw orders, in their order; the progress is that of the whole.
+
+    Pictures of several prompts share a batch where only prompt, seed and source tell them apart. What is
+    wrong with any order is raised by the call itself, before the first is drawn; otherwise as
+    :func:`generate`.
+    """
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, 1, 1024)
+    drawings = [_prepare(backbone, order) for order in orders]
+    return _draw(backbone, drawings, batch_size, on_progress, should_stop)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """An order as a sampler takes it: ``rows`` (1, ...) by the names of its arguments."""
+
+    settings: GenerationSettings
+    sampler: Any
+    rows: dict[str, torch.Tensor]
+    recipe: Recipe
+
+    @property
+    def in_common(self) -> tuple[Any, ...]:
+        """What the pictures of one batch share."""
+        recipe = self.recipe
+        shapes = tuple((name, rows.shape) for name, rows in self.rows.items())
+        size = (recipe.width, recipe.height)
+        return (recipe.scheduler, recipe.steps, recipe.strength, recipe.guidance_scale, size, shapes)
+
+
+def _prepare(backbone: Backbone, order: Order) -> _Drawing:
+    """Raises what is wrong with an order, as :func:`generate`."""
+    settings, source = order.settings, order.source
     width, height = _size(backbone, settings)
     if (source is None) != (settings.strength is None):
         raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
     if settings.steps > backbone.num_timesteps:
         raise ConfigError(f"steps is {settings.steps}: the model has {backbone.num_timesteps}, give fewer.")
-    if batch_size is None:
-        batch_size = min(max(BATCH_PIXELS // (width * height), 1), MAX_BATCH)
-    check_whole("batch_size", batch_size, 1, 1024)
-
-    words = known_words(concepts, backbone.base)
+    words = known_words(order.concepts, backbone.base)
     with torch.no_grad():  # both at once, so that they get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
-    arguments: dict[str, Any] = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
+    rows = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
     scheduler = settings.scheduler or backbone.scheduler
     sampler = backbone.sampler("text" if source is None else "picture", scheduler)
     if not settings.negative_prompt and sampler.config.get("force_zeros_for_empty_prompt"):
         # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
-            arguments[name] = torch.zeros_like(arguments[name])
+            rows[name] = torch.zeros_like(rows[name])
     guidance = backbone.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     used = concept_tokens(f"{settings.prompt}\n{settings.negative_prompt}")
     recipe = Recipe(
@@ -160,50 +206,14 @@ def generate(
         height=height,
         model=backbone.base.id,
         model_family=backbone.base.family,
-        concepts=tuple(recorded_use(concept) for concept in concepts if concept.token in used),
+        concepts=tuple(recorded_use(concept) for concept in order.concepts if concept.token in used),
         strength=settings.strength,
     )
-    if source is None:
-        arguments |= {"width": width, "height": height}
-    else:
+    if source is not None:
         fitted = fit_source(source, width, height)
-        arguments |= {"image": _encode_source(backbone, fitted), "strength": settings.strength}
+        rows["image"] = _encode_source(backbone, fitted)
         recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
-    return _draw(backbone, settings, sampler, recipe, arguments, batch_size, on_progress, should_stop)
-
-
-def generate_all(
-    backbone: Backbone,
-    orders: Sequence[Order],
-    *,
-    batch_size: int | None = None,
-    on_progress: OnProgress | None = None,
-    should_stop: ShouldStop | None = None,
-) -> Iterator[GeneratedPicture]:
-    """Draw orders one after the other; the progress is that of the whole.
-
-    What is wrong with any of them is raised by the call itself, before the first is drawn; otherwise as
-    :func:`generate`.
-    """
-    lengths = [order.settings.count * order.settings.denoising_steps for order in orders]
-
-    def report(ahead: int, progress: Progress) -> None:
-        if on_progress is not None:
-            on_progress(Progress(ahead + progress.done, sum(lengths)))
-
-    drawings = [
-        generate(
-            backbone,
-            order.settings,
-            order.concepts,
-            source=order.source,
-            batch_size=batch_size,
-            on_progress=partial(report, sum(lengths[:number])),
-            should_stop=should_stop,
-        )
-        for number, order in enumerate(orders)
-    ]
-    return chain.from_iterable(drawings)
+    return _Drawing(settings, sampler, rows, recipe)
 
 
 def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
@@ -222,50 +232,67 @@ def picture_sha256(image: Image.Image) -> str:
 
 def _draw(
     backbone: Backbone,
-    settings: GenerationSettings,
-    sampler: Any,
-    recipe: Recipe,
-    arguments: dict[str, Any],
-    batch_size: int,
+    drawings: Sequence[_Drawing],
+    batch_size: int | None,
     on_progress: OnProgress | None,
     should_stop: ShouldStop | None,
 ) -> Iterator[GeneratedPicture]:
-    steps, start = settings.denoising_steps, 0
+    pictures = [(drawing, number) for drawing in drawings for number in range(drawing.settings.count)]
+    total = sum(drawing.settings.denoising_steps for drawing, _ in pictures)
+    done, start = 0, 0  # steps, and pictures
 
     def draw_batch() -> torch.Tensor:
         """The latents (b, c, h / f, w / f) of the pictures from ``start`` on, as many as go together."""
-        count = min(1 if backbone.memory.level == "least" else batch_size, settings.count - start)
+        first, _ = pictures[start]
+        most = 1 if backbone.memory.level == "least" else batch_size or _usual_batch(backbone, first.recipe)
+        batch = list(
+            takewhile(lambda picture: picture[0].in_common == first.in_common, pictures[start : start + most])
+        )
 
         def after_step(_pipeline, step: int, _timestep, tensors: dict) -> dict:
             if on_progress is not None:
-                on_progress(Progress(start * steps + (step + 1) * count, settings.count * steps))
+                on_progress(Progress(done + (step + 1) * len(batch), total))
             if should_stop is not None and should_stop():
                 raise Cancelled("Drawing was stopped.")
             return tensors
 
-        if "image" in arguments:
-            arguments["image"] = arguments["image"][:1].expand(count, -1, -1, -1)
-        first = settings.seed + start
+        arguments: dict[str, Any] = {
+            name: torch.cat([drawing.rows[name] for drawing, _ in batch]) for name in first.rows
+        }
+        if first.recipe.strength is None:
+            arguments |= {"width": first.recipe.width, "height": first.recipe.height}
+        else:
+            arguments["strength"] = first.recipe.strength
         with torch.no_grad(), backbone.memory.at_work("unet"):
-            return sampler(
+            return first.sampler(
                 **arguments,
-                num_inference_steps=settings.steps,
-                guidance_scale=recipe.guidance_scale,
-                num_images_per_prompt=count,
-                generator=[torch.Generator("cpu").manual_seed(first + index) for index in range(count)],
+                num_inference_steps=first.recipe.steps,
+                guidance_scale=first.recipe.guidance_scale,
+                generator=[
+                    torch.Generator("cpu").manual_seed(drawing.settings.seed + number)
+                    for drawing, number in batch
+                ],
                 callback_on_step_end=after_step,
                 output_type="latent",
             ).images
 
-    while start < settings.count:
+    while start < len(pictures):
         with out_of_memory_as(GenerationError, MEMORY_ADVICE):
             latents = backbone.memory.once_more(draw_batch)
         for latent in latents:
+            drawing, number = pictures[start]
             image = decode_picture(backbone, latent)
-            own = dataclasses.replace(recipe, seed=settings.seed + start)
+            own = dataclasses.replace(drawing.recipe, seed=drawing.settings.seed + number)
             hidden = backbone.is_unsafe(image)
             yield GeneratedPicture(_hidden_sign(image.size, own.seed) if hidden else image, own, hidden)
             start += 1
+            done += drawing.settings.denoising_steps
+
+
+def _usual_batch(backbone: Backbone, recipe: Recipe) -> int:
+    """Pictures that are drawn together if the caller does not say."""
+    pixels = CPU_BATCH_PIXELS if backbone.device.type == "cpu" else BATCH_PIXELS
+    return min(max(pixels // (recipe.width * recipe.height), 1), MAX_BATCH)
 
 
 def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:

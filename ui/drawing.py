@@ -73,10 +73,9 @@ class Sheet:
 
 
 def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
-    """Draw what a plan orders of the model in use, one after the other.
+    """Draw what a plan orders of the model in use, in batches.
 
-    What is wrong with any of the orders is raised before the first is drawn. On a CPU the pictures come one
-    by one, elsewhere in batches.
+    What is wrong with any of the orders is raised before the first is drawn.
     """
 
     def draw(
@@ -89,13 +88,7 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
         if draw_slice is not None:
             yield from _draw_in_slices(draw_slice, orders, on_progress, should_stop)
             return
-        yield from generate_all(
-            backbone,
-            orders,
-            batch_size=1 if backbone.device.type == "cpu" else None,
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
+        yield from generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
 
     return draw
 
