@@ -43,6 +43,7 @@ from ti_core.training import TrainingState, current_concept, learned_concept, pr
 PICTURES = 4
 TOGETHER = 12  # concepts that are learned in one batch
 DRAWN = 4  # of each plain prompt
+DRAWN_TOGETHER = 16  # pictures in one batch
 RESAMPLES = 10_000  # of the bootstrap that the confidence intervals are from
 GROUPS = ("family", "noun", "style")
 SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
@@ -142,15 +143,16 @@ def main() -> None:
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
-    """Twelve hexadecimal digits over the model's and the judge's weights, the default settings and what the
-    recipes change: what was measured with others is another measurement."""
+    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws, the default
+    settings of training and what the recipes change: what was measured with others is another measurement."""
     digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
     for module in (backbone.unet, backbone.vae):
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
     digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
     recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
-    digest.update(json.dumps([dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
+    drawn_with = (backbone.guidance_scale, backbone.scheduler)
+    digest.update(json.dumps([drawn_with, dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
     return digest.hexdigest()[:12]
 
 
@@ -223,7 +225,8 @@ class Bench:
 
     def _show(self, concept: Concept, initial: bool) -> Showing:
         orders = showing_orders(concept, initial=initial, count=DRAWN)
-        drawn = [picture.image for picture in generate_all(self._backbone, orders)]
+        drawing = generate_all(self._backbone, orders, batch_size=DRAWN_TOGETHER)
+        drawn = [picture.image for picture in drawing]
         return Showing.of(self._judge, drawn, concept.kind, DRAWN)
 
 
