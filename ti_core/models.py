@@ -67,7 +67,7 @@ PRESETS = (
         "apache-2.0",
         17,
         "small, embedded: works at once, on a CPU",
-        guidance_scale=3.0,
+        guidance_scale=4.0,
         scheduler="euler_a",  # fresh noise mends what so small a model got wrong
     ),
     ModelPreset(
