@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/toybox.webp"), help="the contact sheet")
     parser.add_argument("--no-sheet", action="store_true", help="print the figures only")
+    parser.add_argument("--guidance-scale", type=float, help="to find the model's own by; then with a --seed")
+    parser.add_argument("--seed", type=int, default=0, help="of the first picture of each kind")
     options = parser.parse_args()
     print(describe_machine())
     start = time.perf_counter()
@@ -59,7 +61,8 @@ def main() -> None:
     print(f"files                             {size_on_disk(Path(str(model_source(options.model)))):8.1f} MB")
     judge = load_judge(str(options.judge), backbone.device)
     print("what was asked for, as the judge sees it        drawn     real pictures")
-    for found in asked.measure(judge, partial(draw_each, backbone)):
+    draw = partial(draw_each, backbone, guidance_scale=options.guidance_scale, first_seed=options.seed)
+    for found in asked.measure(judge, draw):
         print(f"{found.what:<20} of {found.among:>3}, {found.pictures:>3} pictures", end="")
         print(f"{found.drawn:>12.0%} {found.real:>12.0%}")
     if not options.no_sheet:
@@ -91,9 +94,14 @@ def four_pictures(backbone: Backbone) -> float:
     return statistics.median(seconds[1:])
 
 
-def draw_each(backbone: Backbone, prompts: Sequence[str]) -> list[Image.Image]:
-    """One picture of each prompt, from seed 0 on."""
-    orders = [Order(GenerationSettings(prompt, count=1, seed=seed)) for seed, prompt in enumerate(prompts)]
+def draw_each(
+    backbone: Backbone, prompts: Sequence[str], *, guidance_scale: float | None = None, first_seed: int = 0
+) -> list[Image.Image]:
+    """One picture of each prompt, each from the next seed."""
+    orders = [
+        Order(GenerationSettings(prompt, count=1, seed=seed, guidance_scale=guidance_scale))
+        for seed, prompt in enumerate(prompts, first_seed)
+    ]
     return [picture.image for picture in generate_all(backbone, orders)]
 
 
