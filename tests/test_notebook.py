@@ -113,10 +113,13 @@ def test_every_cell_does_what_it_says(checkout: Path) -> None:
 
         book.fill_in("learn", STEPS=2, COUNT=1)
         outputs = book.run("learn")
-    assert "step 2 of 2" in printed(outputs)
-    assert ["image/png" in output.data for output in outputs if output.output_type == "display_data"] == [
-        True
-    ]
+        assert "step 2 of 2" in printed(outputs)
+        shown = [output for output in outputs if output.output_type == "display_data"]
+        assert ["image/png" in output.data for output in shown] == [True]
+
+        book.fill_in("learn", PICTURES="assets/examples/cat")
+        with pytest.raises(CellExecutionError, match=r"0\.png is another picture"):
+            book.run("learn")
     concept = load_concept(checkout / "runs" / "our-style")
     assert (concept.token, concept.training["steps"]) == ("<our-style>", 2)
 
