@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +19,8 @@ from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, concept_tokens
 from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ti_core.concept import Concept
     from ti_core.generation import GeneratedPicture, GenerationSettings
 
@@ -44,9 +45,6 @@ SchedulerOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 
-Draw = Callable[..., "Iterator[GeneratedPicture]"]
-"""``generate`` of the core, with the picture to redraw filled in where there is one."""
-
 
 def generate_command(
     prompt: PromptArgument,
@@ -68,10 +66,10 @@ def generate_command(
     with reporting(as_json) as report:
         loaded = load_concepts(concepts or [])
         _check_prompts([prompt, negative], loaded)
-        from ti_core.generation import GenerationSettings, generate
+        from ti_core.generation import GenerationSettings
 
         settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
-        _draw("generate", generate, [settings], loaded, model, safety_checker, out, report)
+        _draw("generate", [settings], loaded, model, safety_checker, out, report)
 
 
 def compose_command(
@@ -99,12 +97,12 @@ def compose_command(
         loaded = load_concepts(concepts)
         _check_prompts([prompt, negative], loaded)
         from ti_core.composition import weighted_prompt
-        from ti_core.generation import GenerationSettings, generate
+        from ti_core.generation import GenerationSettings
 
         weighted = weighted_prompt(prompt, loaded, weights or None)
         _check_prompts([weighted], loaded)
         settings = GenerationSettings(weighted, negative, count, seed, steps, guidance, scheduler)
-        _draw("compose", generate, [settings], loaded, model, safety_checker, out, report)
+        _draw("compose", [settings], loaded, model, safety_checker, out, report)
 
 
 def style_command(
@@ -136,14 +134,13 @@ def style_command(
             raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
         [style] = load_concepts([concept])
         from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
-        from ti_core.generation import GenerationSettings, generate
+        from ti_core.generation import GenerationSettings
         from ti_core.images import open_picture
 
         options = (negative, count, seed, steps, guidance, scheduler)
-        draw: Draw = generate
+        source = None
         if picture is not None:
             source, _, _ = open_picture(picture, alpha="flatten")
-            draw = partial(generate, source=source)
             strength = RESTYLE_STRENGTH if strength is None else strength
             prompts = [restyle_prompt(style)]
         else:
@@ -152,7 +149,7 @@ def style_command(
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
         _check_prompts([*prompts, negative], [style])
         settings = [GenerationSettings(prompt, *options, strength=strength) for prompt in prompts]
-        _draw("style", draw, settings, [style], model, safety_checker, out, report)
+        _draw("style", settings, [style], model, safety_checker, out, report, source)
 
 
 def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
@@ -163,16 +160,17 @@ def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
 
 def _draw(
     command: str,
-    draw: Draw,
     requests: Sequence[GenerationSettings],
     concepts: Sequence[Concept],
     model: str | None,
     safety_checker: bool,
     folder: Path,
     report: Report,
+    source: Image.Image | None = None,
 ) -> None:
     """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
     from ti_core.concept import known_words
+    from ti_core.generation import Order, generate_all
 
     name = choose_model(model, concepts[0].base if concepts else None)
     try:
@@ -201,24 +199,22 @@ def _draw(
         "files": files,
         "hidden": hidden,
     }
-    started, done = time.monotonic(), 0
+    started = time.monotonic()
+    orders = [Order(settings, tuple(concepts), source) for settings in requests]
     total = sum(settings.count * settings.denoising_steps for settings in requests)
     try:
         with Interrupt() as interrupt, progress("Drawing", total) as show:
-            for settings in requests:
-                pictures = draw(
-                    backbone,
-                    settings,
-                    concepts,
-                    on_progress=lambda step, before=done: show(before + step.done, ""),
-                    should_stop=lambda: interrupt.requested,
-                )
-                for picture in pictures:
-                    path = _save(picture, folder, f"{command}-{_slug(settings.prompt)}-{picture.recipe.seed}")
-                    files.append(str(path))
-                    if picture.hidden:
-                        hidden.append(picture.recipe.seed)
-                done += settings.count * settings.denoising_steps
+            for picture in generate_all(
+                backbone,
+                orders,
+                on_progress=lambda step: show(step.done, ""),
+                should_stop=lambda: interrupt.requested,
+            ):
+                recipe = picture.recipe
+                path = _save(picture, folder, f"{command}-{_slug(recipe.prompt)}-{recipe.seed}")
+                files.append(str(path))
+                if picture.hidden:
+                    hidden.append(recipe.seed)
     except Cancelled as error:
         raise Cancelled(f"Drawing was stopped; pictures kept: {len(files)}.") from error
     finally:
