@@ -101,10 +101,19 @@ def test_memory_that_is_still_full_is_an_error_with_advice(
     sd1: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = state_for(sd1)
-    fill_memory(monkeypatch, sd1.unet, "forward", times=2)
-    with pytest.raises(TrainingError, match="memory of the device is full: lower the batch size"):
+    fill_memory(monkeypatch, sd1.unet, "forward", times=3)
+    with pytest.raises(TrainingError, match="memory of the device is full: choose a smaller model"):
         train_step(sd1, [state])
-    assert sd1.memory.level == "sparing"  # only one step down for one piece of work
+    assert sd1.memory.level == "least"
+    assert train_step(sd1, [state])
+
+
+def test_pictures_that_cannot_be_encoded_are_an_error_of_training(
+    sd1: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_memory(monkeypatch, sd1.vae, "encode", times=3)
+    with pytest.raises(TrainingError, match="memory of the device is full"):
+        state_for(sd1)
 
 
 def test_a_drawing_that_does_not_fit_goes_on_with_less(

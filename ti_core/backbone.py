@@ -24,7 +24,14 @@ from safetensors import SafetensorError
 from ti_core.concept import BaseModel
 from ti_core.errors import ConfigError, ModelError
 from ti_core.fetching import OnFetch, ShouldStop, fetch_model
-from ti_core.memory import DECODING_BUFFERS, Memory, is_out_of_memory, kept_bytes, out_of_memory_as
+from ti_core.memory import (
+    DECODING_BUFFERS,
+    MEMORY_ADVICE,
+    Memory,
+    is_out_of_memory,
+    kept_bytes,
+    out_of_memory_as,
+)
 from ti_core.models import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_SCHEDULER,
@@ -50,7 +57,6 @@ if TYPE_CHECKING:
 LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
 PROBE_SIDE = 16  # of the latents that a pass is measured with
 SMALL_LATENTS = 16  # the side up to which attention of a few kernels costs a CPU less than the fused one
-MEMORY_ADVICE = "choose a smaller model, or close the programs that use it"
 
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),

@@ -26,7 +26,7 @@ from ti_core.recipe import Recipe
 MAX_BATCH = 8
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
 CPU_BATCH_PIXELS = 512 * 256  # where one large picture is work enough for all cores
-MEMORY_ADVICE = "lower the batch size, or draw smaller pictures"
+SMALLER_ADVICE = "draw smaller pictures, or choose a smaller model"
 SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
 
 OnProgress = Callable[["Progress"], None]
@@ -175,6 +175,7 @@ class _Drawing:
         return (recipe.scheduler, recipe.steps, recipe.strength, recipe.guidance_scale, size, shapes)
 
 
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
 def _prepare(backbone: Backbone, order: Order) -> _Drawing:
     """Raises what is wrong with an order, as :func:`generate`."""
     settings, source = order.settings, order.source
@@ -277,7 +278,7 @@ def _draw(
             ).images
 
     while start < len(pictures):
-        with out_of_memory_as(GenerationError, MEMORY_ADVICE):
+        with out_of_memory_as(GenerationError, SMALLER_ADVICE):
             latents = backbone.memory.once_more(draw_batch)
         for latent in latents:
             drawing, number = pictures[start]
@@ -306,14 +307,14 @@ def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
     return sign
 
 
-@out_of_memory_as(GenerationError, MEMORY_ADVICE)
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
 def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
     """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
     return backbone.memory.once_more(lambda: backbone.encode_pictures(pixels)).mean
 
 
-@out_of_memory_as(GenerationError, MEMORY_ADVICE)
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
 def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
     """A latent (c, h, w) to its picture.
 

@@ -10,10 +10,9 @@ import torch
 from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
 from ti_core.errors import TrainingError
-from ti_core.memory import out_of_memory_as
+from ti_core.memory import MEMORY_ADVICE, out_of_memory_as
 from ti_core.noising import (
     INITIALIZATION,
-    MEMORY_ADVICE,
     MIDDLE,
     TrainingData,
     mask_of,

@@ -8,7 +8,7 @@ There are three settings, each slower and smaller than the one before:
     least     every part only while it works, attention in slices, and one row or picture at a time
 
 Which one comes first is chosen from what the weights need and what is free. When memory runs out all the
-same, the work at hand is done once more with the next one, which then stays. In every setting, what has no
+same, the work at hand is done again with the next one, which then stays. In every setting, what has no
 part in training leaves the device when training begins, until it works again.
 """
 
@@ -49,6 +49,7 @@ REMARKS: Mapping[Level, tuple[str]] = {
 }
 DECODING_BUFFERS = 6  # of a picture's size in the autoencoder's first width: what it needs at its widest
 KEPT_FREE = 0.9  # the share of the free memory that is planned with
+MEMORY_ADVICE = "choose a smaller model, or close the programs that use it"
 FULL_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -93,15 +94,15 @@ class Memory:
                     self._put_away(set(names).intersection(AT_REST[self.level]))
 
     def once_more(self, work: Callable[[], Result]) -> Result:
-        """Do the work; where memory runs out, do it once more with the next setting."""
-        try:
-            return work()
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or self.level == LEVELS[-1]:
-                raise
-        # Not inside the handler, where the error still holds what the failed attempt had computed.
-        self.fall_back()
-        return work()
+        """Do the work; where memory runs out, do it again with the next setting, down to the last."""
+        while True:
+            try:
+                return work()
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.level == LEVELS[-1]:
+                    raise
+            # Not inside the handler, where the error still holds what the failed attempt had computed.
+            self.fall_back()
 
     def fall_back(self) -> None:
         """Take the next setting, and say so."""

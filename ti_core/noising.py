@@ -13,7 +13,6 @@ from ti_core.text_encoding import Conditioning
 EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
 WHOLE_SCHEDULE, MIDDLE = (0.0, 1.0), (0.25, 0.75)  # shares of the noise schedule's timesteps
 MIN_PASS_ROWS = 8  # rows of a pass without gradients, where the batch size is not larger
-MEMORY_ADVICE = "lower the batch size, or turn gradient checkpointing on"  # where a pass needs too much
 
 
 @dataclass(frozen=True)

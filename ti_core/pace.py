@@ -19,8 +19,8 @@ from ti_core.config import KINDS, TrainingConfig
 from ti_core.errors import TrainingError
 from ti_core.images import Picture, to_pixels
 from ti_core.initial_word import CANDIDATE_ROWS, candidate_words, candidates_in_rounds
-from ti_core.memory import out_of_memory_as
-from ti_core.noising import MEMORY_ADVICE, MIN_PASS_ROWS
+from ti_core.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.noising import MIN_PASS_ROWS
 from ti_core.prompts import Kind
 from ti_core.training import PREVIEW_STEPS, prepare, train_step
 

@@ -27,10 +27,9 @@ from ti_core.generation import GenerationSettings, generate
 from ti_core.images import Picture, loss_mask, to_pixels
 from ti_core.initial_word import OnCandidate, choose_initializer
 from ti_core.inspection import nearest_words
-from ti_core.memory import out_of_memory_as
+from ti_core.memory import MEMORY_ADVICE, out_of_memory_as
 from ti_core.noising import (
     EVALUATION,
-    MEMORY_ADVICE,
     Rows,
     TrainingData,
     mask_of,
@@ -134,7 +133,8 @@ def prepare(
     ``initializer`` is the word that an earlier preparation chose, if there was one; ``on_candidate`` hears
     of the choice as in :func:`~ti_core.initial_word.choose_initializer`. Raises
     :class:`PictureError` for no pictures, :class:`ConfigError` for an unreadable initial word,
-    :class:`PromptError` for a caption that cannot be encoded.
+    :class:`PromptError` for a caption that cannot be encoded, :class:`TrainingError` if the device's memory
+    does not suffice.
     """
     if not pictures:
         raise PictureError("There is no picture to learn from: give three to five.")
@@ -310,6 +310,7 @@ def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tup
                 yield [index], [rows[row : row + 1]]
 
 
+@out_of_memory_as(TrainingError, MEMORY_ADVICE)
 def _encode(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> TrainingData:
     pixels = to_pixels(pictures)
     mask = loss_mask(pictures) if config.use_mask else None

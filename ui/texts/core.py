@@ -616,10 +616,6 @@ MESSAGES: Pairs = (
         "別のベースモデルを選んでください。理由：{error}",
     ),
     (
-        "The memory of the device is full: lower the batch size, or turn gradient checkpointing on.",
-        "デバイスのメモリが足りません。バッチサイズを下げるか、「メモリを節約」をオンにしてください。",
-    ),
-    (
         "The memory of the device is full: choose a smaller model, or close the programs that use it.",
         "デバイスのメモリが足りません。小さいベースモデルを選ぶか、メモリを使っているプログラムを終了して"
         "ください。",
@@ -631,8 +627,8 @@ MESSAGES: Pairs = (
         "ファイルを取得し直すか、別のベースモデルを選んでください。",
     ),
     (
-        "The memory of the device is full: lower the batch size, or draw smaller pictures.",
-        "デバイスのメモリが足りません。バッチサイズを下げるか、画像を小さくしてください。",
+        "The memory of the device is full: draw smaller pictures, or choose a smaller model.",
+        "デバイスのメモリが足りません。画像を小さくするか、小さいベースモデルを選んでください。",
     ),
     # Concepts
     (
