@@ -118,6 +118,14 @@ def test_several_words_get_a_folder_each(tmp_path: Path) -> None:
     assert message == "two.safetensors holds 2 words: give a folder as OUT."
 
 
+def test_a_word_that_comes_twice_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    for steps in (500, 1000):
+        save_file({"<our-cat>": rows(seed=steps)}, tmp_path / f"learned_embeds-steps-{steps}.safetensors")
+    message = refusal_of(run(tmp_path, tmp_path / "out", "--to", "a1111-pt"))
+    assert message.startswith(f"{tmp_path.name} holds <our-cat> more than once: ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine", encoding="utf-8")
     message = refusal_of(run(a1111_file(tmp_path), tmp_path, "--to", "diffusers-bin"))

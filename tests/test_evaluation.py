@@ -18,7 +18,7 @@ from ti_core import judge as judging
 from ti_core.backbone import Backbone
 from ti_core.card import concept_card
 from ti_core.cli import app
-from ti_core.concept import Concept, load_concept, save_concept
+from ti_core.concept import BaseModel, Concept, load_concept, save_concept
 from ti_core.config import Kind
 from ti_core.errors import Cancelled, ConceptError, ConfigError, GenerationError, ModelError
 from ti_core.evaluation import (
@@ -316,6 +316,27 @@ def test_the_scores_are_kept_for_the_card(
     assert kept.sha256 == concept_on(sd1).sha256
     assert line in concept_card(kept, 0, repo_id="ann/our-cat")
     assert line not in concept_card(interpolate_from_initial(sd1, kept, 0.5), 0), "these are other vectors"
+
+
+def test_scores_of_a_word_that_has_changed_meanwhile_do_not_bring_it_back(
+    sd1: Backbone, tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "GENERAL_JUDGE", str(save_tiny_judge(tmp_path / "judge")))
+    folder = tmp_path / "our-cat"
+    save_concept(concept_on(sd1), folder, pictures(2))
+    newer = concept_on(sd1, initializer="dog")
+    newer.vectors["clip_l"].add_(0.1)
+
+    def learned_on(base: BaseModel, device: torch.device) -> Judge:
+        save_concept(newer, folder, pictures(2))
+        return judge_for(base, device)
+
+    monkeypatch.setattr(judging, "judge_for", learned_on)
+    quick = ["--model", str(tiny_sd1), "--count", "2", "--steps", "2"]
+    told = CliRunner().invoke(app, ["evaluate", str(folder), *quick])
+    assert told.exit_code == 0 and "likeness to the pictures" in told.stdout
+    assert "it holds another version of the word by now" in told.stderr
+    assert load_concept(folder).sha256 == newer.sha256
 
 
 def test_scores_that_cannot_be_kept_are_still_told(

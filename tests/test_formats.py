@@ -507,7 +507,20 @@ def test_a_folder_gives_every_word_in_it_once(tmp_path: Path) -> None:
     write_embedding(concept_of(SD1, 1, token="<our-dog>"), tmp_path, "a1111-pt")
     write_embedding(concept_of(SD1, 4), tmp_path, "a1111-png")  # passed over where there are other files
     save_file({"lora_a.lora_up.weight": torch.ones(2)}, tmp_path / "lora.safetensors")
-    assert sorted(to_concept(each).token for each in read_embeddings(tmp_path)) == [TOKEN, "<our-dog>"]
+    found = read_embeddings(tmp_path)
+    assert sorted(to_concept(each).token for each in found) == [TOKEN, "<our-dog>"]
+    [remark] = [remark for each in found for remark in each.remarks]
+    assert remark.startswith("lora.safetensors ")
+
+
+def test_a_folder_of_many_words_gives_all_or_none(tmp_path: Path) -> None:
+    for number in range(60):
+        save_file({f"<word-{number}>": rows(seed=number)[0]}, tmp_path / f"{number}.safetensors")
+    assert len(read_embeddings(tmp_path)) == 60
+    for number in range(60, 257):
+        (tmp_path / f"{number}.safetensors").touch()
+    with pytest.raises(ConceptError, match="holds 257 embedding files: choose a folder of at most 256"):
+        read_embeddings(tmp_path)
 
 
 def test_a_folder_without_words_says_so(tmp_path: Path) -> None:

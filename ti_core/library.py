@@ -26,7 +26,7 @@ from ti_core.archives import hold_concept, names_in, pack_concept, shown_as, unp
 from ti_core.concept import BaseModel, Concept, load_concept, picture_files, save_concept
 from ti_core.errors import ConceptError
 from ti_core.files import replace_file
-from ti_core.formats import Layout, read_embeddings, to_concept, write_embedding
+from ti_core.formats import Layout, read_embeddings, to_concepts, write_embedding
 from ti_core.formats.contents import SHOWN_LENGTH
 from ti_core.images import open_picture
 from ti_core.prompts import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
@@ -161,8 +161,8 @@ class Library:
     def import_file(self, path: Path, base: BaseModel | None = None) -> list[Imported]:
         """Add the words in a file of any program, or in a .zip archive of such files or from here.
 
-        Told by content. ``base`` is the model they are for, as in :func:`~ti_core.formats.to_concept`. Raises
-        :class:`ConceptError` saying what the file is instead, or that a token is taken, and as that function.
+        Told by content. ``base`` is the model they are for. Raises :class:`ConceptError` saying what the file
+        is instead, or that a token is taken, and as :func:`~ti_core.formats.to_concepts`.
         """
         names = names_in(path)
         if names is None:
@@ -174,14 +174,10 @@ class Library:
 
     def _import_embeddings(self, path: Path, base: BaseModel | None) -> list[Imported]:
         embeddings = read_embeddings(path)
-        concepts = [to_concept(embedding, base=base) for embedding in embeddings]
-        tokens = [concept.token for concept in concepts]
-        for token in tokens:  # all or none
-            if tokens.count(token) > 1:
-                raise ConceptError(f"{path.name} holds {token} more than once: give its words other names.")
+        concepts = to_concepts(embeddings, path.name, base=base)
         with self._reading():
-            for token in tokens:
-                self._check_free(token)
+            for concept in concepts:  # all or none
+                self._check_free(concept.token)
         return [
             Imported(
                 self.add(concept),
@@ -248,7 +244,8 @@ class Library:
     def _check_free(self, token: str) -> None:
         if self._folder(token).exists():
             raise ConceptError(
-                f"There is a concept {token} in the library already: choose another name, or delete it first."
+                f"There is a concept {token} in the library already: choose another name, or rename or "
+                "delete that one first."
             )
 
     def _place(self, built: Path, token: str) -> Entry:

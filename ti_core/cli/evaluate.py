@@ -14,6 +14,7 @@ from ti_core.errors import ConceptError, PictureError
 
 if TYPE_CHECKING:
     from ti_core.concept import Concept
+    from ti_core.evaluation import Evaluation
 
 
 def evaluate_command(
@@ -69,7 +70,7 @@ def evaluate_command(
                 on_progress=report_progress,
                 should_stop=lambda: interrupt.requested,
             )
-        _keep(found.added_to(loaded, backbone.base.id), concept)
+        _keep(found, backbone.base.id, loaded, concept)
         report.facts |= found.to_dict()
         rows = [("", "learned", "initial word", "real pictures")]
         for name, title in SCORES.items():
@@ -85,14 +86,18 @@ def evaluate_command(
         report.lines.append(f"Judged by {found.judge}.")
 
 
-def _keep(concept: Concept, folder: Path) -> None:
-    """Write a concept with its scores over the one in its folder, which stays as old as it is."""
-    from ti_core.concept import save_concept
+def _keep(found: Evaluation, model: str, evaluated: Concept, folder: Path) -> None:
+    """Write the scores of a concept into its folder, which stays as old as it is, if it is still there."""
+    from ti_core.concept import load_concept, save_concept
 
     description = folder / "concept.json"
     try:
+        current = load_concept(folder)
+        if current.sha256 != evaluated.sha256:
+            say(f"The scores are not kept in {folder}: it holds another version of the word by now.")
+            return
         added = description.stat().st_mtime
-        save_concept(concept, folder)
+        save_concept(found.added_to(current, model), folder)
         os.utime(description, (added, added))  # the library lists the newest first
     except (OSError, ConceptError) as error:
         say(f"The scores are not kept in {folder}: {error}")  # they are still told

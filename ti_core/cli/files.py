@@ -47,7 +47,7 @@ def convert_command(
 ) -> None:
     """Read an embedding file of any program, and write it for another."""
     with reporting(as_json) as report:
-        from ti_core.formats import base_called, to_concept
+        from ti_core.formats import base_called, to_concepts
 
         layout = _layout(to)
         is_file = _is_file(out, layout)
@@ -57,7 +57,7 @@ def convert_command(
             raise ConfigError(f"{source.name} holds {len(embeddings)} words: leave out --token.")
         if is_file and len(embeddings) > 1:
             raise ConfigError(f"{source.name} holds {len(embeddings)} words: give a folder as OUT.")
-        concepts = [to_concept(embedding, token=token, base=asked) for embedding in embeddings]
+        concepts = to_concepts(embeddings, source.name, token=token, base=asked)
         places = [out / concept.name if len(concepts) > 1 else out for concept in concepts]
         words: list[dict[str, Any]] = []
         for embedding, concept, place in zip(embeddings, concepts, places, strict=True):

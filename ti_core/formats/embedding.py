@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,28 @@ def to_concept(
         embedding.initializer,
         embedding.training,
     )
+
+
+def to_concepts(
+    embeddings: Sequence[Embedding],
+    source: str,
+    *,
+    token: str | None = None,
+    base: BaseModel | None = None,
+) -> list[Concept]:
+    """The concepts that the words of a file or folder called ``source`` are.
+
+    Raises as :func:`to_concept`, and :class:`ConceptError` if two of them have one token.
+    """
+    concepts = [to_concept(embedding, token=token, base=base) for embedding in embeddings]
+    tokens = [concept.token for concept in concepts]
+    for own in tokens:
+        if tokens.count(own) > 1:
+            raise ConceptError(
+                f"{source} holds {own} more than once: give its words other names, or take its files one by "
+                "one."
+            )
+    return concepts
 
 
 def base_called(name: str) -> BaseModel:

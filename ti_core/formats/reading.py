@@ -44,7 +44,7 @@ from ti_core.formats.png_card import read_png
 from ti_core.formats.tensor_files import is_safetensors, opened_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".bin", ".png")
-MAX_FILES = 50  # embedding files in one folder
+MAX_FILES = 256  # embedding files in one folder
 MAX_WORDS = 50  # in one file
 MAX_TEXT_BYTES = 2**20
 ENCODER_KEYS = ("clip_l", "clip_g")
@@ -128,13 +128,19 @@ def _text_in(file: Path) -> str:
 
 
 def _read_every_file(folder: Path) -> list[Embedding]:
-    """Every word once; files that are none are passed over, and pictures unless there is nothing else."""
+    """Every word once; of files that are none the first one's remarks say why, and pictures are read only if
+    there is nothing else."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     pictures = [file for file in files if file.suffix.lower() == ".png"]
     others = [file for file in files if file not in pictures]
+    read = others or pictures
+    if len(read) > MAX_FILES:
+        raise ConceptError(
+            f"{folder.name} holds {len(read)} embedding files: choose a folder of at most {MAX_FILES}."
+        )
     found: list[Embedding] = []
     errors: list[ConceptError] = []
-    for file in (others or pictures)[:MAX_FILES]:
+    for file in read:
         try:
             found += _read_with_companion(file)
         except ConceptError as error:
@@ -145,6 +151,7 @@ def _read_every_file(folder: Path) -> list[Embedding]:
             if errors
             else ConceptError(f"{folder.name} holds no embedding file: choose another folder.")
         )
+    found[0] = replace(found[0], remarks=found[0].remarks + tuple(map(str, errors)))
     return [
         each for number, each in enumerate(found) if not any(_same(each, other) for other in found[:number])
     ]

@@ -756,12 +756,19 @@ MESSAGES: Pairs = (
         "{token} ということばはライブラリにありません。一覧から選んでください。",
     ),
     (
-        "{name} holds {token} more than once: give its words other names.",
-        "{name} に {token} が 2 つ以上入っています。ことばに別の名前を付けてください。",
+        "{name} holds {token} more than once: give its words other names, or take its files one by one.",
+        "{name} に {token} が 2 つ以上入っています。ことばに別の名前を付けるか、ファイルを 1 つずつ読み込んで"
+        "ください。",
     ),
     (
-        "There is a concept {token} in the library already: choose another name, or delete it first.",
-        "{token} ということばはすでにライブラリにあります。別の名前にするか、先に削除してください。",
+        "{name} holds {count} embedding files: choose a folder of at most {limit}.",
+        "{name} には埋め込みファイルが {count} 個あります。{limit} 個以下のフォルダーを選んでください。",
+    ),
+    (
+        "There is a concept {token} in the library already: choose another name, or rename or delete that "
+        "one first.",
+        "{token} ということばはすでにライブラリにあります。別の名前にするか、ライブラリにあるほうの名前を先に"
+        "変えるか、削除してください。",
     ),
     (
         "The library in {folder} is in use elsewhere: try again.",
