@@ -388,6 +388,14 @@ def test_pictures_of_another_blend_are_not_kept_with_a_word(studio: Studio) -> N
     assert studio.home(ME).library.find("<cat-mug>").thumbnail is None
 
 
+def test_the_sign_of_a_hidden_picture_is_not_kept_with_a_word(studio: Studio) -> None:
+    drawn = pictures_of(list(draw_blend(studio, ME, PAIR, 0.25, "cat-mug", *CONTROLS)))
+    keep_blend(
+        studio, ME, PAIR, 0.25, "cat-mug", [dataclasses.replace(picture, hidden=True) for picture in drawn], 0
+    )
+    assert studio.home(ME).library.find("<cat-mug>").thumbnail is None
+
+
 def test_a_blend_of_styles_is_drawn_as_a_style(studio: Studio) -> None:
     add(studio, "<our-chalk>", kind="style")
     updates = list(draw_blend(studio, ME, ("<our-ink>", "<our-chalk>"), 0.5, "soft", *CONTROLS))

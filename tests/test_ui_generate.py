@@ -19,6 +19,7 @@ from ti_core.config import TrainingConfig
 from ti_core.errors import ConceptError, RunError, UnknownTokenError
 from ti_core.generation import GenerationSettings
 from ti_core.images import Picture
+from ti_core.models import DEFAULT_GUIDANCE_SCALE
 from ti_core.recipe import ConceptUse, Recipe, read_recipe, save_png
 from ti_core.runs import create_run, saved_steps, train_runs
 from ui.drawing import Drawn
@@ -236,6 +237,7 @@ def test_a_grid_has_a_picture_for_each_pair_row_by_row(studio: Studio) -> None:
         ("seed", "3、8", "seed", [3, 8]),
         ("steps", "1, 4", "steps", [1, 4]),
         ("guidance", "１．５，7", "guidance_scale", [1.5, 7]),
+        ("guidance", "0, 7", "guidance_scale", [DEFAULT_GUIDANCE_SCALE, 7]),
     ],
 )
 def test_axes_of_numbers(studio: Studio, name: str, values: str, field: str, expected: list[float]) -> None:
@@ -403,6 +405,12 @@ def test_a_size_that_cannot_be_drawn_is_left_to_the_model(studio: Studio) -> Non
     assert values[-2:] == [0, 0]
     assert remarks == ["The size 100 × 100 cannot be used here; the model's own is."]
     assert settings_of("en", Recipe("a cat", width=16, height=24), None, {})[0][-2:] == [16, 24]
+
+
+def test_no_guidance_is_not_taken_for_the_models_own(studio: Studio) -> None:
+    values, remarks = settings_of("en", Recipe("a cat", guidance_scale=0), None, {})
+    assert values[5] == 1
+    assert remarks == ["Guidance scale was 0 and is 1 here."]
 
 
 def test_words_are_the_ones_of_the_recipe_also_by_the_short_form_of_others(studio: Studio) -> None:

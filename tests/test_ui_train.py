@@ -22,12 +22,20 @@ from ti_core import training
 from ti_core.card import gallery_files
 from ti_core.concept import picture_files
 from ti_core.config import TrainingConfig
-from ti_core.errors import ConfigError, GenerationError, ModelError, PromptError, TokenNameError
+from ti_core.errors import (
+    ConfigError,
+    GenerationError,
+    ModelError,
+    PromptError,
+    TokenNameError,
+    TrainingError,
+)
 from ti_core.evaluation import Score, Verdict
 from ti_core.images import Picture
 from ti_core.prompts import OBJECT_WORDS
 from ti_core.recipe import read_recipe
 from ti_core.runs import Run, concept_at, saved_steps
+from ui import train_form
 from ui.chart import loss_chart
 from ui.studio import Limits, Studio
 from ui.texts import TEXTS
@@ -39,6 +47,7 @@ from ui.train_form import (
     bring_back,
     build_form,
     describe,
+    fill_in_word,
     reframe,
     suggest_word,
     take_free_name,
@@ -391,6 +400,21 @@ def test_the_model_suggests_a_word(studio: Studio, person: gr.Request, tmp_path:
     assert studio.device.waiting == 0
     with pytest.raises(gr.Error, match="Add a picture first"):
         next(suggest_word(studio, person, Desk(), "object", 0))
+
+
+def test_a_suggestion_that_fails_leaves_no_line_behind(
+    studio: Studio, person: gr.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any, **_options: Any) -> None:
+        raise TrainingError("The memory of the device is full.")
+
+    monkeypatch.setattr(train_form, "prepare", full)
+    updates = fill_in_word(studio, person, desk_of(studio, person, tmp_path), "", "object", 0)
+    lines = []
+    with pytest.raises(TrainingError):
+        for _, line in updates:
+            lines.append(line)
+    assert "known words" in lines[-2] and lines[-1] == ""
 
 
 # --- a run ------------------------------------------------------------------------------------------------

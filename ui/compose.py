@@ -364,7 +364,7 @@ def keep_blend(
     pictures = [
         _image_of(picture)
         for picture in drawn
-        if any(use.sha256 == blended.sha256 for use in picture.recipe.concepts)
+        if not picture.hidden and any(use.sha256 == blended.sha256 for use in picture.recipe.concepts)
     ]
     home.library.add(blended, pictures)
     text = say(language, "compose_kept", token=blended.token)

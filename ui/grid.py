@@ -94,7 +94,7 @@ class Cell:
             first = concept_tokens(settings.prompt)[0]
             settings = replace(settings, prompt=replace_token(settings.prompt, first, value))
         elif name == "guidance":
-            settings = replace(settings, guidance_scale=value)
+            settings = replace(settings, guidance_scale=value or None)  # as the slider has it
         elif name == "steps":
             settings = replace(settings, steps=value)
         elif name == "seed":

@@ -25,6 +25,7 @@ from ui.widgets import (
     MAX_SIDE,
     MAX_STEPS,
     MAX_STRENGTH,
+    NO_GUIDANCE,
     DrawingControls,
     ResultArea,
     bind,
@@ -194,7 +195,7 @@ def settings_of(
     steps = min(max(recipe.steps, 1), MAX_STEPS)
     if steps != recipe.steps:
         remark("generate_bounded", name=say(language, "drawing_steps"), value=recipe.steps, now=steps)
-    guidance = min(max(recipe.guidance_scale, 0), MAX_GUIDANCE)
+    guidance = min(max(recipe.guidance_scale, NO_GUIDANCE), MAX_GUIDANCE)
     if guidance != recipe.guidance_scale:
         remark(
             "generate_bounded",

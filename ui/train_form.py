@@ -422,8 +422,12 @@ def take_free_name(studio: Studio, request: gr.Request, name: str) -> str:
 def fill_in_word(
     studio: Studio, request: gr.Request, desk: Desk, name: str, *asked: Any
 ) -> Iterator[list[Any]]:
-    for word, line in suggest_word(studio, request, known_desk(studio, request, desk, name), *asked):
-        yield [gr.skip() if word is None else word, line]
+    try:
+        for word, line in suggest_word(studio, request, known_desk(studio, request, desk, name), *asked):
+            yield [gr.skip() if word is None else word, line]
+    except Exception:
+        yield [gr.skip(), ""]
+        raise
 
 
 def tell_times(studio: Studio, request: gr.Request, told: Any, desk: Desk, *values: Any) -> list[Any]:

@@ -31,6 +31,7 @@ MAX_COUNT = 8
 MAX_STEPS = 100
 MAX_STRENGTH = 1.5  # of a word
 MAX_GUIDANCE = 20
+NO_GUIDANCE = 1  # as anything below; 0 stands for the model's own
 MAX_SIDE = 1536  # pixels
 OWN_SCHEDULER = "auto"
 MAX_SEED = 2**53 - 1  # a browser's numbers are exact up to here
