@@ -264,6 +264,8 @@ def test_slices_of_which_some_are_killed_learn_what_one_run_learns(tmp_path, bac
     with pytest.raises(gr.Error, match="aborted"):
         trainer.go_on(run)  # killed before it could save any
     assert trainer.status(run) == JobStatus("stopped", 6, 18)
+    kept = run.concept()
+    assert kept.sha256 in [concept_at(run, step).sha256 for step in (2, 4, 6)]
 
     trainer.start(backbone, run, results)  # by a click
     while trainer.status(run).phase == "training":
@@ -276,7 +278,7 @@ def test_slices_of_which_some_are_killed_learn_what_one_run_learns(tmp_path, bac
         assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     assert state.evaluations == wanted.evaluations
     assert read_metrics(run) == read_metrics(whole)
-    assert [concept.sha256 for concept in results.concepts] == [whole.concept().sha256]
+    assert [concept.sha256 for concept in results.concepts] == [kept.sha256, whole.concept().sha256]
     assert weights_of(backbone) == before
     assert not list(run.folder.glob("stop"))
 
@@ -298,13 +300,16 @@ def test_a_run_that_is_stopped_keeps_its_result_and_goes_on_by_a_click(tmp_path,
 
 
 def test_a_run_whose_page_was_closed_waits_for_a_click(tmp_path, backbone, trainer, monkeypatch):
-    run = create(tmp_path / "run", backbone)
-    trainer.start(backbone, run, Results())
+    run, results = create(tmp_path / "run", backbone), Results()
+    trainer.start(backbone, run, results)
     trainer.go_on(run)
     assert trainer.active() == 1
     monkeypatch.setattr(slices, "LEFT_SECONDS", -1.0)
     assert trainer.status(run) == JobStatus("stopped", 5, 18)
     assert trainer.active() == 0
+    losses = {entry.evaluation: entry.step for entry in read_metrics(run)[1:] if entry.evaluation}
+    best = concept_at(run, losses[min(losses)])
+    assert [concept.sha256 for concept in results.concepts] == [run.concept().sha256] == [best.sha256]
 
 
 def test_a_run_is_started_once_and_not_too_many_are(tmp_path, backbone, trainer):

@@ -7,6 +7,7 @@ ended, or was killed.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -21,7 +22,7 @@ from ti_core.config import TrainingConfig
 from ti_core.errors import OneWordError, RunError
 from ti_core.generation import GeneratedPicture, Order, generate
 from ti_core.images import Picture
-from ti_core.runs import Run, keep_result, open_run, read_metrics, train_runs
+from ti_core.runs import Run, keep_result, keep_step, open_run, read_metrics, saved_steps, train_runs
 from ti_core.training import prepare
 from ui.jobs import JobStatus, OnResult, Phase, TooManyJobs
 from ui.models import ModelKeeper, ModelName
@@ -31,6 +32,8 @@ LEFT_SECONDS = 90.0  # without a slice, after which nobody has the page open; a 
 STOP_FILE = "stop"  # in a run's folder: asks the slice under way to end
 
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
 
 
 # --- what the other process does ----------------------------------------------------------------------------
@@ -133,7 +136,7 @@ class SlicedTrainer:
     """Trains runs where a GPU is only lent; in place of :class:`ui.jobs.Trainer`.
 
     A run goes on while :meth:`go_on` is called for it, and for :data:`LEFT_SECONDS` is waited for; then it
-    counts as stopped, until it is started again.
+    counts as stopped, until it is started again. The best of its saved steps is its result meanwhile.
     """
 
     def __init__(self, gpu: BorrowedGpu, models: ModelKeeper, max_jobs: int = 8):
@@ -184,6 +187,7 @@ class SlicedTrainer:
                 del self._jobs[run.folder]
                 if isinstance(error, OneWordError):
                     self._failures[run.folder] = error
+            _keep_saved(job)
             if not isinstance(error, OneWordError):  # which the status tells
                 raise
             return
@@ -244,4 +248,24 @@ class SlicedTrainer:
         return False
 
     def _forget_left(self) -> None:
-        self._jobs = {folder: job for folder, job in self._jobs.items() if not job.left}
+        for job in [job for job in self._jobs.values() if job.left]:
+            del self._jobs[job.run.folder]
+            _keep_saved(job)
+
+
+def _keep_saved(job: _Job) -> None:
+    """Make the best of the saved steps the result of a run that has none: that takes no GPU."""
+    run = job.run
+    if run.has_result:
+        return
+    try:
+        saved = set(saved_steps(run)) - {0}
+        losses = {
+            entry.step: entry.evaluation
+            for entry in read_metrics(run)
+            if entry.evaluation is not None and entry.step in saved
+        }
+        if losses:
+            job.on_result(run, keep_step(run, min(losses, key=losses.__getitem__)))
+    except OneWordError:  # it can still go on, and to a result then
+        log.exception("Nothing was kept of %s", run.folder)
