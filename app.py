@@ -99,7 +99,12 @@ def read_options() -> argparse.Namespace:
         help="preset, folder, checkpoint file, or owner/name[@revision][:variant] on the Hugging Face Hub "
         "(default: ONE_WORD_MODEL of the environment, or else toybox)",
     )
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of words and runs")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("ONE_WORD_DATA", DATA)),
+        help="folder of words and runs (default: ONE_WORD_DATA of the environment, or else outputs/page)",
+    )
     parser.add_argument(
         "--shared",
         action="store_true",

@@ -144,6 +144,26 @@ def test_on_a_shared_server_no_visitor_changes_the_model(tmp_path: Path, tiny_sd
     assert here == nowhere
 
 
+def test_on_a_shared_server_anyone_may_try_again_what_failed_to_load(
+    tmp_path: Path, tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_arguments: Any, **_options: Any) -> Backbone:
+        raise ModelError("The Hub cannot be reached: try again later.")
+
+    studio, name = Studio(tmp_path, shared=True), str(tiny_sd1)
+    with monkeypatch.context() as without_network:
+        without_network.setattr(Backbone, "load", unreachable)
+        studio.models.load(name)
+        with pytest.raises(ModelError):
+            studio.models.wait()
+    assert look(studio)["load"]
+    with pytest.raises(gr.Error, match="This server uses one model for everyone"):
+        header.load_model(studio, request_of(), "toybox")
+    header.load_model(studio, request_of(), name)
+    assert studio.models.wait()
+    assert not look(studio)["load"]
+
+
 @pytest.mark.parametrize(
     ("need", "sentence"),
     [

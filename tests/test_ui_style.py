@@ -271,5 +271,9 @@ def test_ready_made_words_are_taken_once_and_only_by_the_model_that_draws_them(
     elsewhere = BaseModel("elsewhere", "sd1", {"clip_l": 8})
     other = Concept("<toy-red>", {"clip_l": torch.ones(1, 8)}, "style", elsewhere)
     save_concept(other, ready / "toy-red")
-    with pytest.raises(gr.Error, match="choose toybox"):
+    with pytest.raises(gr.Error, match="which this server does not use: teach a word"):
         cards.take_ready_words(studio, NEWCOMER)
+    own = Studio(tmp_path / "own")
+    own.models = studio.models
+    with pytest.raises(gr.Error, match="choose toybox"):
+        cards.take_ready_words(own, NEWCOMER)

@@ -67,7 +67,8 @@ def take_ready_words(studio: Studio, request: gr.Request) -> list[Concept]:
         if backbone is None or concept.base.fits(backbone.base)
     }
     if not fitting:
-        raise refusal(language_of(request), "cards_ready_elsewhere")
+        key = "cards_ready_nowhere" if studio.homes.shared else "cards_ready_elsewhere"
+        raise refusal(language_of(request), key)
     for folder, concept in fitting.items():
         if concept.token not in own:
             library.add(concept, [open_picture(file)[0] for file in picture_files(folder)])

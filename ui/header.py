@@ -83,7 +83,7 @@ def show_model(studio: Studio, request: gr.Request) -> list[Any]:
     is_loading, is_own = status.phase == "loading", not studio.homes.shared
     return [
         status_html(studio, language_of(request)),
-        gr.Button(visible=is_own and not is_loading),
+        gr.Button(visible=status.phase == "failed" or is_own and not is_loading),
         gr.Button(visible=is_own and is_loading),
         gr.Timer(OFTEN if is_loading else SELDOM),
         f"{status.name} {status.phase}",
@@ -159,8 +159,13 @@ def _facts(language: Language, name: str) -> Iterator[str]:
 
 
 def load_model(studio: Studio, request: gr.Request, name: str | None) -> list[Any]:
-    """Begin to load a model, where that disturbs no one; raises as :meth:`ModelKeeper.load`."""
-    _check_is_own(studio, request)
+    """Begin to load a model, where that disturbs no one; raises as :meth:`ModelKeeper.load`.
+
+    What failed to load for everyone, as without a network, anyone may try again.
+    """
+    status = studio.models.status
+    if (status.phase, status.name) != ("failed", name):
+        _check_is_own(studio, request)
     if active := studio.trainer.active():
         raise refusal(language_of(request), "frame_model_busy", count=active)
     studio.models.load((name or "").strip())

@@ -9,6 +9,9 @@ EN = {
     "cards_ready_elsewhere": (
         "The ready-made words belong to the embedded model: choose toybox at the top of the page first."
     ),
+    "cards_ready_nowhere": (
+        "The ready-made words belong to the embedded model, which this server does not use: teach a word."
+    ),
     "compose_choose": "Choose two to four of your words.",
     "compose_chosen": (
         "Words chosen: {count}. Choose one again to take it out. "
@@ -50,6 +53,9 @@ JA = {
     "cards_ready": "用意されたことばで試す",
     "cards_ready_elsewhere": (
         "用意されたことばは内蔵モデル用です。まず、ページの上部で toybox を選んでください。"
+    ),
+    "cards_ready_nowhere": (
+        "用意されたことばは内蔵モデル用で、このサーバーでは使えません。ことばを学習してください。"
     ),
     "compose_choose": "組み合わせることばを 2〜4 個選んでください。",
     "compose_chosen": (
