@@ -28,6 +28,7 @@ from PIL import Image
 
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
+from benchmarks.toybox import load_toybox
 from demo_model.world import DEVELOPMENT, HELD_OUT, NounThing, concept_pictures
 from demo_model.world import Concept as WorldConcept
 from ti_core.backbone import Backbone
@@ -122,7 +123,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
     options = parser.parse_args()
     print(describe_machine())
-    backbone = Backbone.load(options.model)
+    backbone = load_toybox(options.model)
     subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
     judge = load_judge(str(options.judge), backbone.device)
     out = options.out / options.list / digest_of(backbone, options.judge)

@@ -28,7 +28,7 @@ from demo_model.world.captions import with_article
 from ti_core.backbone import Backbone
 from ti_core.generation import GenerationSettings, Order, generate, generate_all
 from ti_core.judge import EMBEDDED_JUDGE, load_judge
-from ti_core.models import model_source
+from ti_core.models import find_preset, model_source
 
 COLUMNS = 8
 PAIRS = (
@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     print(describe_machine())
     start = time.perf_counter()
-    backbone = Backbone.load(options.model)
+    backbone = load_toybox(options.model)
     print(f"load                              {time.perf_counter() - start:8.1f} s")
     print(f"reconstruction, held-out pictures {reconstruction_psnr(backbone):8.2f} dB PSNR")
     print(f"four pictures, 25 steps           {four_pictures(backbone):8.1f} s, median of 3")
@@ -69,6 +69,14 @@ def main() -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         draw_sheet(backbone).save(options.out)
         print(f"contact sheet: {options.out}")
+
+
+def load_toybox(model: str) -> Backbone:
+    """The embedded model, or a folder with one trained anew, which then draws in the same way."""
+    backbone, preset = Backbone.load(model), find_preset("toybox")
+    if preset is not None and find_preset(model) is None:
+        backbone.guidance_scale, backbone.scheduler = preset.guidance_scale, preset.scheduler
+    return backbone
 
 
 @torch.no_grad()
