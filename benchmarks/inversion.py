@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,7 +39,11 @@ from ti_core.generation import GenerationSettings, Order, generate_all
 from ti_core.images import Picture
 from ti_core.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
 from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
-from ti_core.training import TrainingState, current_concept, learned_concept, prepare, train
+from ti_core.training import TrainingState, current_concept, has_levelled, learned_concept, prepare, train
+
+Kept = Literal["best", "last", "average"]
+"""Of a training: the vectors of the lowest evaluation, the last, or their moving average."""
+AVERAGE_DECAY = 0.95  # some 20 steps
 
 PICTURES = 4
 TOGETHER = 12  # concepts that are learned in one batch
@@ -68,14 +72,16 @@ SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """``changes`` to the defaults. A ``script`` keeps the last vectors instead of the best, and is also
-    measured on its way, ``at`` some steps. With an ``average`` it is the exponential moving average of the
-    vectors, of this decay, that is kept."""
+    """``changes`` to the defaults, and what is measured of one training: the vectors that it ``keeps``, those
+    ``at`` some steps on its way, and what the automatic stop would have left with each of the ``thresholds``.
+    """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
-    average: float | None = None
-    script: bool = False
+    keeps: tuple[Kept, ...] = ("best",)
     at: tuple[int, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    script: bool = False
+    """With the optimizer of the diffusers training script."""
 
 
 SCRIPT = {
@@ -91,7 +97,9 @@ RECIPES = {
     "50 steps": Recipe({"steps": 50}),
     "100 steps": Recipe({"steps": 100}),
     "600 steps": Recipe({"steps": 600}),
-    "script": Recipe({**SCRIPT, "steps": 5 * TrainingConfig.steps}, script=True, at=(TrainingConfig.steps,)),
+    "script": Recipe(
+        {**SCRIPT, "steps": 5 * TrainingConfig.steps}, ("last",), at=(TrainingConfig.steps,), script=True
+    ),
     "rate 0.003": Recipe({"learning_rate": 0.003}),
     "rate 0.006": Recipe({"learning_rate": 0.006}),
     "rate 0.02": Recipe({"learning_rate": 0.02}),
@@ -102,8 +110,7 @@ RECIPES = {
     "fixed norm": Recipe({"norm_control": "fixed"}),
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),
-    "no early stop": Recipe({"stop": "never"}),
-    "average of some 20 steps": Recipe(average=0.95),
+    "endings": Recipe({"stop": "never"}, ("best", "last", "average"), thresholds=(0.02, 0.01, 0.005)),
     "initial word by itself": Recipe({"initializer": "auto"}),
 }
 
@@ -197,7 +204,7 @@ class Learned:
 
 
 class Bench:
-    """One concept with its real pictures; what its initial word draws is drawn once."""
+    """One concept with its real pictures; what a word draws is drawn once."""
 
     def __init__(self, backbone: Backbone, judge: Judge, subject: WorldConcept):
         self.subject = subject
@@ -205,13 +212,16 @@ class Bench:
         self._backbone, self._judge = backbone, judge
         self._real: Looks = judge.look([picture.image for picture in self.pictures])
         self._initial: Showing | None = None
+        self._shown: dict[str, Showing] = {}
 
     def found(self, word: Learned) -> dict[str, Any]:
         """What the judge says of a word, with what it cost."""
         concept, config = word.concept, word.config
         if self._initial is None:
             self._initial = self._show(concept, initial=True)
-        found = score(self._judge, concept, self._real, self._show(concept, initial=False), self._initial)
+        if concept.sha256 not in self._shown:  # trainings may end in the same vectors
+            self._shown[concept.sha256] = self._show(concept, initial=False)
+        found = score(self._judge, concept, self._real, self._shown[concept.sha256], self._initial)
         start = self._backbone.initial_vectors(concept.initializer, config.vectors)
         [(name, rows)] = concept.vectors.items()
         return {
@@ -243,28 +253,38 @@ class Course:
         if recipe.script:
             use_script_optimizer(self.state)
         self._average = current_concept(backbone, self.state)
-        self._underway: list[tuple[int, Concept]] = []
+        self._underway: list[tuple[str, int, Concept]] = []
+        self._awaited = list(recipe.thresholds)
 
     def after_step(self) -> None:
         state, recipe = self.state, self._recipe
-        if recipe.average is not None:
-            self._average = moved_towards(self._average, state.vectors, 1 - recipe.average)
+        if "average" in recipe.keeps:
+            self._average = moved_towards(self._average, state.vectors, 1 - AVERAGE_DECAY)
         if state.step in recipe.at:
-            self._underway.append((state.step, current_concept(self._backbone, state)))
+            concept = current_concept(self._backbone, state)
+            self._underway.append((f"{state.step} steps", state.step, concept))
+        if self._awaited and state.evaluations[-1].step == state.step:
+            losses, window = [evaluation.loss for evaluation in state.evaluations], state.config.stop_window
+            for threshold in self._awaited[:]:
+                if state.finish or has_levelled(losses, window, threshold):
+                    self._awaited.remove(threshold)
+                    concept = learned_concept(self._backbone, state)
+                    self._underway.append((f"threshold {threshold:g}", state.step, concept))
 
     def words(self, seconds_a_step: float) -> list[Learned]:
-        """Those on the way, and last the one that was learned."""
-        state, recipe = self.state, self._recipe
-        if recipe.average is not None:
-            concept = self._average
-        elif recipe.script:
-            concept = current_concept(self._backbone, state)
-        else:
-            concept = learned_concept(self._backbone, state)
-        named = [(f"{self._name}, {step} steps", step, word) for step, word in self._underway]
+        """Those on the way, and last what the training keeps."""
+        backbone, state, keeps = self._backbone, self.state, self._recipe.keeps
+        vectors: dict[Kept, Concept] = {
+            "best": learned_concept(backbone, state),
+            "last": current_concept(backbone, state),
+            "average": self._average,
+        }
+        ended = [(kept if len(keeps) > 1 else "", state.step, vectors[kept]) for kept in keeps]
         return [
-            Learned(word, name, state.config, step, seconds_a_step * step)
-            for name, step, word in [*named, (self._name, state.step, concept)]
+            Learned(
+                word, ", ".join(filter(None, (self._name, what))), state.config, step, seconds_a_step * step
+            )
+            for what, step, word in [*self._underway, *ended]
         ]
 
 

@@ -103,7 +103,7 @@ def test_a_measurement_is_another_one_with_other_weights(sd1: Backbone, tmp_path
 
 
 def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backbone, judge: Judge) -> None:
-    recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, script=True, at=(2,))
+    recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, ("last",), at=(2,), script=True)
     bench = Bench(sd1, judge, FISH)
     [[early, late]] = learn(sd1, [bench], recipe, "script", seed=0)
     first, last = bench.found(early), bench.found(late)
@@ -125,14 +125,30 @@ def test_concepts_that_are_learned_together_become_what_each_would_alone(sd1: Ba
 
 def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Backbone, judge: Judge) -> None:
     bench, changes = Bench(sd1, judge, FISH), {**QUICK, "stop": "never"}
-    [[script]] = learn(sd1, [bench], Recipe(changes, script=True), "script", seed=0)
-    [[average]] = learn(sd1, [bench], Recipe(changes, average=0.5), "average", seed=0)
-    assert bench.found(average)["samples"] == 8
-    last, averaged = script.concept, average.concept
+    [[late, mean]] = learn(sd1, [bench], Recipe(changes, ("last", "average")), "endings", seed=0)
+    assert [word.recipe for word in (late, mean)] == ["endings, last", "endings, average"]
+    assert bench.found(mean)["samples"] == 8
+    last, averaged = late.concept, mean.concept
     start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
     way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
     assert 0.5 < torch.nn.functional.cosine_similarity(way, whole).item() < 1
     assert 0 < way.norm() < whole.norm()
+
+
+def test_one_training_tells_what_each_threshold_of_the_stop_would_have_kept(
+    sd1: Backbone, judge: Judge
+) -> None:
+    changes = {**QUICK, "steps": 12, "eval_every": 1, "stop_window": 2}
+    loose, tight = 0.9, 1e-9
+    recipe = Recipe({**changes, "stop": "never"}, thresholds=(tight, loose))
+    [[early, late, whole]] = learn(sd1, [Bench(sd1, judge, FISH)], recipe, "endings", seed=0)
+    [[stopped]] = learn(
+        sd1, [Bench(sd1, judge, FISH)], Recipe({**changes, "stop_threshold": loose}), "defaults", seed=0
+    )
+    assert (early.recipe, late.recipe) == ("endings, threshold 0.9", "endings, threshold 1e-09")
+    assert early.steps == stopped.steps < late.steps == whole.steps == 12
+    assert early.concept.sha256 == stopped.concept.sha256
+    assert late.concept.sha256 == whole.concept.sha256
 
 
 def test_each_concept_counts_once_and_what_the_judge_cannot_tell_does_not() -> None:
