@@ -100,7 +100,7 @@ RECIPES = {
     "script": Recipe(
         {**SCRIPT, "steps": 5 * TrainingConfig.steps}, ("last",), at=(TrainingConfig.steps,), script=True
     ),
-    "rate 0.003": Recipe({"learning_rate": 0.003}),
+    "rate 0.001": Recipe({"learning_rate": 0.001}),
     "rate 0.006": Recipe({"learning_rate": 0.006}),
     "rate 0.02": Recipe({"learning_rate": 0.02}),
     "constant rate": Recipe({"lr_schedule": "constant"}),
@@ -151,16 +151,17 @@ def main() -> None:
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
-    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws, the default
-    settings of training and what the recipes change: what was measured with others is another measurement."""
+    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws and learns, the
+    default settings of training and what the recipes change: what was measured with others is another
+    measurement."""
     digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
     for module in (backbone.unet, backbone.vae):
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
     digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
     recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
-    drawn_with = (backbone.guidance_scale, backbone.scheduler)
-    digest.update(json.dumps([drawn_with, dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
+    own = (backbone.guidance_scale, backbone.scheduler, backbone.learning_rates())
+    digest.update(json.dumps([own, dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
     return digest.hexdigest()[:12]
 
 

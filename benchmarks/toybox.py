@@ -72,10 +72,11 @@ def main() -> None:
 
 
 def load_toybox(model: str) -> Backbone:
-    """The embedded model, or a folder with one trained anew, which then draws in the same way."""
+    """The embedded model, or a folder with one trained anew, which then draws and learns in the same way."""
     backbone, preset = Backbone.load(model), find_preset("toybox")
     if preset is not None and find_preset(model) is None:
         backbone.guidance_scale, backbone.scheduler = preset.guidance_scale, preset.scheduler
+        backbone.learning_rate_scale = preset.learning_rate_scale
     return backbone
 
 

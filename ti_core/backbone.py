@@ -87,7 +87,8 @@ class Backbone:
     ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
     pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
     ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
-    asks for none; ``memory`` keeps its parts on the device.
+    asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with;
+    ``memory`` keeps its parts on the device.
     """
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
@@ -128,6 +129,7 @@ class Backbone:
         preset = find_preset(model_id)
         self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
         self.scheduler = preset.scheduler if preset else DEFAULT_SCHEDULER
+        self.learning_rate_scale = preset.learning_rate_scale if preset else 1.0
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
         self.memory = self._place()
@@ -321,9 +323,11 @@ class Backbone:
         }
 
     def learning_rates(self) -> dict[str, float]:
-        """Adam's step size for each encoder, scaled to its table: on SD 1 the usual rate, 5e-3."""
+        """Adam's step size for each encoder, scaled to its table (on SD 1 the usual rate, 5e-3) and by
+        ``learning_rate_scale``."""
+        usual = LEARNING_RATE_IN_RMS * self.learning_rate_scale
         return {
-            name: LEARNING_RATE_IN_RMS * _sample_rows(table).square().mean().sqrt().item()
+            name: usual * _sample_rows(table).square().mean().sqrt().item()
             for name, table in self.tables().items()
         }
 

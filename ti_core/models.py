@@ -49,6 +49,8 @@ class ModelPreset:
     about: str
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
     scheduler: str = DEFAULT_SCHEDULER
+    learning_rate_scale: float = 1.0
+    """Of the usual step size of training."""
     aliases: tuple[str, ...] = ()
     """Other repositories that the same weights have, or once had, and by which concepts name them."""
 
@@ -69,6 +71,7 @@ PRESETS = (
         "small, embedded: works at once, on a CPU",
         guidance_scale=4.0,
         scheduler="euler_a",  # fresh noise mends what so small a model got wrong
+        learning_rate_scale=0.15,  # found on the development list, see benchmarks/README.md
     ),
     ModelPreset(
         "sd15",
