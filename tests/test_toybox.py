@@ -104,7 +104,7 @@ def test_learning_a_style_lowers_the_loss_below_its_initial_word(toybox: Backbon
 
 
 def test_learning_a_thing_lowers_the_loss_below_its_initial_word(toybox: Backbone) -> None:
-    state = learn(toybox, "monster", initializer="monster")
+    state = learn(toybox, "teapot", initializer="teapot")
     assert state.best_evaluation.loss < 0.98 * state.evaluations[0].loss
 
 

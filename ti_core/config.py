@@ -38,7 +38,7 @@ class TrainingConfig:
     gradient_accumulation: int = 1
     """Forward passes per step."""
     learning_rate: float | None = None
-    """Adam's step size; None scales it to the model's vocabulary: 5e-3, the usual rate, on SD 1."""
+    """Adam's step size; None is the model's own, scaled to its vocabulary: 5e-3, the usual rate, on SD 1."""
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
     lr_warmup_steps: int = 10
     max_grad_norm: float | None = None

@@ -89,7 +89,7 @@ EN = {
     "train_gradient_accumulation": "Gradient accumulation",
     "train_gradient_accumulation_info": "Batches in one step: a larger batch that needs no more memory.",
     "train_learning_rate": "Learning rate",
-    "train_learning_rate_info": "How far a step goes. 0: what suits the model's vocabulary.",
+    "train_learning_rate_info": "How far a step goes. 0: what suits the model.",
     "train_lr_schedule": "Learning rate over time",
     "train_lr_schedule_info": "Falling to zero lets the word settle at the end.",
     "train_lr_schedule_constant": "Constant",
@@ -296,7 +296,7 @@ JA = {
         "1 ステップのバッチの数。メモリを増やさずに大きなバッチと同じ効果があります。"
     ),
     "train_learning_rate": "学習率",
-    "train_learning_rate_info": "1 ステップで進む大きさ。0 ならモデルの語彙に合った値を使います。",
+    "train_learning_rate_info": "1 ステップで進む大きさ。0 ならモデルに合った値を使います。",
     "train_lr_schedule": "学習率スケジューラー",
     "train_lr_schedule_info": "0 まで下げると、学習の最後が安定します。",
     "train_lr_schedule_constant": "一定",
