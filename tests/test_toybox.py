@@ -103,8 +103,11 @@ def test_learning_a_style_lowers_the_loss_below_its_initial_word(toybox: Backbon
     assert state.best_evaluation.loss < 0.97 * state.evaluations[0].loss
 
 
-def test_learning_a_thing_lowers_the_loss_below_its_initial_word(toybox: Backbone) -> None:
-    state = learn(toybox, "teapot", initializer="teapot")
+@pytest.mark.parametrize(("name", "rate"), [("teapot", None), ("monster", 0.02)])
+def test_learning_a_thing_lowers_the_loss_below_its_initial_word(
+    toybox: Backbone, name: str, rate: float | None
+) -> None:
+    state = learn(toybox, name, initializer=name, learning_rate=rate)
     assert state.best_evaluation.loss < 0.98 * state.evaluations[0].loss
 
 
