@@ -654,14 +654,14 @@ def test_a_first_evaluation_that_is_no_number_names_its_run(sd1, tmp_path, monke
     assert [saved_steps(run) for run in runs] == [[], []]
 
 
-def test_memory_that_does_not_suffice_is_no_runs_fault(sd1, run, monkeypatch):
+def test_memory_that_does_not_suffice_is_no_runs_fault(tiny_sd1, run, monkeypatch):
     def full(*arguments):
         raise torch.OutOfMemoryError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Backbone, "predict", full)
-        with pytest.raises(TrainingError, match="memory") as caught:
-            finish(sd1, run)
+    alone = Backbone.load(str(tiny_sd1), device="cpu", dtype=torch.float32)  # it stays at its last setting
+    monkeypatch.setattr(Backbone, "predict", full)
+    with pytest.raises(TrainingError, match="memory") as caught:
+        finish(alone, run)
     assert caught.value.folders == ()
 
 
