@@ -41,7 +41,7 @@ from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, training_captions
 from ti_core.pipelines import attend_unfused
 
-AVERAGE_DECAY = 0.999
+AVERAGED_SAMPLES = 30_000  # the time constant of the average that is exported
 SNR_GAMMA = 5.0  # the least noisy steps weigh no more than min-SNR gives them (arXiv 2303.09556)
 PREDICTION = "v_prediction"
 SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
@@ -219,7 +219,7 @@ def train_denoiser(
         step += 1
         samples += options.batch_size
         young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
-        update_average(parts.averaged, trained, min(AVERAGE_DECAY, 1 - young))
+        update_average(parts.averaged, trained, min(1 - options.batch_size / AVERAGED_SAMPLES, 1 - young))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"

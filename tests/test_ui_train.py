@@ -40,6 +40,7 @@ from ui.chart import loss_chart
 from ui.studio import Limits, Studio
 from ui.texts import TEXTS
 from ui.train_form import (
+    SetAside,
     add_to_desk,
     apply_preset,
     begin_training,
@@ -48,7 +49,9 @@ from ui.train_form import (
     build_form,
     describe,
     fill_in_word,
+    put_back,
     reframe,
+    show_example,
     suggest_word,
     take_free_name,
     tell_name,
@@ -313,6 +316,32 @@ def test_every_example_can_be_used(studio: Studio, person: gr.Request, example: 
     desk = example_desk(studio, person, example)
     assert len(desk.cards) == 4
     assert desk.rejected == ()
+
+
+def test_an_example_takes_nothing_of_the_visitors_own(
+    studio: Studio, person: gr.Request, tmp_path: Path
+) -> None:
+    own = desk_of(studio, person, tmp_path)
+    of_own = ("my-cat", "style")
+
+    def shown(result: list[Any]) -> tuple[SetAside, bool, tuple[str, str], Desk]:
+        aside, button, token, kind, desk, *_ = result
+        return aside, button.visible, (token, kind), desk
+
+    first = show_example(studio, person, SetAside(), own, own.name, *of_own, of="cat")
+    aside, can_go_back, named, desk = shown(first)
+    assert can_go_back and len(desk.cards) == 4 and named == ("our-cat", "object")
+    second = show_example(studio, person, aside, desk, desk.name, *named, of="x-ray")
+    aside, can_go_back, named, desk = shown(second)
+    assert can_go_back and named == ("our-x-ray", "style")
+    aside, can_go_back, named, desk = shown(put_back(studio, person, aside, desk, desk.name, *named))
+    assert not can_go_back and named == of_own
+    assert desk.cards == own.cards
+    # What is added to an example is the visitor's own, too.
+    aside, _, named, desk = shown(show_example(studio, person, aside, desk, desk.name, *named, of="cat"))
+    mixed = add_pictures(studio, person, desk, [picture_file(tmp_path, "one more.png", seed=9)])
+    aside, can_go_back, named, desk = shown(put_back(studio, person, aside, mixed, mixed.name, *named))
+    assert can_go_back and desk.cards == own.cards and aside.desk.cards == mixed.cards
 
 
 # --- name and settings ------------------------------------------------------------------------------------

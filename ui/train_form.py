@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -84,6 +85,15 @@ FOCUS_JS = """
 """
 
 
+@dataclass(frozen=True, eq=False)
+class SetAside:
+    """A visitor's own pictures while an example's are on the desk, with the name and kind given them."""
+
+    desk: Desk = Desk()
+    token: str = ""
+    kind: Kind = "object"
+
+
 @dataclass(frozen=True)
 class Form:
     """The components of the form. ``settings`` in the order of :data:`FIELDS`."""
@@ -92,6 +102,8 @@ class Form:
     desk: gr.State
     desk_name: gr.Textbox  # the browser's, for Gradio forgets the state some time after a broken connection
     examples: dict[str, gr.Button]
+    set_aside: gr.State
+    put_back: gr.Button
     upload: gr.File
     cards: gr.HTML
     editor: gr.Column
@@ -146,6 +158,8 @@ def build_form() -> Form:
                 )
                 for name in EXAMPLES
             }
+            set_aside = gr.State(SetAside())
+            put_back = gr.Button(label("train_put_back"), size="sm", min_width=120, visible=False)
         upload = gr.File(
             label=label("train_upload"), file_count="multiple", height=140, elem_id="train-upload"
         )
@@ -200,6 +214,8 @@ def build_form() -> Form:
         desk=desk,
         desk_name=desk_name,
         examples=examples,
+        set_aside=set_aside,
+        put_back=put_back,
         upload=upload,
         cards=cards,
         editor=editor,
@@ -387,21 +403,50 @@ def _bind_pictures(studio: Studio, form: Form) -> None:
     )
 
 
+def show_example(
+    studio: Studio,
+    request: gr.Request,
+    aside: SetAside,
+    desk: Desk,
+    name: str,
+    token: str,
+    kind: Kind,
+    *,
+    of: str,
+) -> list[Any]:
+    """An example's pictures, name and kind; the visitor's own are set aside."""
+    own = SetAside(known_desk(studio, request, desk, name), token, kind)
+    free = studio.home(request).library.free_token(f"our-{of}")
+    return _change_desk(
+        request, own, aside, SetAside(example_desk(studio, request, of), free[1:-1], EXAMPLES[of])
+    )
+
+
+def put_back(
+    studio: Studio, request: gr.Request, aside: SetAside, desk: Desk, name: str, token: str, kind: Kind
+) -> list[Any]:
+    """The visitor's own pictures as they were set aside, in exchange for what has become his own since."""
+    return _change_desk(
+        request, SetAside(known_desk(studio, request, desk, name), token, kind), SetAside(), aside
+    )
+
+
+def _change_desk(request: gr.Request, before: SetAside, aside: SetAside, after: SetAside) -> list[Any]:
+    """Show ``after``; what was there ``before`` is set aside instead of ``aside``, unless it is an example."""
+    if before.desk.cards and not before.desk.is_example:
+        aside = replace(before, desk=select_picture(before.desk, None))
+    button = gr.Button(visible=bool(aside.desk.cards))
+    return [aside, button, after.token, after.kind, *show_desk(request, after.desk)]
+
+
 def _bind_examples(studio: Studio, form: Form) -> None:
-    def filled(example: str) -> Callable[..., list[Any]]:
-        def fill(studio: Studio, request: gr.Request) -> list[Any]:
-            free = studio.home(request).library.free_token(f"our-{example}")
-            return [
-                free[1:-1],
-                EXAMPLES[example],
-                *show_desk(request, example_desk(studio, request, example)),
-            ]
-
-        return bind(studio, fill)
-
-    parts = [form.setting("token"), form.setting("kind"), *form.desk_parts]
+    named = [form.setting("token"), form.setting("kind")]
+    inputs = [form.set_aside, *form.desk_inputs, *named]
+    parts = [form.set_aside, form.put_back, *named, *form.desk_parts]
     for example, button in form.examples.items():
-        button.click(filled(example), None, parts, **PRIVATE, **IN_TURN)
+        show = bind(studio, partial(show_example, of=example))
+        button.click(show, inputs, parts, **PRIVATE, **IN_TURN)
+    form.put_back.click(bind(studio, put_back), inputs, parts, **PRIVATE, **IN_TURN)
 
 
 # --- the name, the initial word, the time -----------------------------------------------------------------

@@ -74,6 +74,8 @@ class Desk:
     cards: tuple[Card, ...] = ()
     rejected: tuple[str, ...] = ()
     selected: str | None = None
+    is_example: bool = False
+    """Whether it holds nothing of the visitor's own."""
 
     @property
     def name(self) -> str:
@@ -111,7 +113,7 @@ def add_pictures(studio: Studio, request: gr.Request, desk: Desk, files: Sequenc
 def example_desk(studio: Studio, request: gr.Request, name: str) -> Desk:
     """A desk with the pictures of one of the :data:`EXAMPLES`."""
     files = sorted((ASSETS / "examples" / name).glob("*.png"))
-    return add_pictures(studio, request, Desk(), [str(file) for file in files])
+    return replace(add_pictures(studio, request, Desk(), [str(file) for file in files]), is_example=True)
 
 
 def select_picture(desk: Desk, identifier: str | None) -> Desk:

@@ -61,11 +61,11 @@ MIDDLE_MIX = Mix(
 """On the way from the simple to the full one."""
 NOUN_MIX = Mix(
     family=0.3,
-    noun=0.6,
+    noun=0.5,
     scene=0.3,
     plain=0.45,
-    unstyled=0.9,
-    named_style=0.06,
+    unstyled=0.87,
+    named_style=0.08,
     unpatterned=0.6,
     posed=0.7,
 )
