@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from ti_core import archives
 from ti_core import library as library_module
+from ti_core.card import save_gallery
 from ti_core.concept import BaseModel, Concept, save_concept
 from ti_core.errors import ConceptError, TokenNameError
 from ti_core.formats import LAYOUTS, Layout, layouts_for
@@ -442,13 +443,15 @@ def test_an_exported_concept_is_imported_as_it_was(
     library: Library, tmp_path: Path, base: BaseModel, token: str
 ):
     entry = library.add(make_concept(token, base=base), make_pictures(12))
+    make_pictures(1)[0].save(tmp_path / "drawn.png")
+    save_gallery([tmp_path / "drawn.png"], entry.folder)
     (entry.folder / "notes.txt").write_text("mine", encoding="utf-8")
     path = library.export_archive(token, tmp_path / "cat.zip")
     assert path == tmp_path / "cat.zip"
     other = Library(tmp_path / "ben")
     imported = other.import_archive(path)
     mine = files(entry.folder)
-    del mine["notes.txt"]
+    assert mine.pop("notes.txt") and mine["gallery/0.png"]
     assert files(imported.folder) == mine
     assert imported.concept.sha256 == entry.concept.sha256
     assert imported.thumbnail == imported.folder / "concept_images" / "0.png"
@@ -507,6 +510,7 @@ def test_a_concept_too_large_to_import_is_not_exported(library: Library, tmp_pat
         ("our-cat/concept_images/7.svg", "no part of a concept"),
         ("our-cat/concept_images/cat.png", "no part of a concept"),
         ("our-cat/concept_images/7/7.png", "no part of a concept"),
+        ("our-cat/gallery/cat.png", "no part of a concept"),
         ("our-cat/README.md/x", "no part of a concept"),
         ("our-cat/\x1b[31m\n" + "x" * 500, "no part of a concept"),
         ("second/concept.json", "more than one folder"),
@@ -718,11 +722,12 @@ def png_header(width: int, height: int) -> bytes:
     ],
     ids=["html", "empty", "gif", "bomb", "large"],
 )
+@pytest.mark.parametrize("folder", ["concept_images", "gallery"])
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_picture_that_a_browser_should_not_get_is_refused(
-    library: Library, tmp_path: Path, native: dict[str, bytes], data: bytes, reason: str
+    library: Library, tmp_path: Path, native: dict[str, bytes], folder: str, data: bytes, reason: str
 ):
-    message = refused(library, pack(tmp_path / "a.zip", {**native, "concept_images/1.png": data}))
+    message = refused(library, pack(tmp_path / "a.zip", {**native, f"{folder}/1.png": data}))
     assert reason in message and "1.png" in message
 
 

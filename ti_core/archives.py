@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ti_core.card import GALLERY_FILE, gallery_files
 from ti_core.concept import (
     EMBEDDING_FILES,
     MAX_FILE_BYTES,
@@ -50,7 +51,7 @@ def pack_concept(folder: Path, token: str, path: Path) -> None:
     Raises :class:`ConceptError` for what :func:`unpack_concept` would refuse.
     """
     files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
-    files |= {f"concept_images/{picture.name}": picture for picture in picture_files(folder)}
+    files |= {picture.relative_to(folder).as_posix(): picture for picture in _pictures_in(folder)}
     _check_files({name: file.stat().st_size for name, file in files.items()}, token)
 
     def write(partial: Path) -> None:
@@ -213,7 +214,8 @@ def _check_files(sizes: Mapping[str, int], shown: str) -> None:
     """Refuse files that the native format does not have, and too many or too large ones."""
     limits = {}
     for name in sizes:
-        limit = MAX_PICTURE_BYTES if PICTURE_PATTERN.fullmatch(name) else LIMITS.get(name)
+        is_picture = PICTURE_PATTERN.fullmatch(name) or GALLERY_FILE.fullmatch(name)
+        limit = MAX_PICTURE_BYTES if is_picture else LIMITS.get(name)
         if limit is None:
             raise ConceptError(f"{shown} holds {name[:SHOWN_LENGTH]!r}, which is no part of a concept.")
         limits[name] = limit
@@ -232,10 +234,15 @@ def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str
         raise ConceptError(f"{shown} is larger than {MAX_UNPACKED_BYTES // 2**20} MiB: use fewer pictures.")
 
 
+def _pictures_in(folder: Path) -> list[Path]:
+    """Those that a concept was learned from, and those that were drawn with it."""
+    return picture_files(folder) + gallery_files(folder)
+
+
 def _check_foreign(concept: Concept, folder: Path) -> None:
     """Refuse damaged facts, and pictures that are no PNG of bearable size; none is decoded."""
     check_facts(concept)
-    for file in picture_files(folder):
+    for file in _pictures_in(folder):
         try:
             with Image.open(file, formats=["PNG"]) as picture:
                 width, height = picture.size

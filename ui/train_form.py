@@ -432,7 +432,7 @@ def put_back(
 
 
 def _change_desk(request: gr.Request, before: SetAside, aside: SetAside, after: SetAside) -> list[Any]:
-    """Show ``after``; what was there ``before`` is set aside instead of ``aside``, unless it is an example."""
+    """Show ``after``; unless it is an example, what was there ``before`` is set aside, not ``aside``."""
     if before.desk.cards and not before.desk.is_example:
         aside = replace(before, desk=select_picture(before.desk, None))
     button = gr.Button(visible=bool(aside.desk.cards))
