@@ -3,10 +3,10 @@
 Learns the held-out concepts, from four pictures each, by one or more recipes and from one or more training
 seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
 each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
-result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of recipes: a
-benchmark that was stopped goes on. In the end contact sheets show the words that the defaults learned.
-``--list development`` is for finding defaults; the held-out list is
-measured only.
+result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of defaults: a
+benchmark that was stopped goes on, and what was learned by a recipe that has changed since is left out. In the
+end contact sheets show the words that the defaults learned. ``--list development`` is for finding defaults; the
+held-out list is measured only.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ class Recipe:
     script: bool = False
     """With the optimizer of the diffusers training script."""
 
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that another recipe does not have."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode()).hexdigest()[:12]
+
 
 SCRIPT = {
     "learning_rate": 5e-4 * TrainingConfig.batch_size,
@@ -100,9 +105,9 @@ RECIPES = {
     "script": Recipe(
         {**SCRIPT, "steps": 5 * TrainingConfig.steps}, ("last",), at=(TrainingConfig.steps,), script=True
     ),
-    "rate 0.001": Recipe({"learning_rate": 0.001}),
-    "rate 0.006": Recipe({"learning_rate": 0.006}),
-    "rate 0.02": Recipe({"learning_rate": 0.02}),
+    "rate 0.001": Recipe({"learning_rate": 0.001}, ("best", "last")),
+    "rate 0.006": Recipe({"learning_rate": 0.006}, ("best", "last")),
+    "rate 0.02": Recipe({"learning_rate": 0.02}, ("best", "last")),
     "constant rate": Recipe({"lr_schedule": "constant"}),
     "batch 8": Recipe({"batch_size": 8}),
     "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
@@ -112,6 +117,7 @@ RECIPES = {
     "four vectors": Recipe({"vectors": 4}),
     "endings": Recipe({"stop": "never"}, ("best", "last", "average"), thresholds=(0.02, 0.01, 0.005)),
     "initial word by itself": Recipe({"initializer": "auto"}),
+    "initial word that says nothing": Recipe({"initializer": "thing"}),
 }
 
 
@@ -126,6 +132,7 @@ def main() -> None:
         "--recipe", action="append", choices=RECIPES, help="again for more; default: defaults and script"
     )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each concept")
+    parser.add_argument("--first-seed", type=int, default=0, help="to share the trainings among processes")
     parser.add_argument("--every", type=int, default=1, help="only every so many concepts of the list")
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
     options = parser.parse_args()
@@ -134,49 +141,49 @@ def main() -> None:
     subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
     judge = load_judge(str(options.judge), backbone.device)
     out = options.out / options.list / digest_of(backbone, options.judge)
-    results = Results(out / "results.jsonl")
+    results = Results(out / "results.jsonl", RECIPES)
     benches = {subject.name: Bench(backbone, judge, subject) for subject in subjects}
-    for seed in range(options.seeds):
-        for recipe in options.recipe or ("defaults", "script"):
-            missing = [name for name in benches if not results.has(name, recipe, seed)]
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        for name in options.recipe or ("defaults", "script"):
+            recipe = RECIPES[name]
+            missing = [subject for subject in benches if not results.has(subject, recipe, seed)]
             for start in range(0, len(missing), TOGETHER):
-                together = [benches[name] for name in missing[start : start + TOGETHER]]
-                learned = learn(backbone, together, RECIPES[recipe], recipe, seed)
+                together = [benches[subject] for subject in missing[start : start + TOGETHER]]
+                learned = learn(backbone, together, recipe, name, seed)
                 for bench, words in zip(together, learned, strict=True):
                     if seed == 0:
-                        save_concept(words[-1].concept, word_folder(out, recipe, bench.subject))
+                        save_concept(words[-1].concept, word_folder(out, name, bench.subject))
                     results.add([bench.found(word) for word in words])
     print_table(results)
     draw_sheets(backbone, subjects, results, out)
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
-    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws and learns, the
-    default settings of training and what the recipes change: what was measured with others is another
-    measurement."""
+    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws and learns, and
+    the default settings of training: what was measured with others is another measurement."""
     digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
     for module in (backbone.unet, backbone.vae):
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
     digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
-    recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
     own = (backbone.guidance_scale, backbone.scheduler, backbone.learning_rates())
-    digest.update(json.dumps([own, dataclasses.asdict(TrainingConfig("any")), recipes]).encode())
+    digest.update(json.dumps([own, dataclasses.asdict(TrainingConfig("any"))]).encode())
     return digest.hexdigest()[:12]
 
 
 class Results:
-    """The lines of one measurement and their file."""
+    """The lines of one measurement and their file, without those of ``recipes`` that have changed since."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, recipes: Mapping[str, Recipe]):
         self._path = path
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        known = {recipe.digest for recipe in recipes.values()}
+        rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.rows = [row for row in rows if row["recipe_digest"] in known]
 
-    def has(self, subject: str, recipe: str, seed: int) -> bool:
-        return any(
-            (row["concept"], row["recipe"], row["seed"]) == (subject, recipe, seed) for row in self.rows
-        )
+    def has(self, subject: str, recipe: Recipe, seed: int) -> bool:
+        sought = (subject, recipe.digest, seed)
+        return any((row["concept"], row["recipe_digest"], row["seed"]) == sought for row in self.rows)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Keep what one training gave."""
@@ -199,6 +206,7 @@ class Learned:
 
     concept: Concept
     recipe: str
+    recipe_digest: str
     config: TrainingConfig
     steps: int
     seconds: float
@@ -229,6 +237,7 @@ class Bench:
             "concept": self.subject.name,
             "group": group_of(self.subject),
             "recipe": word.recipe,
+            "recipe_digest": word.recipe_digest,
             "seed": config.seed,
             "samples": word.steps * config.batch_size,
             "seconds": word.seconds,
@@ -283,7 +292,12 @@ class Course:
         ended = [(kept if len(keeps) > 1 else "", state.step, vectors[kept]) for kept in keeps]
         return [
             Learned(
-                word, ", ".join(filter(None, (self._name, what))), state.config, step, seconds_a_step * step
+                concept=word,
+                recipe=", ".join(filter(None, (self._name, what))),
+                recipe_digest=self._recipe.digest,
+                config=state.config,
+                steps=step,
+                seconds=seconds_a_step * step,
             )
             for what, step, word in [*self._underway, *ended]
         ]

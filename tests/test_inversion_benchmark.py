@@ -48,15 +48,17 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 
 
 def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp_path: Path) -> None:
-    bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl")
-    [[word]] = learn(sd1, [bench], Recipe(QUICK), "defaults", seed=0)
+    recipe, changed = Recipe(QUICK), Recipe({**QUICK, "steps": 6})
+    bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl", {"defaults": recipe})
+    [[word]] = learn(sd1, [bench], recipe, "defaults", seed=0)
     found = bench.found(word)
     assert (found["samples"], found["group"], found["token"]) == (8, "family", word.concept.token)
     assert found["norm"] > 0 and found["seconds"] > 0
     results.add([found])
-    assert results.has(FISH.name, "defaults", 0)
-    assert not results.has(FISH.name, "defaults", 1)
-    assert Results(tmp_path / "results.jsonl").rows == results.rows
+    assert results.has(FISH.name, recipe, 0)
+    assert not results.has(FISH.name, recipe, 1) and not results.has(FISH.name, changed, 0)
+    assert Results(tmp_path / "results.jsonl", {"defaults": recipe}).rows == results.rows
+    assert Results(tmp_path / "results.jsonl", {"defaults": changed}).rows == []
 
     save_concept(word.concept, word_folder(tmp_path, "defaults", FISH))
     draw_sheets(sd1, DEVELOPMENT, results, tmp_path)
