@@ -4,8 +4,8 @@ Learns the held-out concepts, from four pictures each, by one or more recipes an
 seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
 each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
 result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of defaults: a
-benchmark that was stopped goes on, and what was learned by a recipe that has changed since is left out. In the
-end contact sheets show the words that the defaults learned. ``--list development`` is for finding defaults; the
+benchmark that was stopped goes on, and what was learned by a recipe that has changed is left out. In the end
+contact sheets show the words that the defaults learned. ``--list development`` is for finding defaults; the
 held-out list is measured only.
 """
 
