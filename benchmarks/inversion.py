@@ -115,7 +115,7 @@ RECIPES = {
     "fixed norm": Recipe({"norm_control": "fixed"}),
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),
-    "endings": Recipe({"stop": "never"}, ("best", "last", "average"), thresholds=(0.02, 0.01, 0.005)),
+    "endings": Recipe({"stop": "never"}, ("best", "last", "average"), thresholds=(0.02, 0.005)),
     "initial word by itself": Recipe({"initializer": "auto"}),
     "initial word that says nothing": Recipe({"initializer": "thing"}),
 }
