@@ -56,6 +56,7 @@ def test_diffusers_loads_it_as_an_ordinary_pipeline() -> None:
 def test_it_stores_its_weights_in_half_precision_safetensors() -> None:
     weights = sorted(path.relative_to(TOYBOX).as_posix() for path in TOYBOX.rglob("*.safetensors"))
     assert weights == [
+        "settings_words.safetensors",
         "text_encoder/model.safetensors",
         "unet/diffusion_pytorch_model.safetensors",
         "vae/diffusion_pytorch_model.safetensors",
