@@ -154,7 +154,7 @@ def main() -> None:
                     if seed == 0:
                         save_concept(words[-1].concept, word_folder(out, name, bench.subject))
                     results.add([bench.found(word) for word in words])
-    print_table(results)
+    print_table([row for row in results.rows if row["concept"] in benches])
     draw_sheets(backbone, subjects, results, out)
 
 
@@ -353,13 +353,13 @@ def word_folder(out: Path, recipe: str, subject: WorldConcept) -> Path:
 # --- tables -----------------------------------------------------------------------------------------------
 
 
-def print_table(results: Results) -> None:
+def print_table(results: Sequence[Mapping[str, Any]]) -> None:
     """Each recipe's means over the concepts of a group, each the mean of its seeds, and a 95 % interval."""
     print(f"\n{'recipe':<24} {'group':<7} {'n':>3} {'samples':>8} {'seconds':>8} {'norm':>6}", end="")
     print(f"  {'recovered':<22} kept")
-    for recipe in dict.fromkeys(row["recipe"] for row in results.rows):
+    for recipe in dict.fromkeys(row["recipe"] for row in results):
         for group in GROUPS:
-            rows = [row for row in results.rows if (row["recipe"], row["group"]) == (recipe, group)]
+            rows = [row for row in results if (row["recipe"], row["group"]) == (recipe, group)]
             if rows:
                 concepts = len({row["concept"] for row in rows})
                 samples, seconds, norm = (
