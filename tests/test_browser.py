@@ -372,6 +372,20 @@ def test_what_is_written_of_a_picture_stays_with_it(visitors: Visitors, shared_s
     expect(shown.filter(has_text="Picture 2")).not_to_contain_text("sofa")
 
 
+def test_ones_own_pictures_come_back_after_an_example(visitors: Visitors, shared_site: Site) -> None:
+    page = visitors.open(shared_site)
+    choose_pictures(page, [EXAMPLES / "monster" / "0.png", EXAMPLES / "monster" / "1.png"])
+    expect(cards(page)).to_have_count(2)
+    page.get_by_role("textbox", name="Name", exact=False).fill("my-own")
+    page.get_by_role("button", name="A cat").click()
+    expect(cards(page)).to_have_count(4)
+    back = page.get_by_role("button", name="Back to your own pictures")
+    back.click()
+    expect(cards(page)).to_have_count(2)
+    expect(page.get_by_role("textbox", name="Name", exact=False)).to_have_value("my-own")
+    expect(back).to_be_hidden()
+
+
 def test_unreadable_picture_is_named_and_the_others_stay(
     visitors: Visitors, shared_site: Site, tmp_path: Path
 ) -> None:
