@@ -148,7 +148,7 @@ def build_form() -> Form:
     controls: dict[str, Control] = {}
     with gr.Column(elem_id="train-form") as column:
         gr.Markdown(label("train_examples"), elem_classes="train-label")
-        with gr.Row(elem_classes="train-examples"):
+        with gr.Row(equal_height=True, elem_classes="train-examples"):
             examples = {
                 name: gr.Button(
                     label(f"train_example_{name}"),
