@@ -76,7 +76,7 @@ def last(results: Iterator[Any]) -> Any:
 
 
 def test_the_panel_proposes_a_name_of_one_s_own(own: Studio, word: Word) -> None:
-    who, name, private, pictures, button, result = open_panel(own, request_of(), word)
+    who, name, private, pictures, result, button = open_panel(own, request_of(), word)
     assert "You are ann on Hugging Face" in who
     assert (name, button.interactive, result) == ("ann/our-cat", True, "")
     assert not private and not pictures, "what was ticked for another word is not meant for this one"
@@ -89,7 +89,7 @@ def test_without_a_login_the_panel_says_what_to_do(
 
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    who, *_, button, _ = open_panel(own, request_of(), word)
+    who, *_, button = open_panel(own, request_of(), word)
     assert "hf auth login" in who and not button.interactive
     assert "ターミナルで" in open_panel(own, request_of(language="ja"), word)[0]
 
@@ -228,7 +228,7 @@ def test_on_a_space_the_visitor_s_token_is_used_and_not_the_space_s(space: Studi
 
 
 def test_who_has_not_signed_in_on_a_space_is_asked_to(space: Studio, hub: HubServer) -> None:
-    who, name, *_, button, _ = open_panel(space, request_of(), Word(make_concept(), Path()))
+    who, name, *_, button = open_panel(space, request_of(), Word(make_concept(), Path()))
     assert "sign in with Hugging Face" in who and name == "our-cat" and not button.interactive
     list(search_words(space, request_of(), "", "", ""))
     assert set(hub.tokens_seen) == {None}
@@ -239,7 +239,7 @@ def test_a_shared_server_that_is_no_space_uses_nobody_s_login(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_ann")
     studio = Studio(tmp_path, shared=True)
-    who, *_, button, _ = open_panel(studio, request_of(), Word(make_concept(), Path()))
+    who, *_, button = open_panel(studio, request_of(), Word(make_concept(), Path()))
     assert "from your own machine" in who and not button.interactive
 
 

@@ -21,7 +21,7 @@ from ui.frame import Frame
 from ui.people import people_sign_in
 from ui.studio import Studio, plainly
 from ui.texts import Language, label, language_of, say
-from ui.widgets import HIDDEN, QUIET, bind
+from ui.widgets import HIDDEN, bind
 
 WORDS_SHOWN = 24  # at a time
 
@@ -102,8 +102,9 @@ def bind_panel(
 ) -> None:
     """Let the panel publish the word that ``find_word`` finds by the value of ``source``.
 
-    When ``changes`` happens the page shows another word, and the panel is folded away again.
+    When ``changes`` happens the page shows another word, and the panel is folded away again, empty.
     """
+    filled = [panel.who, panel.name, panel.private, panel.pictures, panel.result]
 
     def on_open(studio: Studio, request: gr.Request, value: Any) -> list[Any]:
         return open_panel(studio, request, find_word(studio, request, value))
@@ -114,15 +115,10 @@ def bind_panel(
     panel.fold.expand(
         bind(studio, on_open),
         source,
-        [panel.who, panel.name, panel.private, panel.pictures, panel.publish, panel.result],
+        [*filled, panel.publish],
         **HIDDEN,
     )
-    changes(
-        lambda: [gr.Accordion(open=False), False, False, gr.Button(interactive=False)],
-        None,
-        [panel.fold, panel.private, panel.pictures, panel.publish],
-        **QUIET,
-    )
+    changes(None, None, filled, js=f"() => oneWord.foldPanel('{panel.fold.elem_id}')", **HIDDEN)
     panel.publish.click(
         bind(studio, on_publish),
         [source, panel.name, panel.private, panel.pictures],
@@ -141,10 +137,10 @@ def open_panel(studio: Studio, request: gr.Request, word: Word) -> list[Any]:
     if token is None:
         where = "space" if people_sign_in() else "nowhere" if studio.homes.shared else "machine"
         advice = _line(say(language, f"hub_login_{where}"))
-        return [advice, word.concept.name, False, False, gr.Button(interactive=False), ""]
+        return [advice, word.concept.name, False, False, "", gr.Button(interactive=False)]
     name = account(token).name
     who = _line(say(language, "hub_who", name=name))
-    return [who, f"{name}/{word.concept.name}", False, False, gr.Button(interactive=True), ""]
+    return [who, f"{name}/{word.concept.name}", False, False, "", gr.Button(interactive=True)]
 
 
 def publish(

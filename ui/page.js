@@ -65,6 +65,14 @@ window.oneWord = {
     [...document.querySelectorAll(".seed input")].find((input) => input.offsetParent)?.focus();
   },
 
+  // --- what is published: another word is in sight, for which nothing is filled in or ticked yet ----------
+
+  // By the browser itself: an answer of the server could come after the panel was opened again.
+  foldPanel(id) {
+    document.querySelector(`#${id} button.label-wrap.open`)?.click();
+    return ["", "", false, false, ""];
+  },
+
   // --- the drawer, whose own button the header's presses --------------------------------------------------
 
   wordsAreOpen() {
