@@ -28,6 +28,7 @@ class Mix:
 
     family: float = 0.47
     noun: float = 0.35  # the rest: two things
+    family_of_two: float = 0.57  # of the two, each
     scene: float = 0.5
     plain: float = 0.3  # the rest: no scene
     unstyled: float = 0.72
@@ -40,6 +41,7 @@ FULL_MIX = Mix()
 SIMPLE_MIX = Mix(
     family=0.9,
     noun=0.07,
+    family_of_two=0.93,
     scene=0.3,
     plain=0.45,
     unstyled=0.92,
@@ -60,8 +62,9 @@ MIDDLE_MIX = Mix(
 )
 """On the way from the simple to the full one."""
 NOUN_MIX = Mix(
-    family=0.3,
-    noun=0.5,
+    family=0.22,
+    noun=0.48,
+    family_of_two=0.6,
     scene=0.3,
     plain=0.45,
     unstyled=0.87,
@@ -163,8 +166,9 @@ def sample_things(rng: np.random.Generator, mix: Mix = FULL_MIX) -> tuple[Thing,
 
 
 def _sample_thing(rng: np.random.Generator, mix: Mix) -> Thing:
-    is_family = rng.random() < mix.family / (mix.family + mix.noun)
-    return sample_family_thing(rng, mix.unpatterned) if is_family else sample_noun_thing(rng)
+    if rng.random() < mix.family_of_two:
+        return sample_family_thing(rng, mix.unpatterned)
+    return sample_noun_thing(rng)
 
 
 def sample_scene(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Scene:
