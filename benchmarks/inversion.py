@@ -112,6 +112,8 @@ RECIPES = {
     "batch 8": Recipe({"batch_size": 8}),
     "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
     "min-SNR 5": Recipe({"snr_gamma": 5.0}),
+    "more noise": Recipe({"timestep_bias": 0.6}),
+    "less noise": Recipe({"timestep_bias": -0.6}),
     "fixed norm": Recipe({"norm_control": "fixed"}),
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),

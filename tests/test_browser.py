@@ -682,7 +682,10 @@ def test_word_is_published_and_found_again(
     page = visitors.open(site)
     words = open_words(page)
     word = words.get_by_role("button", name="<our-cat>")
-    fold, repository = words.get_by_role("button", name="Publish on the Hub"), words.get_by_label("Repository")
+    fold, repository = (
+        words.get_by_role("button", name="Publish on the Hub"),
+        words.get_by_label("Repository"),
+    )
     words.get_by_role("button", name="<our-ink>").click()
     fold.click()
     expect(repository).to_have_value("ann/our-ink")

@@ -136,6 +136,27 @@ def test_the_highest_timestep_is_not_exceeded(sd1, monkeypatch):
     assert math.isfinite(train_step(sd1, [prepare(sd1, make_pictures(1), make_config(batch_size=16))])[0])
 
 
+@pytest.mark.parametrize("bias", [-1.0, -0.4, 0.0, 0.7, 1.0])
+def test_a_timestep_bias_says_how_often_timesteps_are_trained_on(sd1, monkeypatch, bias):
+    seen, add_noise = [], sd1.add_noise
+    monkeypatch.setattr(
+        sd1,
+        "add_noise",
+        lambda latents, noise, timesteps: seen.append(timesteps) or add_noise(latents, noise, timesteps),
+    )
+    train_step(sd1, [prepare(sd1, make_pictures(1), make_config(batch_size=512, timestep_bias=bias))])
+    shares = torch.cat(seen) / sd1.num_timesteps
+    for place in (0.25, 0.5, 0.75):  # the integral of 1 - bias * cos(pi * u) up to there
+        below = place - bias * math.sin(math.pi * place) / math.pi
+        assert (shares < place).float().mean().item() == pytest.approx(below, abs=0.01)
+
+
+@pytest.mark.parametrize("bias", [1.01, -2, math.nan, True, "0"])
+def test_a_timestep_bias_that_cannot_work_is_refused(bias):
+    with pytest.raises(ConfigError, match="timestep_bias is .*: give a number from -1 to 1"):
+        make_config(timestep_bias=bias)
+
+
 # --- company ----------------------------------------------------------------------------------------------
 
 

@@ -64,13 +64,16 @@ def noisy_rows(
     pictures: torch.Tensor,
     generator: torch.Generator,
     span: tuple[float, float] = WHOLE_SCHEDULE,
+    bias: float = 0.0,
 ) -> Rows:
-    """Noise the given pictures; timesteps are spread evenly over the span, one at random in each part."""
+    """Noise the given pictures; timesteps are spread evenly over the span, one at random in each part, or as
+    ``bias`` has it (:attr:`ti_core.config.TrainingConfig.timestep_bias`).
+    """
     count, shape = len(pictures), data.posterior.mean.shape[1:]
     first, last = span
     parts = torch.randperm(count, generator=generator)
     within = torch.rand(count, generator=generator)
-    shares = first + (parts + within) / count * (last - first)
+    shares = first + _biased((parts + within) / count, bias) * (last - first)
     spread = (shares * backbone.num_timesteps).long()
     timesteps = spread.clamp(max=backbone.num_timesteps - 1)  # parts + within may round up to count
     choice = torch.rand(count, generator=generator)
@@ -78,6 +81,15 @@ def noisy_rows(
     chosen = pictures.to(backbone.device)
     posterior = LatentPosterior(data.posterior.mean[chosen], data.posterior.std[chosen])
     return Rows(pictures, posterior.sample(noises[0]), noises[1], timesteps.to(backbone.device), choice)
+
+
+def _biased(shares: torch.Tensor, bias: float) -> torch.Tensor:
+    """Evenly distributed numbers of 0..1, moved so that u comes 1 - bias * cos(pi * u) times as often."""
+    if bias == 0:
+        return shares
+    places = np.linspace(0, 1, 1001)
+    passed = places - bias * np.sin(np.pi * places) / np.pi  # the share of them that lies below
+    return torch.from_numpy(np.interp(shares.numpy(), passed, places)).to(shares.dtype)
 
 
 def rows_in_turn(

@@ -345,7 +345,7 @@ def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
     generator = seeded_generator(config.seed, state.step, number)
     first = (state.step * config.gradient_accumulation + number) * config.batch_size
     pictures = torch.arange(first, first + config.batch_size) % len(state.data)
-    return noisy_rows(backbone, state.data, pictures, generator)
+    return noisy_rows(backbone, state.data, pictures, generator, bias=config.timestep_bias)
 
 
 def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:

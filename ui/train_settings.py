@@ -73,8 +73,17 @@ def config_controls() -> dict[str, Control]:
         controls["checkpoint_every"] = _whole("checkpoint_every")
     with gr.Row():
         controls["max_grad_norm"] = _optional("max_grad_norm")
-        controls["snr_gamma"] = _optional("snr_gamma")
         controls["norm_control"] = _choice("norm_control", ("free", "fixed"))
+    with gr.Row():
+        controls["snr_gamma"] = _optional("snr_gamma")
+        controls["timestep_bias"] = gr.Slider(
+            -1,
+            1,
+            _DEFAULTS.timestep_bias,
+            step=0.1,
+            label=label("train_timestep_bias"),
+            info=label("train_timestep_bias_info"),
+        )
     with gr.Row():
         controls["flip"] = _switch("flip")
         controls["use_mask"] = _switch("use_mask")

@@ -53,6 +53,7 @@ SETTINGS = {
     "max_grad_norm": "勾配の上限",
     "norm_control": "ベクトルの長さ",
     "snr_gamma": "Min-SNR のガンマ",
+    "timestep_bias": "タイムステップの偏り",
     "flip": "左右反転",
     "use_mask": "透明部分を除く",
     "gradient_checkpointing": "メモリを節約",
@@ -149,6 +150,10 @@ MESSAGES: Pairs = (
     (
         "{name:setting} is {value}: give 0 or a number above it.",
         "{name}は 0 以上の数にしてください（今の値：{value}）。",
+    ),
+    (
+        "{name:setting} is {value}: give a number from -1 to 1.",
+        "{name}は -1 から 1 までの数にしてください（今の値：{value}）。",
     ),
     (
         "{name:setting} is {value}: give a number from 0 to 1.",
