@@ -107,6 +107,8 @@ RECIPES = {
     ),
     "rate 0.001": Recipe({"learning_rate": 0.001}, ("best", "last")),
     "rate 0.006": Recipe({"learning_rate": 0.006}, ("best", "last")),
+    "rate 0.003": Recipe({"learning_rate": 0.003}, ("best", "last")),
+    "rate 0.012": Recipe({"learning_rate": 0.012}, ("best", "last")),
     "rate 0.02": Recipe({"learning_rate": 0.02}, ("best", "last")),
     "constant rate": Recipe({"lr_schedule": "constant"}),
     "batch 8": Recipe({"batch_size": 8}),
@@ -136,11 +138,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each concept")
     parser.add_argument("--first-seed", type=int, default=0, help="to share the trainings among processes")
     parser.add_argument("--every", type=int, default=1, help="only every so many concepts of the list")
+    parser.add_argument("--group", choices=GROUPS, help="only things of families, nouns or styles")
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
     options = parser.parse_args()
     print(describe_machine())
     backbone = load_toybox(options.model)
-    subjects = (HELD_OUT if options.list == "held-out" else DEVELOPMENT)[:: options.every]
+    listed = HELD_OUT if options.list == "held-out" else DEVELOPMENT
+    asked = [subject for subject in listed if options.group in (None, group_of(subject))]
+    subjects = asked[:: options.every]
     judge = load_judge(str(options.judge), backbone.device)
     out = options.out / options.list / digest_of(backbone, options.judge)
     results = Results(out / "results.jsonl", RECIPES)
