@@ -93,6 +93,7 @@ SCRIPT = {
     "learning_rate": 5e-4 * TrainingConfig.batch_size,
     "lr_schedule": "constant",
     "lr_warmup_steps": 0,
+    "timestep_bias": 0.0,
     "stop": "never",
 }
 """The settings of the diffusers training script, with --scale_lr as its README has it."""
@@ -114,8 +115,10 @@ RECIPES = {
     "batch 8": Recipe({"batch_size": 8}),
     "batch 8, half the steps": Recipe({"batch_size": 8, "steps": TrainingConfig.steps // 2}),
     "min-SNR 5": Recipe({"snr_gamma": 5.0}),
-    "more noise": Recipe({"timestep_bias": 0.6}),
-    "less noise": Recipe({"timestep_bias": -0.6}),
+    "timestep bias 0.6": Recipe({"timestep_bias": 0.6}),
+    "timestep bias 0": Recipe({"timestep_bias": 0.0}),
+    "timestep bias -0.6": Recipe({"timestep_bias": -0.6}),
+    "timestep bias -1": Recipe({"timestep_bias": -1.0}),
     "fixed norm": Recipe({"norm_control": "fixed"}),
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),
@@ -173,7 +176,8 @@ def digest_of(backbone: Backbone, judge: Path) -> str:
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
     digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
-    own = (backbone.guidance_scale, backbone.scheduler, backbone.learning_rates())
+    rates, bias = backbone.learning_rates(), backbone.timestep_bias
+    own = (backbone.guidance_scale, backbone.scheduler, rates, bias)
     digest.update(json.dumps([own, dataclasses.asdict(TrainingConfig("any"))]).encode())
     return digest.hexdigest()[:12]
 

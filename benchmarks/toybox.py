@@ -77,6 +77,7 @@ def load_toybox(model: str) -> Backbone:
     if preset is not None and find_preset(model) is None:
         backbone.guidance_scale, backbone.scheduler = preset.guidance_scale, preset.scheduler
         backbone.learning_rate_scale = preset.learning_rate_scale
+        backbone.timestep_bias = preset.timestep_bias
     return backbone
 
 

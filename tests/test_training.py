@@ -151,6 +151,16 @@ def test_a_timestep_bias_says_how_often_timesteps_are_trained_on(sd1, monkeypatc
         assert (shares < place).float().mean().item() == pytest.approx(below, abs=0.01)
 
 
+def test_the_model_s_own_timestep_bias_is_taken_unless_one_is_given(sd1, monkeypatch):
+    def first_loss(bias: float | None) -> float:
+        state = prepare(sd1, make_pictures(1), make_config(batch_size=4, timestep_bias=bias))
+        return train_step(sd1, [state])[0]
+
+    evenly = first_loss(None)
+    monkeypatch.setattr(sd1, "timestep_bias", -0.6)
+    assert first_loss(None) == first_loss(-0.6) != evenly == first_loss(0.0)
+
+
 @pytest.mark.parametrize("bias", [1.01, -2, math.nan, True, "0"])
 def test_a_timestep_bias_that_cannot_work_is_refused(bias):
     with pytest.raises(ConfigError, match="timestep_bias is .*: give a number from -1 to 1"):

@@ -87,7 +87,8 @@ class Backbone:
     ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
     pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
     ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
-    asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with;
+    asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with,
+    ``timestep_bias`` at which noise;
     ``memory`` keeps its parts on the device.
     """
 
@@ -130,6 +131,7 @@ class Backbone:
         self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
         self.scheduler = preset.scheduler if preset else DEFAULT_SCHEDULER
         self.learning_rate_scale = preset.learning_rate_scale if preset else 1.0
+        self.timestep_bias = preset.timestep_bias if preset else 0.0
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
         self.memory = self._place()

@@ -47,9 +47,9 @@ class TrainingConfig:
     """``fixed`` keeps each vector at the vocabulary's mean norm (as arXiv 2512.13672)."""
     snr_gamma: float | None = None
     """Min-SNR loss weighting with this gamma (arXiv 2303.09556)."""
-    timestep_bias: float = 0.0
+    timestep_bias: float | None = None
     """-1 to 1: timestep t of T is trained on 1 - bias * cos(pi * t / T) times as often as without, above 0
-    most where there is most noise (arXiv 2303.13495, importance sampling)."""
+    most where there is most noise (arXiv 2303.13495, importance sampling); None is the model's own."""
     flip: bool = False
     """Train on each picture's mirror image too."""
     use_mask: bool = True
@@ -94,7 +94,8 @@ class TrainingConfig:
             if getattr(self, name) is not None:
                 _positive(name, getattr(self, name))
         bias = self.timestep_bias
-        if isinstance(bias, bool) or not isinstance(bias, int | float) or not -1 <= bias <= 1:
+        is_number = isinstance(bias, int | float) and not isinstance(bias, bool)
+        if bias is not None and not (is_number and -1 <= bias <= 1):
             raise ConfigError(f"timestep_bias is {bias!r}: give a number from -1 to 1.")
         if not self.initializer.strip():
             raise ConfigError("The initial word is empty: give a word such as “cat”, or “auto”.")

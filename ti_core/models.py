@@ -51,6 +51,8 @@ class ModelPreset:
     scheduler: str = DEFAULT_SCHEDULER
     learning_rate_scale: float = 1.0
     """Of the usual step size of training."""
+    timestep_bias: float = 0.0
+    """Of training, as :attr:`ti_core.config.TrainingConfig.timestep_bias`."""
     aliases: tuple[str, ...] = ()
     """Other repositories that the same weights have, or once had, and by which concepts name them."""
 
@@ -71,7 +73,8 @@ PRESETS = (
         "small, embedded: works at once, on a CPU",
         guidance_scale=4.0,
         scheduler="euler_a",  # fresh noise mends what so small a model got wrong
-        learning_rate_scale=0.3,  # found on the development list, see benchmarks/README.md
+        learning_rate_scale=0.3,  # found on the development list, as the bias: see benchmarks/README.md
+        timestep_bias=-0.6,
     ),
     ModelPreset(
         "sd15",

@@ -243,6 +243,7 @@ def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
         "first_evaluation_loss": state.evaluations[0].loss,
         "batch_size": config.batch_size * config.gradient_accumulation,
         "learning_rate": {name: group["peak_lr"] for name, group in groups},
+        "timestep_bias": _timestep_bias(backbone, config),
         "norm_control": config.norm_control,
         "pictures": len(state.data) // (2 if config.flip else 1),
         "seed": config.seed,
@@ -345,7 +346,11 @@ def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
     generator = seeded_generator(config.seed, state.step, number)
     first = (state.step * config.gradient_accumulation + number) * config.batch_size
     pictures = torch.arange(first, first + config.batch_size) % len(state.data)
-    return noisy_rows(backbone, state.data, pictures, generator, bias=config.timestep_bias)
+    return noisy_rows(backbone, state.data, pictures, generator, bias=_timestep_bias(backbone, config))
+
+
+def _timestep_bias(backbone: Backbone, config: TrainingConfig) -> float:
+    return backbone.timestep_bias if config.timestep_bias is None else config.timestep_bias
 
 
 def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:

@@ -19,7 +19,7 @@ from ui.texts import Language, duration, explain, label, say
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrainingConfig))
 """The order in which the page hands the settings on."""
-OPTIONAL = ("learning_rate", "max_grad_norm", "snr_gamma")
+OPTIONAL = ("learning_rate", "max_grad_norm", "snr_gamma", "timestep_bias")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"steps": 100, "batch_size": 4, "stop": "never", "preview_every": 20},
     "balanced": {"steps": 300, "batch_size": 4, "stop": "auto", "preview_every": 40},
@@ -76,14 +76,7 @@ def config_controls() -> dict[str, Control]:
         controls["norm_control"] = _choice("norm_control", ("free", "fixed"))
     with gr.Row():
         controls["snr_gamma"] = _optional("snr_gamma")
-        controls["timestep_bias"] = gr.Slider(
-            -1,
-            1,
-            _DEFAULTS.timestep_bias,
-            step=0.1,
-            label=label("train_timestep_bias"),
-            info=label("train_timestep_bias_info"),
-        )
+        controls["timestep_bias"] = _optional("timestep_bias")
     with gr.Row():
         controls["flip"] = _switch("flip")
         controls["use_mask"] = _switch("use_mask")

@@ -107,7 +107,9 @@ EN = {
     "train_snr_gamma": "Min-SNR gamma",
     "train_snr_gamma_info": ("Gives views with little noise less weight; 5 is usual. 0: all weigh the same."),
     "train_timestep_bias": "Timestep bias",
-    "train_timestep_bias_info": "Above 0: more is learned from views with much noise; below 0: with little.",
+    "train_timestep_bias_info": (
+        "-1 to 1: below 0 views with little noise count more, above 0 those with much. 0: the model's own."
+    ),
     "train_flip": "Mirror images",
     "train_flip_info": "Learn from each picture mirrored too. Not for text or one-sided things.",
     "train_use_mask": "Respect transparency",
@@ -317,7 +319,9 @@ JA = {
     "train_snr_gamma": "Min-SNR のガンマ",
     "train_snr_gamma_info": "ノイズの少ない画像の重みを下げます（通常は 5）。0 ならすべて同じ重みです。",
     "train_timestep_bias": "タイムステップの偏り",
-    "train_timestep_bias_info": "正の値ではノイズの多い画像、負の値では少ない画像から多く学びます。",
+    "train_timestep_bias_info": (
+        "-1〜1。負ならノイズの少ない画像、正なら多い画像を重視します。0 ならモデルに合った値を使います。"
+    ),
     "train_flip": "左右反転",
     "train_flip_info": "左右を反転した画像でも学習します。文字や左右で違うものには向きません。",
     "train_use_mask": "透明部分を除く",
