@@ -152,13 +152,14 @@ def test_a_timestep_bias_says_how_often_timesteps_are_trained_on(sd1, monkeypatc
 
 
 def test_the_model_s_own_timestep_bias_is_taken_unless_one_is_given(sd1, monkeypatch):
-    def first_loss(bias: float | None) -> float:
-        state = prepare(sd1, make_pictures(1), make_config(batch_size=4, timestep_bias=bias))
-        return train_step(sd1, [state])[0]
+    def first_loss(bias: float | None, kind: str = "object") -> float:
+        config = make_config(batch_size=4, kind=kind, timestep_bias=bias)
+        return train_step(sd1, [prepare(sd1, make_pictures(1), config)])[0]
 
     evenly = first_loss(None)
     monkeypatch.setattr(sd1, "timestep_bias", -0.6)
     assert first_loss(None) == first_loss(-0.6) != evenly == first_loss(0.0)
+    assert first_loss(None, "style") == first_loss(0.0, "style"), "a style is learned evenly"
 
 
 @pytest.mark.parametrize("bias", [1.01, -2, math.nan, True, "0"])

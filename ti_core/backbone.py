@@ -88,7 +88,7 @@ class Backbone:
     pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
     ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
     asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with,
-    ``timestep_bias`` at which noise;
+    ``timestep_bias`` at which noise it learns those of things;
     ``memory`` keeps its parts on the device.
     """
 

@@ -49,7 +49,8 @@ class TrainingConfig:
     """Min-SNR loss weighting with this gamma (arXiv 2303.09556)."""
     timestep_bias: float | None = None
     """-1 to 1: timestep t of T is trained on 1 - bias * cos(pi * t / T) times as often as without, above 0
-    most where there is most noise (arXiv 2303.13495, importance sampling); None is the model's own."""
+    most where there is most noise (arXiv 2303.13495, importance sampling); None is the model's own for
+    things, and 0 for styles."""
     flip: bool = False
     """Train on each picture's mirror image too."""
     use_mask: bool = True

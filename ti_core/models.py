@@ -52,7 +52,7 @@ class ModelPreset:
     learning_rate_scale: float = 1.0
     """Of the usual step size of training."""
     timestep_bias: float = 0.0
-    """Of training, as :attr:`ti_core.config.TrainingConfig.timestep_bias`."""
+    """With which it learns things, as :attr:`ti_core.config.TrainingConfig.timestep_bias`."""
     aliases: tuple[str, ...] = ()
     """Other repositories that the same weights have, or once had, and by which concepts name them."""
 

@@ -350,7 +350,10 @@ def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
 
 
 def _timestep_bias(backbone: Backbone, config: TrainingConfig) -> float:
-    return backbone.timestep_bias if config.timestep_bias is None else config.timestep_bias
+    """That of the settings, else the model's own for things; a style shows where there is much noise, too."""
+    if config.timestep_bias is not None:
+        return config.timestep_bias
+    return backbone.timestep_bias if config.kind == "object" else 0.0
 
 
 def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:
