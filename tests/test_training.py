@@ -137,18 +137,23 @@ def test_the_highest_timestep_is_not_exceeded(sd1, monkeypatch):
 
 
 @pytest.mark.parametrize("bias", [-1.0, -0.4, 0.0, 0.7, 1.0])
-def test_a_timestep_bias_says_how_often_timesteps_are_trained_on(sd1, monkeypatch, bias):
+def test_a_timestep_bias_says_how_often_timesteps_are_trained_on_and_evaluated(sd1, monkeypatch, bias):
     seen, add_noise = [], sd1.add_noise
     monkeypatch.setattr(
         sd1,
         "add_noise",
         lambda latents, noise, timesteps: seen.append(timesteps) or add_noise(latents, noise, timesteps),
     )
-    train_step(sd1, [prepare(sd1, make_pictures(1), make_config(batch_size=512, timestep_bias=bias))])
-    shares = torch.cat(seen) / sd1.num_timesteps
-    for place in (0.25, 0.5, 0.75):  # the integral of 1 - bias * cos(pi * u) up to there
-        below = place - bias * math.sin(math.pi * place) / math.pi
-        assert (shares < place).float().mean().item() == pytest.approx(below, abs=0.01)
+    config = make_config(batch_size=512, eval_rows=512, timestep_bias=bias)
+    state = prepare(sd1, make_pictures(1), config)
+    for look in (train_step, evaluate):
+        seen.clear()
+        look(sd1, [state])
+        shares = torch.cat(seen) / sd1.num_timesteps
+        assert len(shares) == 512
+        for place in (0.25, 0.5, 0.75):  # the integral of 1 - bias * cos(pi * u) up to there
+            below = place - bias * math.sin(math.pi * place) / math.pi
+            assert (shares < place).float().mean().item() == pytest.approx(below, abs=0.01)
 
 
 def test_the_model_s_own_timestep_bias_is_taken_unless_one_is_given(sd1, monkeypatch):

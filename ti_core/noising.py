@@ -98,9 +98,10 @@ def rows_in_turn(
     count: int,
     generator: torch.Generator,
     span: tuple[float, float] = WHOLE_SCHEDULE,
+    bias: float = 0.0,
 ) -> Rows:
     """``count`` rows of the pictures in turn."""
-    return noisy_rows(backbone, data, torch.arange(count) % len(data), generator, span)
+    return noisy_rows(backbone, data, torch.arange(count) % len(data), generator, span, bias)
 
 
 def predictions_for(

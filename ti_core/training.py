@@ -358,7 +358,8 @@ def _timestep_bias(backbone: Backbone, config: TrainingConfig) -> float:
 
 def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:
     generator = seeded_generator(state.config.seed, EVALUATION)
-    return rows_in_turn(backbone, state.data, state.config.eval_rows, generator)
+    bias = _timestep_bias(backbone, state.config)
+    return rows_in_turn(backbone, state.data, state.config.eval_rows, generator, bias=bias)
 
 
 def _encode_rows(
