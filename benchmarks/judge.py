@@ -1,12 +1,15 @@
 """How well the judge of the embedded model judges: ``python -m benchmarks.judge``.
 
 On held-out things, which neither it nor the diffusion model was trained on: to find, among pictures of 100
-things, ten of each family, the one that shows the same thing; and among 100 captions that of a picture.
+things, ten of each family, the one that shows the same thing; and among 100 captions that of a picture. Each
+figure is the mean over ten such hundreds.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +31,12 @@ from demo_model.world.picture import sample_scene, sample_style
 from ti_core.judge import EMBEDDED_JUDGE, Judge, likeness, load_judge
 
 SEED = 9_000_011
+HUNDREDS = 10
 THINGS = 100
 STYLED_THINGS = 25  # for each held-out style
+
+Things = list[FamilyThing]
+Measure = Callable[[Judge, Things, np.random.Generator], float]
 
 
 def main() -> None:
@@ -38,19 +45,27 @@ def main() -> None:
     options = parser.parse_args()
     print(describe_machine())
     judge = load_judge(str(options.judge), torch.device("cpu"))
-    things = held_out_things(np.random.default_rng(SEED))
-    print(f"the same thing among {THINGS}, unstyled         {same_thing(judge, things, styled=False):6.1%}")
-    print(f"the same thing among {THINGS}, some in styles   {same_thing(judge, things, styled=True):6.1%}")
-    print(f"one thing more alike than two of a family   {closer_pairs(judge, things):6.1%}")
-    print(f"the same style among {len(HELD_OUT_STYLES)} held out          {same_style(judge, things):6.1%}")
-    print(f"the caption among {THINGS}                      {right_caption(judge, things):6.1%}")
+    measures: dict[str, Measure] = {
+        f"the same thing among {THINGS}, unstyled": same_thing,
+        f"the same thing among {THINGS}, some in styles": same_styled_thing,
+        "one thing more alike than two of a family": closer_pairs,
+        f"the same style among {len(HELD_OUT_STYLES)} held out": same_style,
+        f"the caption among {THINGS}": right_caption,
+    }
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for number in range(HUNDREDS):
+        things = held_out_things(np.random.default_rng([SEED, number]))
+        for kind, (name, measure) in enumerate(measures.items()):
+            found[name].append(measure(judge, things, np.random.default_rng([SEED, number, kind])))
+    for name, shares in found.items():
+        print(f"{name:<42}{statistics.mean(shares):6.1%}")
 
 
-def held_out_things(rng: np.random.Generator) -> list[FamilyThing]:
+def held_out_things(rng: np.random.Generator) -> Things:
     """``THINGS`` settings from the families' held-out regions, as many of each family."""
-    things: list[FamilyThing] = []
+    things: Things = []
     for family in FAMILIES.values():
-        found: list[FamilyThing] = []
+        found: Things = []
         while len(found) < THINGS // len(FAMILIES):
             factors = family.sample(rng)
             if family.is_held_out(factors):
@@ -63,22 +78,26 @@ def view(thing: FamilyThing, style: Style | None, rng: np.random.Generator) -> P
     return draw_plan(plan_picture((thing,), sample_scene(rng), style, rng))
 
 
-def same_thing(judge: Judge, things: list[FamilyThing], *, styled: bool) -> float:
+def same_thing(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often the picture most like another one is of the same thing."""
-    rng = np.random.default_rng(SEED + 1)
-    first, second = (
-        judge.look(
-            [image_of(view(thing, sample_style(rng, FULL_MIX) if styled else None, rng)) for thing in things]
-        )
-        for _ in range(2)
-    )
-    best = likeness(first, second, "object").argmax(1)
-    return float((best == torch.arange(len(things))).float().mean())
+    return found_again(judge, *([view(thing, None, rng) for thing in things] for _ in range(2)))
 
 
-def closer_pairs(judge: Judge, things: list[FamilyThing]) -> float:
+def same_styled_thing(judge: Judge, things: Things, rng: np.random.Generator) -> float:
+    """The same where some of the pictures are in a style."""
+    styled = ([view(thing, sample_style(rng, FULL_MIX), rng) for thing in things] for _ in range(2))
+    return found_again(judge, *styled)
+
+
+def found_again(judge: Judge, first: list[Picture], second: list[Picture]) -> float:
+    """How often, of the ``second`` pictures, the one most like a ``first`` one has its place."""
+    seen, again = (judge.look([image_of(picture) for picture in pictures]) for pictures in (first, second))
+    best = likeness(seen, again, "object").argmax(1)
+    return float((best == torch.arange(len(best))).float().mean())
+
+
+def closer_pairs(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often two pictures of one thing are more alike than pictures of it and of another of its family."""
-    rng = np.random.default_rng(SEED + 2)
     first, second = (judge.look([image_of(view(thing, None, rng)) for thing in things]) for _ in range(2))
     cosines = likeness(first, second, "object")
     names = [thing.name for thing in things]
@@ -86,9 +105,8 @@ def closer_pairs(judge: Judge, things: list[FamilyThing]) -> float:
     return float((cosines.diagonal()[:, None] > cosines)[same_family].float().mean())
 
 
-def same_style(judge: Judge, things: list[FamilyThing]) -> float:
+def same_style(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often a picture is most like a picture of another thing in the same held-out style."""
-    rng = np.random.default_rng(SEED + 3)
     chosen = [things[index] for index in rng.permutation(len(things))]
     references = judge.look([image_of(view(chosen.pop(), style, rng)) for style in HELD_OUT_STYLES])
     right = []
@@ -99,9 +117,8 @@ def same_style(judge: Judge, things: list[FamilyThing]) -> float:
     return float(torch.stack(right).mean())
 
 
-def right_caption(judge: Judge, things: list[FamilyThing]) -> float:
+def right_caption(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often, of 100 different detailed captions, a picture agrees most with its own."""
-    rng = np.random.default_rng(SEED + 4)
     pictures: dict[str, Image.Image] = {}
     while len(pictures) < THINGS:
         picture = view(things[len(pictures)], sample_style(rng, FULL_MIX), rng)
