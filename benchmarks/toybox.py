@@ -83,13 +83,14 @@ def load_toybox(model: str) -> Backbone:
 
 @torch.no_grad()
 def reconstruction_psnr(backbone: Backbone) -> float:
-    """Mean PSNR in dB over four pictures of each held-out concept, through the autoencoder and back."""
+    """Mean PSNR in dB over four pictures of each held-out concept, through the autoencoder and back, as they
+    are shown."""
     pictures = [picture.pixels for concept in HELD_OUT for picture in concept_pictures(concept, 4)]
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     decoded = torch.cat(
         [backbone.decode_latents(backbone.encode_pictures(batch).mean).cpu() for batch in pixels.split(8)]
     )
-    error = ((decoded - pixels) / 2).square().mean((1, 2, 3))
+    error = ((decoded.clamp(-1, 1) - pixels) / 2).square().mean((1, 2, 3))
     return float((-10 * error.log10()).mean())
 
 
