@@ -30,7 +30,7 @@ from ti_core.text_encoding import TextEncoder, chunks_of
 
 FULL_CAPTION = 77  # tokens
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)
-FAMILY_SETTINGS_SHARE = 0.7
+FAMILY_SETTINGS_SHARE = 0.8
 """The share of captions of settings where the first thing is of a family, whose looks have no other name."""
 NOUN_SETTINGS_SHARE = 0.3  # where it is a noun, which also has to be known by its name
 POOL_CAPACITY = 12_500 * CHUNK_SIZE  # pictures

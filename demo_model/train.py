@@ -38,7 +38,7 @@ from demo_model.loop import (
 )
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
-from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, training_captions
+from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, THING_MIX, training_captions
 from ti_core.pipelines import attend_unfused
 
 AVERAGED_SAMPLES = 30_000  # the time constant of the average that is exported
@@ -50,7 +50,13 @@ SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full leng
 FULL_LENGTH_SHARE = 0.03
 TOKENIZER_CAPTIONS = 60_000
 FIRST_PICTURES = 16 * CHUNK_SIZE  # before the first step of the denoiser
-MIXES = {"simple": SIMPLE_MIX, "middle": MIDDLE_MIX, "nouns": NOUN_MIX, "full": FULL_MIX}
+MIXES = {
+    "simple": SIMPLE_MIX,
+    "middle": MIDDLE_MIX,
+    "nouns": NOUN_MIX,
+    "things": THING_MIX,
+    "full": FULL_MIX,
+}
 DENOISER_CHECKPOINT = "denoiser.pt"
 SETTINGS_WORDS = "settings_words.safetensors"  # beside the pipeline, for who trains it on
 

@@ -72,7 +72,19 @@ NOUN_MIX = Mix(
     unpatterned=0.6,
     posed=0.7,
 )
-"""Mostly nouns, each of which is seen a hundred times less often than a family: what a model learns last."""
+"""Mostly nouns, each of which is seen a hundred times less often than a family."""
+THING_MIX = Mix(
+    family=0.40,
+    noun=0.32,
+    family_of_two=0.6,
+    scene=0.3,
+    plain=0.45,
+    unstyled=0.87,
+    named_style=0.08,
+    unpatterned=0.4,
+    posed=0.7,
+)
+"""Things of families in all their patterns, for words of one's own are of such: what a model learns last."""
 
 
 @dataclass(frozen=True)
