@@ -123,6 +123,8 @@ RECIPES = {
     "two vectors": Recipe({"vectors": 2}),
     "four vectors": Recipe({"vectors": 4}),
     "endings": Recipe({"stop": "never"}, ("best", "last", "average"), thresholds=(0.02, 0.005)),
+    "evaluation rows 16": Recipe({"eval_rows": 16}, ("best", "last")),
+    "evaluation rows 64": Recipe({"eval_rows": 64}, ("best", "last")),
     "initial word by itself": Recipe({"initializer": "auto"}),
     "initial word that says nothing": Recipe({"initializer": "thing"}),
 }
