@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import skia
@@ -73,17 +73,7 @@ NOUN_MIX = Mix(
     posed=0.7,
 )
 """Mostly nouns, each of which is seen a hundred times less often than a family."""
-THING_MIX = Mix(
-    family=0.40,
-    noun=0.32,
-    family_of_two=0.6,
-    scene=0.3,
-    plain=0.45,
-    unstyled=0.87,
-    named_style=0.08,
-    unpatterned=0.4,
-    posed=0.7,
-)
+THING_MIX = replace(NOUN_MIX, family=0.4, noun=0.32, unpatterned=0.4)
 """Things of families in all their patterns, for words of one's own are of such: what a model learns last."""
 
 
