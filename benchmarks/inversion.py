@@ -42,7 +42,7 @@ from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
 from ti_core.training import TrainingState, current_concept, has_levelled, learned_concept, prepare, train
 
 Kept = Literal["best", "last", "average"]
-"""Of a training: the vectors of the lowest evaluation, the last, or their moving average."""
+"""Of a training: the best of the vectors last evaluated, the last, or their moving average."""
 AVERAGE_DECAY = 0.95  # some 20 steps
 
 PICTURES = 4

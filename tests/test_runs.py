@@ -418,7 +418,7 @@ def test_a_state_of_another_version_is_not_read(sd1, run):
 @pytest.mark.parametrize(
     ("edit", "named"),
     [
-        (lambda tensors, _: tensors.pop("best.clip_l"), "best.clip_l"),
+        (lambda tensors, _: tensors.pop("recent.clip_l"), "recent.clip_l"),
         (lambda tensors, _: tensors.update({"vectors.clip_l": torch.ones(1, 32)}), r"\(1, 32\)"),
         (lambda tensors, _: tensors.update({"exp_avg.clip_l": torch.ones(2, 1)}), r"\(2, 1\)"),
         (lambda _, facts: facts.pop("finish"), "finish"),

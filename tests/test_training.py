@@ -521,24 +521,24 @@ def test_has_levelled(losses, levelled):
     assert has_levelled(losses, window=6, threshold=0.02) is levelled
 
 
-def test_automatic_stop_keeps_the_best_vectors(sd1):
+def test_automatic_stop_keeps_the_best_of_the_last_vectors(sd1):
     config = make_config(
         steps=40,
-        learning_rate=0.3,
+        learning_rate=0.1,
         lr_schedule="constant",
         eval_every=1,
         stop="auto",
-        stop_window=3,
-        stop_threshold=0.3,
+        stop_window=6,
+        stop_threshold=0.1,
     )
     state = prepare(sd1, make_pictures(2), config)
     vectors = {0: state.vectors["clip_l"].detach().clone()}
     for _, snapshot in train(sd1, [state]):
         vectors[snapshot.step] = state.vectors["clip_l"].detach().clone()
         losses = [evaluation.loss for evaluation in state.evaluations]
-        assert (snapshot.finish == "levelled") is has_levelled(losses, 3, 0.3)
+        assert (snapshot.finish == "levelled") is has_levelled(losses, 6, 0.1)
     assert state.finish == "levelled" and state.step < 40
-    best = min(state.evaluations, key=lambda evaluation: evaluation.loss)
+    best = min(state.evaluations[-6:], key=lambda evaluation: evaluation.loss)
     assert best.step != state.step  # so that the best are told from the last
     concept = learned_concept(sd1, state)
     assert torch.equal(concept.vectors["clip_l"], vectors[best.step])
@@ -546,6 +546,21 @@ def test_automatic_stop_keeps_the_best_vectors(sd1):
     assert concept.training["stopped"] == "levelled"
     assert concept.training["steps"] == state.step
     assert concept.training["evaluation_loss"] == best.loss
+
+
+def test_an_early_or_initial_loss_that_is_lower_by_chance_does_not_count(sd1, monkeypatch):
+    losses = iter([0.1, 0.2, 0.5, 0.3, 0.4])
+    monkeypatch.setattr(training, "_fixed_loss", lambda *arguments: next(losses))
+    config = make_config(steps=4, eval_every=1, stop_window=2)
+    state, kept = prepare(sd1, make_pictures(1), config), []
+    evaluate(sd1, [state])
+    assert state.best_evaluation.step == 0  # there is nothing else
+    for _ in train(sd1, [state]):
+        kept.append(learned_concept(sd1, state))
+    assert [word.training["best_step"] for word in kept] == [1, 1, 3, 3]
+    assert kept[2].sha256 == kept[3].sha256 != kept[0].sha256 == kept[1].sha256
+    assert kept[3].training["evaluation_loss"] == 0.3
+    assert kept[3].training["first_evaluation_loss"] == 0.1
 
 
 def test_snapshots_say_what_was_due(sd1):

@@ -83,10 +83,11 @@ class TrainingState:
     data: TrainingData
     initializer: str
     vectors: dict[str, torch.Tensor]
-    best: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
+    recent: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    """The vectors of the last evaluations, ``config.stop_window`` at most."""
     finish: Finish | None = None
 
     @property
@@ -95,7 +96,22 @@ class TrainingState:
 
     @property
     def best_evaluation(self) -> Evaluation:
-        return min(self.evaluations, key=lambda evaluation: evaluation.loss)
+        """The lowest of the last ``config.stop_window`` evaluations.
+
+        On a few rows even the initial word may by chance have a lower loss than all that is learned later, so
+        earlier ones do not count, nor the initial word's once there is another.
+        """
+        return self._best()[0]
+
+    @property
+    def best(self) -> dict[str, torch.Tensor]:
+        """The vectors of :attr:`best_evaluation`."""
+        return self._best()[1]
+
+    def _best(self) -> tuple[Evaluation, dict[str, torch.Tensor]]:
+        last = list(zip(self.evaluations[-len(self.recent) :], self.recent, strict=True))
+        learned = [each for each in last if each[0].step > 0] or last
+        return min(learned, key=lambda each: each[0].loss)
 
 
 def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:
@@ -152,8 +168,7 @@ def prepare(
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
     for group in optimizer.param_groups:
         group["peak_lr"] = group["lr"]
-    best = {name: rows.detach().clone() for name, rows in vectors.items()}
-    return TrainingState(config, data, initializer, vectors, best, optimizer)
+    return TrainingState(config, data, initializer, vectors, optimizer)
 
 
 def train(
@@ -205,7 +220,7 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
 @out_of_memory_as(TrainingError, MEMORY_ADVICE)
 @torch.no_grad()
 def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
-    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the best vectors.
+    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the vectors a while.
 
     Raises :class:`TrainingError` if a loss is not finite; no run has changed then.
     """
@@ -219,9 +234,9 @@ def evaluate(backbone: Backbone, states: Sequence[TrainingState]) -> None:
         losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], state.config))
     _check_finite("loss", states, map(math.isfinite, losses))
     for state, loss in zip(states, losses, strict=True):
-        if not state.evaluations or loss < state.best_evaluation.loss:
-            state.best = {name: rows.detach().clone() for name, rows in state.vectors.items()}
         state.evaluations.append(Evaluation(state.step, loss))
+        state.recent.append(_copy_of(state.vectors))
+        del state.recent[: -state.config.stop_window]
 
 
 def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool:
@@ -233,7 +248,7 @@ def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool
 
 
 def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
-    """The best vectors so far as a concept, with how they were learned."""
+    """The best of the last vectors as a concept, with how they were learned."""
     config, best = state.config, state.best_evaluation
     groups = zip(state.vectors, state.optimizer.param_groups, strict=True)
     training = {
@@ -255,8 +270,11 @@ def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
 def current_concept(backbone: Backbone, state: TrainingState) -> Concept:
     """The vectors as they are now, for a preview; later steps do not change it."""
     config = state.config
-    vectors = {name: rows.detach().clone() for name, rows in state.vectors.items()}
-    return Concept(config.token, vectors, config.kind, backbone.base, state.initializer)
+    return Concept(config.token, _copy_of(state.vectors), config.kind, backbone.base, state.initializer)
+
+
+def _copy_of(vectors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: rows.detach().clone() for name, rows in vectors.items()}
 
 
 # --- inside a step ----------------------------------------------------------------------------------------

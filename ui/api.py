@@ -72,7 +72,7 @@ def build(studio: Studio) -> None:
             return describe_job(studio, request, job)
 
     def stop(request: gr.Request, job: str) -> dict[str, Any]:
-        """End a training after the step under way; the best vectors so far become the word."""
+        """End a training after the step under way; the best of the last vectors become the word."""
         with told_plainly(request):
             studio.trainer.stop(run_of(studio, request, job))
             return describe_job(studio, request, job)

@@ -141,7 +141,7 @@ class Trainer:
             self._changed.notify_all()
 
     def stop(self, run: Run) -> None:
-        """Let a run leave after the step under way; the best vectors so far become its result, if it has any.
+        """Let a run leave after the step under way; the best of the last vectors become its result, if any.
 
         :meth:`start` goes on with it. Nothing happens if it is not in training.
         """

@@ -48,7 +48,7 @@ def _load(model: ModelName) -> Backbone:
 def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
     """Take the next steps of a run, at least one, until so many seconds have passed or it is asked to stop.
 
-    Asked to stop, it makes the best vectors so far the run's result. Raises as
+    Asked to stop, it makes the best of the last vectors the run's result. Raises as
     :func:`~ti_core.runs.train_runs`.
     """
     end, asked = monotonic() + seconds, folder / STOP_FILE
@@ -197,7 +197,7 @@ class SlicedTrainer:
                 del self._jobs[run.folder]
 
     def stop(self, run: Run) -> None:
-        """Let a run end after the step under way; the best vectors so far become its result, if any."""
+        """Let a run end after the step under way; the best of the last vectors become its result, if any."""
         with self._lock:
             if run.folder in self._jobs:
                 (run.folder / STOP_FILE).touch()

@@ -30,7 +30,8 @@ def save_state(folder: Path, state: TrainingState) -> None:
     tensors = {}
     for name, rows in state.vectors.items():
         tensors[f"vectors.{name}"] = rows.detach().cpu()
-        tensors[f"best.{name}"] = state.best[name].cpu()
+        if state.recent:
+            tensors[f"recent.{name}"] = torch.stack([vectors[name] for vectors in state.recent]).cpu()
         moments = state.optimizer.state.get(rows, {})
         for moment in ("exp_avg", "exp_avg_sq"):
             if moment in moments:
@@ -58,23 +59,28 @@ def restore_state(
     Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` if what was saved is of another run.
     """
 
-    def like(rows: torch.Tensor, key: str) -> torch.Tensor:
-        if tensors[key].shape != rows.shape:
-            raise ValueError(f"{key} is of shape {tuple(tensors[key].shape)}, not {tuple(rows.shape)}")
+    def like(rows: torch.Tensor, key: str, *several: int) -> torch.Tensor:
+        shape = (*several, *rows.shape)
+        if tensors[key].shape != shape:
+            raise ValueError(f"{key} is of shape {tuple(tensors[key].shape)}, not {shape}")
         return tensors[key].to(rows.device)
 
+    state.step, state.finish = facts["step"], facts["finish"]
+    state.evaluations = [Evaluation(*evaluation) for evaluation in facts["evaluations"]]
+    count = min(len(state.evaluations), state.config.stop_window)
+    state.recent = [{} for _ in range(count)]
     with torch.no_grad():
         for name, rows in state.vectors.items():
             rows.copy_(like(rows, f"vectors.{name}"))
-            state.best[name].copy_(like(rows, f"best.{name}"))
+            if count:
+                for vectors, kept in zip(state.recent, like(rows, f"recent.{name}", count), strict=True):
+                    vectors[name] = kept
             if facts["step"]:
                 state.optimizer.state[rows] = {
                     "step": torch.tensor(float(facts["step"])),
                     "exp_avg": like(rows, f"exp_avg.{name}"),
                     "exp_avg_sq": like(rows, f"exp_avg_sq.{name}"),
                 }
-    state.step, state.finish = facts["step"], facts["finish"]
-    state.evaluations = [Evaluation(*evaluation) for evaluation in facts["evaluations"]]
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

@@ -159,7 +159,7 @@ class _OpenRun:
 
 
 def keep_result(backbone: Backbone, run: Run) -> Concept:
-    """Make the best vectors so far the run's result, without training it to its end.
+    """Make the best of the last vectors the run's result, without training it to its end.
 
     Raises as :func:`train_runs`, and :class:`RunError` if nothing has been learned yet.
     """

@@ -202,7 +202,9 @@ EN = {
     "train_course": "How it learned",
     "train_saved_steps": "Keep an earlier step",
     "train_step": "Step",
-    "train_step_info": "The best by the loss is chosen; an earlier one is often freer in new scenes.",
+    "train_step_info": (
+        "Of the last steps, the best by the loss is chosen; an earlier one is often freer in new scenes."
+    ),
     "train_step_facts": "After {step} steps: evaluation loss {loss:.4f}.",
     "train_step_no_preview": "No preview was drawn at this step.",
     "train_keep": "Keep this step",
@@ -416,7 +418,7 @@ JA = {
     "train_saved_steps": "途中のステップを使う",
     "train_step": "ステップ",
     "train_step_info": (
-        "損失が最小のものを選んであります。早いステップのほうが、新しい場面になじむこともあります。"
+        "最後のほうで損失が最小のステップを選んであります。早いステップのほうが、新しい場面になじむこともあります。"
     ),
     "train_step_facts": "{step} ステップ後：評価の損失 {loss:.4f}。",
     "train_step_no_preview": "このステップのプレビューはありません。",
