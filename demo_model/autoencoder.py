@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from demo_model.loop import Clock, learning_rate_at, mean_and_clear, mixed_precision, report, save_checkpoint
 from demo_model.rendering import Renderer, render_chunk
@@ -19,9 +20,9 @@ VALIDATION_SEED = 1_000_003
 BALANCING_CHUNKS = 16  # of pictures that the scales of the latent channels are measured on
 
 
-def to_unit_range(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+def to_unit_range(pixels: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
     """uint8 (n, 3, h, w) → float [-1, 1]."""
-    floats = torch.from_numpy(pixels).to(device).float().div_(127.5).sub_(1)
+    floats = torch.as_tensor(pixels).to(device).float().div_(127.5).sub_(1)
     return floats.contiguous(memory_format=torch.channels_last)
 
 
@@ -34,8 +35,13 @@ def psnr(picture: torch.Tensor, reconstruction: torch.Tensor) -> float:
 def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
     """The loss of the reconstruction, and a little KL."""
     posterior = vae.encode(crops).latent_dist
-    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-    return reconstruction_loss(vae.decode(posterior.sample()).sample, crops) + KL_WEIGHT * divergence
+    reconstruction = vae.decode(posterior.sample()).sample
+    return reconstruction_loss(reconstruction, crops) + KL_WEIGHT * divergence_of(posterior)
+
+
+def divergence_of(posterior: DiagonalGaussianDistribution) -> torch.Tensor:
+    """The mean KL divergence of a latent's number from the standard normal distribution."""
+    return 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
 
 
 def reconstruction_loss(reconstruction: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:

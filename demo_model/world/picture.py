@@ -73,7 +73,7 @@ NOUN_MIX = Mix(
     posed=0.7,
 )
 """Mostly nouns, each of which is seen a hundred times less often than a family."""
-THING_MIX = replace(NOUN_MIX, family=0.4, noun=0.32, unpatterned=0.4)
+THING_MIX = replace(NOUN_MIX, family=0.6, noun=0.22, unpatterned=0.4)
 """Things of families in all their patterns, for words of one's own are of such: what a model learns last."""
 
 

@@ -1,9 +1,10 @@
-"""Train the decoder on: ``python -m demo_model.decoder --start MODEL --minutes M --out DIR``.
+"""Train the autoencoder on: ``python -m demo_model.sharpen --start MODEL --minutes M --out DIR``.
 
-The latents stay what they are, so the denoiser and all learned words stay valid. The decoder learns to draw
-the world's pictures from their latents, and from these as the denoiser makes them anew out of some noise:
-where it leaves stains or blurs an edge, the decoder learns what was meant. The same command resumes; the
-folder is an ordinary diffusers autoencoder at every checkpoint.
+The encoder is held near to the latents that it gave before: what denoiser and words know stays all but valid,
+and a denoiser that is trained on follows. The decoder learns to draw the world's pictures from the latents,
+and from these as the denoiser makes them anew out of some noise: where it leaves stains or blurs an edge, the
+decoder learns what was meant. The same command resumes; the folder is an ordinary diffusers autoencoder at
+every checkpoint.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from demo_model.autoencoder import (
-    CROP,
+    KL_WEIGHT,
     VALIDATION_SEED,
+    divergence_of,
     reconstruction_loss,
     to_unit_range,
     validate_autoencoder,
@@ -36,26 +38,30 @@ from demo_model.pool import Pool
 from demo_model.rendering import CHUNK_SIZE, Chunk, Renderer, render_chunk
 
 AVERAGE_DECAY = 0.999
-REMADE_SHARE = 0.5
+DRIFT_WEIGHT = 0.01
+"""Of the squared drift of the latents, in standard deviations of their channel."""
+REMADE_SHARE = 0.4
 REMADE_FROM = (50, 350)  # timesteps: what is drawn is kept, and made anew in its details
 REMAKING_STEPS = 3
 POOL_CAPACITY = 200 * CHUNK_SIZE  # pictures
 FIRST_PICTURES = 4 * CHUNK_SIZE  # before the first step
-CHECKPOINT = "decoder.pt"
+CHECKPOINT = "autoencoder.pt"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--start", type=Path, required=True, help="the exported model whose decoder it is")
+    parser.add_argument(
+        "--start", type=Path, required=True, help="the exported model whose autoencoder it is"
+    )
     parser.add_argument(
         "--minutes", type=float, required=True, help="training time in all, over every resume"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
-    parser.add_argument("--batch-size", type=int, default=64 if torch.cuda.is_available() else 8)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--decay-share", type=float, default=0.3, help="of the minutes, the last: rate to 0")
+    parser.add_argument("--batch-size", type=int, default=32 if torch.cuda.is_available() else 8)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--decay-share", type=float, default=1.0, help="of the minutes, the last: rate to 0")
     parser.add_argument("--reuse", type=float, default=8.0, help="how often a rendered picture is trained on")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
@@ -65,41 +71,43 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pipeline = StableDiffusionPipeline.from_pretrained(options.start, dtype=torch.float32).to(device)
     with Renderer(partial(render_chunk, options.seed), options.workers) as renderer:
-        train_decoder(pipeline, renderer, options, device)
+        sharpen(pipeline, renderer, options, device)
 
 
-def train_decoder(
+def sharpen(
     pipeline: StableDiffusionPipeline, renderer: Renderer, options: argparse.Namespace, device: torch.device
 ) -> None:
-    """Train on random crops of latents and of the pictures that they stand for."""
-    vae = pipeline.vae.requires_grad_(False).to(memory_format=torch.channels_last)
-    decoder = torch.nn.ModuleList([vae.post_quant_conv, vae.decoder]).requires_grad_(True)
-    averaged = copy.deepcopy(vae).requires_grad_(False)
-    averaged_decoder = torch.nn.ModuleList([averaged.post_quant_conv, averaged.decoder])
-    optimizer = torch.optim.AdamW(decoder.parameters(), betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    """Train on whole pictures, some encoded anew and some from latents that the denoiser made anew."""
+    start = pipeline.vae.requires_grad_(False).to(memory_format=torch.channels_last)
+    vae, averaged = copy.deepcopy(start).requires_grad_(True), copy.deepcopy(start)
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     elapsed, step = 0.0, 0
     checkpoint = options.out / CHECKPOINT
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        decoder.load_state_dict(saved["decoder"])
-        averaged_decoder.load_state_dict(saved["averaged"])
+        vae.load_state_dict(saved["vae"])
+        averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
         elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
     torch.manual_seed(options.seed + step)
     validation = to_unit_range(render_chunk(VALIDATION_SEED, 0).pixels, device)
+    with torch.no_grad():
+        spread = start.encode(validation).latent_dist.mean.std((0, 2, 3))[:, None, None]  # (8, 1, 1)
     pool, wanted = Pool(POOL_CAPACITY, device), float(FIRST_PICTURES)
     losses: list[torch.Tensor] = []
     while pool.added < wanted:
         pool.add(with_latents(pipeline, renderer.take(), device))
     clock = Clock(options.minutes, options.checkpoint_minutes, elapsed)
+    remade_rows = round(REMADE_SHARE * options.batch_size)
 
     def save() -> None:
-        report("decoder", clock, step * options.batch_size, "crops", validated(averaged, validation))
+        quality = f"validation {validate_autoencoder(averaged, validation):.2f} dB"
+        report("autoencoder", clock, step * options.batch_size, "pictures", quality)
         save_checkpoint(
             checkpoint,
-            decoder=decoder.state_dict(),
-            averaged=averaged_decoder.state_dict(),
+            vae=vae.state_dict(),
+            averaged=averaged.state_dict(),
             optimizer=optimizer.state_dict(),
             elapsed=clock.elapsed,
             step=step,
@@ -113,20 +121,26 @@ def train_decoder(
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
             pool.add(with_latents(pipeline, renderer.take(), device))
-        latents, pictures = crops_of(*pool.draw(options.batch_size))
+        latents, remade, pixels = pool.draw(options.batch_size)
+        pictures = to_unit_range(pixels, device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
-            loss = reconstruction_loss(vae.decode(latents).sample, pictures)
+            posterior = vae.encode(pictures[remade_rows:]).latent_dist
+            drift = ((posterior.mean - latents[remade_rows:]) / spread).square().mean()
+            drawn = vae.decode(torch.cat([remade[:remade_rows].float(), posterior.sample().float()])).sample
+            loss = reconstruction_loss(drawn, pictures)
+            loss = loss + KL_WEIGHT * divergence_of(posterior) + DRIFT_WEIGHT * drift
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         step += 1
-        update_average(averaged_decoder, decoder, AVERAGE_DECAY)
+        update_average(averaged, vae, AVERAGE_DECAY)
         losses.append(loss.detach())
         if clock.should_report():
-            report("decoder", clock, step * options.batch_size, "crops", f"loss {mean_and_clear(losses):.4f}")
+            detail = f"loss {mean_and_clear(losses):.4f}"
+            report("autoencoder", clock, step * options.batch_size, "pictures", detail)
         if clock.should_save():
             save()
     save()
@@ -161,24 +175,6 @@ def remake(pipeline: StableDiffusionPipeline, latents: torch.Tensor, captions: l
         clean, noise = signal * noisy - spread * velocity, spread * noisy + signal * velocity
         noisy = clean if then == 0 else alphas[then].sqrt() * clean + (1 - alphas[then]).sqrt() * noise
     return noisy
-
-
-def crops_of(
-    latents: torch.Tensor, remade: torch.Tensor, pixels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One random crop for all: latents (n, 8, h / 8, w / 8), some made anew, and pictures (n, 3, h, w)."""
-    is_remade = torch.rand(len(latents), device=latents.device) < REMADE_SHARE
-    chosen = torch.where(is_remade[:, None, None, None], remade, latents).float()
-    side = CROP // 8
-    top, left = torch.randint(0, latents.shape[-1] - side + 1, (2,)).tolist()
-    cut = pixels[:, :, 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP].float() / 127.5 - 1
-    return chosen[:, :, top : top + side, left : left + side], cut.contiguous(
-        memory_format=torch.channels_last
-    )
-
-
-def validated(vae: AutoencoderKL, pictures: torch.Tensor) -> str:
-    return f"validation {validate_autoencoder(vae, pictures):.2f} dB"
 
 
 if __name__ == "__main__":
