@@ -60,7 +60,7 @@ class TrainingConfig:
     stop: Literal["auto", "never"] = "auto"
     """``auto`` ends when the loss on the fixed evaluation batch has levelled (arXiv 2302.04841)."""
     stop_window: int = 6
-    """Evaluations whose variance is compared with that of all evaluations."""
+    """The last evaluations, whose variance is compared with that of all, and of which the best is kept."""
     stop_threshold: float = 0.02
     """Stop below this share of the variance."""
     eval_every: int = 20
