@@ -136,7 +136,7 @@ class SlicedTrainer:
     """Trains runs where a GPU is only lent; in place of :class:`ui.jobs.Trainer`.
 
     A run goes on while :meth:`go_on` is called for it, and for :data:`LEFT_SECONDS` is waited for; then it
-    counts as stopped, until it is started again. The best of its saved steps is its result meanwhile.
+    counts as stopped, until it is started again. The best of its last saved steps is its result meanwhile.
     """
 
     def __init__(self, gpu: BorrowedGpu, models: ModelKeeper, max_jobs: int = 8):
@@ -254,7 +254,7 @@ class SlicedTrainer:
 
 
 def _keep_saved(job: _Job) -> None:
-    """Make the best of the saved steps the result of a run that has none: that takes no GPU."""
+    """Make the best of the last saved steps the result of a run that has none: that takes no GPU."""
     run = job.run
     if run.has_result:
         return
