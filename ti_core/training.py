@@ -96,22 +96,23 @@ class TrainingState:
 
     @property
     def best_evaluation(self) -> Evaluation:
-        """The lowest of the last ``config.stop_window`` evaluations.
-
-        On a few rows even the initial word may by chance have a lower loss than all that is learned later, so
-        earlier ones do not count, nor the initial word's once there is another.
-        """
-        return self._best()[0]
+        """By :func:`best_of`; its vectors are :attr:`best`."""
+        return best_of(self.evaluations, self.config.stop_window)
 
     @property
     def best(self) -> dict[str, torch.Tensor]:
-        """The vectors of :attr:`best_evaluation`."""
-        return self._best()[1]
+        return self.recent[self.evaluations.index(self.best_evaluation) - len(self.evaluations)]
 
-    def _best(self) -> tuple[Evaluation, dict[str, torch.Tensor]]:
-        last = list(zip(self.evaluations[-len(self.recent) :], self.recent, strict=True))
-        learned = [each for each in last if each[0].step > 0] or last
-        return min(learned, key=lambda each: each[0].loss)
+
+def best_of(evaluations: Sequence[Evaluation], window: int) -> Evaluation:
+    """The lowest of the last ``window`` evaluations.
+
+    On a few rows even the initial word may by chance have a lower loss than all that is learned later, so
+    earlier ones do not count, nor the initial word's once there is another.
+    """
+    last = evaluations[-window:]
+    learned = [evaluation for evaluation in last if evaluation.step > 0] or last
+    return min(learned, key=lambda evaluation: evaluation.loss)
 
 
 def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:

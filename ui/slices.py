@@ -23,7 +23,7 @@ from ti_core.errors import OneWordError, RunError
 from ti_core.generation import GeneratedPicture, Order, generate
 from ti_core.images import Picture
 from ti_core.runs import Run, keep_result, keep_step, open_run, read_metrics, saved_steps, train_runs
-from ti_core.training import prepare
+from ti_core.training import Evaluation, best_of, prepare
 from ui.jobs import JobStatus, OnResult, Phase, TooManyJobs
 from ui.models import ModelKeeper, ModelName
 from ui.zero import WORK_SECONDS, Borrow
@@ -260,12 +260,12 @@ def _keep_saved(job: _Job) -> None:
         return
     try:
         saved = set(saved_steps(run)) - {0}
-        losses = {
-            entry.step: entry.evaluation
+        evaluations = [
+            Evaluation(entry.step, entry.evaluation)
             for entry in read_metrics(run)
             if entry.evaluation is not None and entry.step in saved
-        }
-        if losses:
-            job.on_result(run, keep_step(run, min(losses, key=losses.__getitem__)))
+        ]
+        if evaluations:
+            job.on_result(run, keep_step(run, best_of(evaluations, run.config.stop_window).step))
     except OneWordError:  # it can still go on, and to a result then
         log.exception("Nothing was kept of %s", run.folder)
