@@ -5,8 +5,8 @@ seeds; the judge of the embedded model says how much of the way from the initial
 each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
 result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of defaults: a
 benchmark that was stopped goes on, and what was learned by a recipe that has changed is left out. In the end
-contact sheets show the words that the defaults learned. ``--list development`` is for finding defaults; the
-held-out list is measured only.
+contact sheets show all words of the list that the defaults have learned by then. ``--list development`` is
+for finding defaults; the held-out list is measured only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.errors import told_in_a_sentence
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
 from benchmarks.toybox import load_toybox
@@ -167,7 +168,7 @@ def main() -> None:
                         save_concept(words[-1].concept, word_folder(out, name, bench.subject))
                     results.add([bench.found(word) for word in words])
     print_table([row for row in results.rows if row["concept"] in benches])
-    draw_sheets(backbone, subjects, results, out)
+    draw_sheets(backbone, listed, results, out)
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
@@ -461,4 +462,5 @@ def sheet_row(
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_a_sentence():
+        main()

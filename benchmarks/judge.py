@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.errors import told_in_a_sentence
 from benchmarks.machine import describe_machine
 from demo_model.world import (
     FAMILIES,
@@ -132,4 +133,5 @@ def image_of(picture: Picture) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_a_sentence():
+        main()

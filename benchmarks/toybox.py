@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks import asked
+from benchmarks.errors import told_in_a_sentence
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
 from demo_model.world import (
@@ -153,4 +154,5 @@ def draw_sheet(backbone: Backbone) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_a_sentence():
+        main()

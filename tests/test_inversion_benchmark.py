@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,3 +165,10 @@ def test_each_concept_counts_once_and_what_the_judge_cannot_tell_does_not() -> N
     assert by_concept(rows, "recovered") == pytest.approx([0.3, 0.9])
     assert interval([0.5, 0.5, 0.5]) == " 50% ( 50% to  50%)"
     assert interval([]) == "—"
+
+
+def test_a_benchmark_without_its_judge_says_so_in_a_sentence() -> None:
+    command = [sys.executable, "-m", "benchmarks.judge", "--judge", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "The judge is not on this machine" in done.stderr and "Traceback" not in done.stderr
