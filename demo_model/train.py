@@ -4,7 +4,8 @@ First the autoencoder learns the world's pictures, on crops; then the text encod
 learn together to draw from captions, and from captions of settings, in which a subject's name is moved by
 a vector of all its numbers (:mod:`demo_model.world.settings`). The folder can be resumed at any time by the
 same command, is exported as an ordinary diffusers pipeline at every checkpoint, and ``--start`` goes on from
-such an export. Runs on CUDA (bfloat16) where there is one, else on the CPU.
+such an export. Runs on CUDA (bfloat16) where there is one, else on the CPU, where ``--processes`` lets each
+core learn from pictures of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from demo_model.loop import (
     save_checkpoint,
     update_average,
 )
+from demo_model.processes import Processes, in_processes
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, THING_MIX, training_captions
@@ -91,7 +93,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="an exported model to go on from")
     parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
     batch_size = 512 if torch.cuda.is_available() else 32
-    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument("--batch-size", type=int, default=batch_size, help="of each process")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument(
         "--decay-share",
@@ -102,7 +104,8 @@ def main() -> None:
     parser.add_argument("--reuse", type=float, default=4.0, help="how often a rendered picture is trained on")
     cores = os.cpu_count() or 2
     workers = cores if torch.cuda.is_available() else max(1, cores // 2)
-    parser.add_argument("--workers", type=int, default=workers, help="rendering processes")
+    parser.add_argument("--workers", type=int, default=workers, help="rendering processes of each process")
+    parser.add_argument("--processes", type=int, default=1, help="that train, on a processor")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument(
         "--mix", choices=MIXES, default="full", help="simple: mostly single things, unstyled, to begin with"
@@ -120,15 +123,23 @@ def main() -> None:
     if options.autoencoder_minutes >= options.minutes:
         parser.error("--minutes leaves the denoiser no time: give more than --autoencoder-minutes")
 
+    if options.processes > 1 and (options.autoencoder_minutes or torch.cuda.is_available()):
+        parser.error("several processes only train the denoiser, from --start, on a machine without a GPU")
+    in_processes(options.processes, run, options)
+
+
+def run(processes: Processes, options: argparse.Namespace) -> None:
+    """What one of the processes does."""
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options.out.mkdir(parents=True, exist_ok=True)
     parts = load_parts(options, device)
+    options.seed += processes.rank  # for pictures of its own
     render = partial(render_chunk, options.seed, mix=MIXES[options.mix])
     with Renderer(render, options.workers) as renderer:
         if options.autoencoder_minutes and not (options.out / DENOISER_CHECKPOINT).is_file():
             train_autoencoder(parts.vae, renderer, options, device)
-        train_denoiser(parts, renderer, options, device)
+        train_denoiser(parts, renderer, options, device, processes)
 
 
 def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
@@ -159,7 +170,11 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
 
 
 def train_denoiser(
-    parts: Parts, renderer: Renderer, options: argparse.Namespace, device: torch.device
+    parts: Parts,
+    renderer: Renderer,
+    options: argparse.Namespace,
+    device: torch.device,
+    processes: Processes,
 ) -> None:
     """Text encoder and denoiser together, on latents of pictures that keep coming."""
     checkpoint = options.out / DENOISER_CHECKPOINT
@@ -182,10 +197,12 @@ def train_denoiser(
     pool, losses = LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device), []
     while pool.added < FIRST_PICTURES:
         pool.add(renderer.take())
-    wanted = float(pool.added)
+    wanted, together = float(pool.added), options.batch_size * processes.count
     clock = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
 
     def save() -> None:
+        if not processes.first:
+            return
         save_checkpoint(
             checkpoint,
             vae=parts.vae.state_dict(),
@@ -199,7 +216,7 @@ def train_denoiser(
         )
         export(parts, options.out)
 
-    while (share := clock.tick()) < 1:
+    while (share := processes.of_first(clock.tick())) < 1:
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
             pool.add(renderer.take())
@@ -222,16 +239,18 @@ def train_denoiser(
         loss = (weight_of[timesteps] * errors).mean()
         optimizer.zero_grad()
         loss.backward()
+        processes.average_gradients(trained.parameters())
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
-        samples += options.batch_size
+        samples += together
         young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
-        update_average(parts.averaged, trained, min(1 - options.batch_size / AVERAGED_SAMPLES, 1 - young))
+        update_average(parts.averaged, trained, min(1 - together / AVERAGED_SAMPLES, 1 - young))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
-            report("denoiser", clock, samples, "samples", detail)
+            if processes.first:
+                report("denoiser", clock, samples, "samples", detail)
         if clock.should_save():
             save()
     save()
