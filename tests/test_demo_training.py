@@ -89,7 +89,7 @@ def test_two_processes_learn_one_model_from_pictures_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "run", quick_run)
-    run_training(monkeypatch, minutes=0.1, batch_size=4, workers=1, processes=2, start=TOYBOX, out=tmp_path)
+    run_training(monkeypatch, minutes=0.06, batch_size=4, workers=1, processes=2, start=TOYBOX, out=tmp_path)
     content = torch.load(tmp_path / train.DENOISER_CHECKPOINT, weights_only=True)
     assert content["samples"] == content["step"] * 2 * 4 > 0
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
