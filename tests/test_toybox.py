@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def toybox() -> Backbone:
-    return Backbone.load("toybox", device="cpu", dtype=torch.float32)
+    return Backbone.load("toybox", device="cpu")
 
 
 def example_pictures(name: str, size: int) -> list[Picture]:
