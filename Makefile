@@ -22,7 +22,7 @@ run: $(VENV)/.installed  ## start the page (OPTIONS="--port 8000", see app.py --
 	$(BIN)/python app.py $(OPTIONS)
 
 screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and themes, into screenshots/
-	PYTHONPATH=. $(BIN)/python tests/screenshots.py
+	PYTHONPATH=.:tests $(BIN)/python -m helpers.screenshots
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
 	$(BIN)/python -m pytest $(SPREAD) $(TESTS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.studio import Studio
+    from ui.server.studio import Studio
 
 FIRST_PORT = 7860
 DATA = Path(__file__).resolve().parent / "outputs" / "page"
@@ -26,10 +26,10 @@ def main() -> None:
     if port != options.port:
         print(f"Port {options.port} is taken; using {port} instead.", flush=True)
 
-    import ui.zero  # noqa: F401  (before anything touches CUDA)
+    import ui.server.zero  # noqa: F401  (before anything touches CUDA)
     from ti_core.errors import ModelError
-    from ti_core.models import model_source
-    from ui.studio import Limits, Studio
+    from ti_core.model.sources import model_source
+    from ui.server.studio import Limits, Studio
 
     try:
         model_source(options.model)
@@ -62,7 +62,7 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
     from starlette.middleware import Middleware
 
     from ui.page import HERE, THEME, FirstScript, build_page
-    from ui.people import HomeCookie
+    from ui.server.people import HomeCookie
     from ui.texts import label
 
     page = build_page(studio)

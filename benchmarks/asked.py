@@ -26,9 +26,9 @@ from demo_model.world import (
 )
 from demo_model.world.captions import in_scene, with_article
 from demo_model.world.things import sample_family_thing
-from ti_core.evaluation import crops_of
-from ti_core.judge import Judge
-from ti_core.prompts import PLAIN_TEMPLATES
+from ti_core.judging.judge import Judge
+from ti_core.judging.scores import crops_of
+from ti_core.prompts.templates import PLAIN_TEMPLATES
 
 SEED = 9_000_031
 THINGS_IN_SCENE = 4

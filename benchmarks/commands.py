@@ -18,7 +18,7 @@ from pathlib import Path
 
 import app
 from benchmarks.machine import describe_machine
-from ti_core.models import ASSETS
+from ti_core.resources import ASSETS
 
 
 def main() -> None:

@@ -32,15 +32,21 @@ from benchmarks.sheets import Cell, contact_sheet
 from benchmarks.toybox import load_toybox
 from demo_model.world import DEVELOPMENT, HELD_OUT, NounThing, concept_pictures
 from demo_model.world import Concept as WorldConcept
-from ti_core.backbone import Backbone
-from ti_core.concept import Concept, load_concept, save_concept
 from ti_core.config import Kind, TrainingConfig
-from ti_core.evaluation import Showing, score, showing_orders
-from ti_core.generation import GenerationSettings, Order, generate_all
-from ti_core.images import Picture
-from ti_core.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
-from ti_core.prompts import PLAIN_TEMPLATES, fill_template, replace_token
-from ti_core.training import TrainingState, current_concept, has_levelled, learned_concept, prepare, train
+from ti_core.drawing.generate import generate_all
+from ti_core.drawing.settings import GenerationSettings, Order
+from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
+from ti_core.judging.scores import Showing, score, showing_orders
+from ti_core.model.backbone import Backbone
+from ti_core.pictures.prepare import Picture
+from ti_core.prompts.grammar import replace_token
+from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
+from ti_core.training.loop import train
+from ti_core.training.preparation import prepare
+from ti_core.training.selection import has_levelled
+from ti_core.training.state import TrainingState, current_concept, learned_concept
+from ti_core.words.concept import Concept
+from ti_core.words.folder import load_concept, save_concept
 
 Kept = Literal["best", "last", "average"]
 """Of a training: the best of the vectors last evaluated, the last, or their moving average."""

@@ -29,7 +29,7 @@ from demo_model.world import (
     plan_picture,
 )
 from demo_model.world.picture import sample_scene, sample_style
-from ti_core.judge import EMBEDDED_JUDGE, Judge, likeness, load_judge
+from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, likeness, load_judge
 
 SEED = 9_000_011
 HUNDREDS = 10

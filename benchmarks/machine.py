@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ti_core.backbone import best_device, fastest_dtype
+from ti_core.model.precision import best_device, fastest_dtype
 
 
 def describe_machine() -> str:

@@ -19,13 +19,15 @@ from PIL import Image
 
 from benchmarks.machine import describe_machine
 from benchmarks.random_models import random_model
-from ti_core.backbone import Backbone
 from ti_core.config import TrainingConfig
-from ti_core.generation import GenerationSettings, generate
-from ti_core.images import Picture
-from ti_core.memory import LEVELS
-from ti_core.models import FAMILIES, Family
-from ti_core.training import prepare, train_step
+from ti_core.drawing.generate import generate
+from ti_core.drawing.settings import GenerationSettings
+from ti_core.model.backbone import Backbone
+from ti_core.model.families import FAMILIES, Family
+from ti_core.model.memory import LEVELS
+from ti_core.pictures.prepare import Picture
+from ti_core.training.preparation import prepare
+from ti_core.training.step import train_step
 
 WORKS = ("training", "drawing")
 GIGABYTE = 1e9

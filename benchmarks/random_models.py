@@ -14,8 +14,9 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from demo_model.architecture import noise_schedule
-from ti_core.backbone import Backbone, best_device, fastest_dtype
-from ti_core.models import Family
+from ti_core.model.backbone import Backbone
+from ti_core.model.families import Family
+from ti_core.model.precision import best_device, fastest_dtype
 
 LATENTS: Mapping[Family, int] = {"sd1": 64, "sd2": 96, "sdxl": 128}
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}

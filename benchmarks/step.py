@@ -16,8 +16,8 @@ import torch
 
 from benchmarks.machine import describe_machine
 from benchmarks.random_models import random_model
-from ti_core.backbone import Backbone, LatentPosterior
-from ti_core.prompts import OBJECT_TEMPLATES, fill_template
+from ti_core.model.backbone import Backbone, LatentPosterior
+from ti_core.prompts.templates import OBJECT_TEMPLATES, fill_template
 
 TOKEN = "<measured-thing>"
 PARTS = ("encode", "text", "UNet forward", "backward", "optimiser")

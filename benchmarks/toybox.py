@@ -26,10 +26,12 @@ from demo_model.world import (
     concept_pictures,
 )
 from demo_model.world.captions import with_article
-from ti_core.backbone import Backbone
-from ti_core.generation import GenerationSettings, Order, generate, generate_all
-from ti_core.judge import EMBEDDED_JUDGE, load_judge
-from ti_core.models import find_preset, model_source
+from ti_core.drawing.generate import generate, generate_all
+from ti_core.drawing.settings import GenerationSettings, Order
+from ti_core.judging.judge import EMBEDDED_JUDGE, load_judge
+from ti_core.model.backbone import Backbone
+from ti_core.model.presets import find_preset
+from ti_core.model.sources import model_source
 
 COLUMNS = 8
 PAIRS = (

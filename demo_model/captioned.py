@@ -26,7 +26,7 @@ from demo_model.world.settings import (
     settings_of,
     word_of,
 )
-from ti_core.text_encoding import TextEncoder, chunks_of
+from ti_core.model.text_encoding import TextEncoder, chunks_of
 
 FULL_CAPTION = 77  # tokens
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance (arXiv 2207.12598)

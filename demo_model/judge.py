@@ -5,7 +5,7 @@ It learns four things at once: which caption belongs to a picture (CLIP, arXiv 2
 names is that of the thing in it, which two pictures show the same thing or are in the same style, whatever
 else differs (the contrastive loss of SimCLR, arXiv 2002.05709, with other things of the same family as hard
 negatives), and the numbers that the thing or the style was drawn from, which tell it soonest what to look
-at. Some things it sees in a part cut from a picture of two, as :func:`ti_core.evaluation.crops_of` cuts
+at. Some things it sees in a part cut from a picture of two, as :func:`ti_core.judging.scores.crops_of` cuts
 them. The folder can be resumed by the same command and holds an ordinary CLIPModel. Runs on CUDA where there
 is one, else on the CPU.
 """
@@ -45,7 +45,7 @@ from demo_model.rendering import Renderer
 from demo_model.world.captions import with_article
 from demo_model.world.settings import SETTINGS, SUBJECT_KINDS
 from ti_core.config import KINDS
-from ti_core.prompts import PLAIN_TEMPLATES
+from ti_core.prompts.templates import PLAIN_TEMPLATES
 
 FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
@@ -100,7 +100,7 @@ def main() -> None:
     else:
         model = make_judge(tokenizer)
     if not has_gpu:
-        model.set_attn_implementation("eager")  # as in ti_core.pipelines.attend_unfused
+        model.set_attn_implementation("eager")  # as in ti_core.model.loading.attend_unfused
     with Renderer(partial(render_pairs, FIRST_SEED + options.seed), options.workers) as renderer:
         train_judge(model.to(device), tokenizer, renderer, options, device)
 

@@ -26,7 +26,7 @@ from demo_model.world.settings import SETTINGS, Subject, settings_of
 from demo_model.world.styles import sample_named_style
 from demo_model.world.things import sample_family_thing, sample_noun_thing
 from ti_core.config import KINDS
-from ti_core.evaluation import PART_SIDE
+from ti_core.judging.scores import PART_SIDE
 
 MIX = Mix(unstyled=0.7, named_style=0.18, posed=0.15)
 PAIRS_IN_CHUNK = 32

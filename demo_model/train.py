@@ -41,7 +41,7 @@ from demo_model.processes import Processes, in_processes
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, THING_MIX, training_captions
-from ti_core.pipelines import attend_unfused
+from ti_core.model.loading import attend_unfused
 
 AVERAGED_SAMPLES = 30_000  # the time constant of the average that is exported
 SNR_GAMMA = 50.0

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from demo_model.examples import EXAMPLES
 from demo_model.world import DEVELOPMENT
-from ti_core.backbone import Backbone
-from ti_core.concept import save_concept
 from ti_core.config import TrainingConfig
-from ti_core.images import load_pictures
-from ti_core.models import ASSETS
-from ti_core.runs import create_run, train_runs
+from ti_core.model.backbone import Backbone
+from ti_core.pictures.folders import load_pictures
+from ti_core.resources import ASSETS
+from ti_core.training.runs import create_run, train_runs
+from ti_core.words.folder import save_concept
 
 
 def main() -> None:

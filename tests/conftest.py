@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from hub_server import HubServer
+    from helpers.hub_server import HubServer
 
-    from ti_core.backbone import Backbone
-    from ti_core.models import Family
+    from ti_core.model.backbone import Backbone
+    from ti_core.model.families import Family
 
 # Before any test imports huggingface_hub, which reads it at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _tiny(family: Family, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tiny_models import save_tiny_model  # loads diffusers, which the tests of the rest do without
+    from helpers.tiny_models import save_tiny_model  # loads diffusers, which the tests of the rest do without
 
     return save_tiny_model(family, tmp_path_factory.mktemp("models") / f"tiny-{family}")
 
@@ -54,7 +54,7 @@ def backbones(tiny_sd1: Path, tiny_sd2: Path, tiny_sdxl: Path) -> dict[Family, B
     """One tiny model of each family on the CPU in float32, with its folder's name as its id."""
     import torch
 
-    from ti_core.backbone import Backbone
+    from ti_core.model.backbone import Backbone
 
     folders: dict[Family, Path] = {"sd1": tiny_sd1, "sd2": tiny_sd2, "sdxl": tiny_sdxl}
     return {
@@ -74,7 +74,7 @@ class NoWaiting:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A Hub on this machine that the client in this process talks to."""
-    from hub_server import serve_hub
+    from helpers.hub_server import serve_hub
     from huggingface_hub import constants
     from huggingface_hub.utils import _http
 

@@ -16,12 +16,12 @@ import nbformat
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from helpers.serving import ROOT, free_port
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from serving import ROOT, free_port
 
-from ti_core.concept import load_concept
+from ti_core.words.folder import load_concept
 
 pytestmark = pytest.mark.slow
 

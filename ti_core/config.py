@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ti_core.errors import ConfigError
-from ti_core.prompts import Kind, token_for_name
+from ti_core.prompts.names import token_for_name
+from ti_core.prompts.templates import Kind
 
 KINDS: tuple[Kind, ...] = ("object", "style")
 MAX_VECTORS = 75

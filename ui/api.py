@@ -22,23 +22,24 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 from ti_core.config import Kind, TrainingConfig, check_whole
+from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import PictureError
-from ti_core.generation import GenerationSettings, Order
-from ti_core.images import open_picture
-from ti_core.runs import Run
-from ui.compose import compose_order, weights_of, words_for
-from ui.drawing import draw_in_turn, draw_orders, served
-from ui.prompt_box import all_words, concepts_in
-from ui.studio import Studio, in_plain_words
-from ui.style import MOST_PICTURES
+from ti_core.pictures.decode import open_picture
+from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
+from ti_core.training.runs import Run
+from ui.parts.controls import MAX_COUNT, MAX_STEPS
+from ui.parts.prompt_box import all_words, concepts_in
+from ui.server.drawing import draw_in_turn, draw_orders, served
+from ui.server.errors import in_plain_words, refusal
+from ui.server.studio import Studio
+from ui.tabs.compose import compose_order, weights_of, words_for
+from ui.tabs.style import MOST_PICTURES
+from ui.tabs.train.form import begin_training
+from ui.tabs.train.pictures import Desk, add_pictures
+from ui.tabs.train.result import shelved_token
+from ui.tabs.train.runs import find_run
 from ui.texts import language_of
-from ui.train_form import begin_training
-from ui.train_pictures import Desk, add_pictures
-from ui.train_progress import find_run
-from ui.train_result import shelved_token
-from ui.widgets import MAX_COUNT, MAX_STEPS, refusal
 
 Pictures = list[gr.FileData]
 
@@ -146,10 +147,10 @@ def build(studio: Studio) -> None:
             common = negative, count, seed, steps, guidance
             orders = [
                 plain_order(studio, request, settings_of(prompt, *common))
-                for prompt in style_prompts(word, subjects or [])
+                for prompt in style_prompts(word.token, subjects or [])
             ]
             if picture is not None:
-                settings = settings_of(restyle_prompt(word), *common, strength=strength)
+                settings = settings_of(restyle_prompt(word.token), *common, strength=strength)
                 source, _, _ = open_picture(uploaded(studio, request, [picture])[0], alpha="flatten")
                 order = plain_order(studio, request, settings)
                 orders.append(dataclasses.replace(order, source=source))

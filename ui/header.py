@@ -9,13 +9,15 @@ from typing import Any
 import gradio as gr
 
 from ti_core.errors import ModelError
-from ti_core.fetching import is_present
-from ti_core.models import PRESETS, find_preset, model_source
+from ti_core.model.download import is_present
+from ti_core.model.presets import PRESETS, find_preset
+from ti_core.model.sources import model_source
 from ui.frame import Frame
-from ui.models import device_name, memory_need
-from ui.studio import Studio
+from ui.parts.events import HIDDEN, QUIET, bind
+from ui.server.errors import refusal
+from ui.server.model_keeper import device_name, memory_need
+from ui.server.studio import Studio
 from ui.texts import Language, explain, label, language_of, say, translate
-from ui.widgets import HIDDEN, QUIET, bind, refusal
 
 GIGABYTE = 1e9
 OFTEN, SELDOM = 1.0, 8.0  # seconds between two looks at the model: while it is being loaded, and otherwise

@@ -8,12 +8,16 @@ from typing import Any
 import gradio as gr
 from starlette.datastructures import MutableHeaders
 
-from ti_core.models import ASSETS
-from ui import api, compose, generate, header, library, style, train
+from ti_core.resources import ASSETS
+from ui import api, header
+from ui.drawer import library
 from ui.frame import TAB_NAMES, Frame
-from ui.studio import Studio
+from ui.parts.events import outlast_reload
+from ui.server.studio import Studio
+from ui.tabs import compose, style
+from ui.tabs.generate import tab as generate
+from ui.tabs.train import tab as train
 from ui.texts import label
-from ui.widgets import outlast_reload
 
 HERE = Path(__file__).resolve().parent
 FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")

@@ -13,7 +13,7 @@ from demo_model.world.families import paint
 from demo_model.world.scenes import EMPTY_SCENES, PLAIN_BACKGROUNDS, SCENES, Scene
 from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_named_style
 from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
-from ti_core.prompts import OBJECT_TEMPLATES, STYLE_TEMPLATES
+from ti_core.prompts.templates import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
 TEMPLATE_SHARE = 0.25  # of the longer captions of unstyled pictures; the short one always has a template
 STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style

@@ -21,7 +21,7 @@ from demo_model.world.nouns import draw_noun
 from demo_model.world.picture import CONJUNCTIONS, Plan
 from demo_model.world.styles import MAPPINGS, TEXTURES, ParametricStyle
 from demo_model.world.things import FamilyThing, NounThing, Thing
-from ti_core.prompts import OBJECT_TEMPLATES, STYLE_TEMPLATES
+from ti_core.prompts.templates import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
 SETTINGS = 64
 """The most numbers that say what a subject looks like; shorter ones are filled with zeros."""

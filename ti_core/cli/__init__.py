@@ -17,9 +17,9 @@ from typing import Any
 
 import typer
 
+from ti_core.cli.convert import convert_command
 from ti_core.cli.draw import compose_command, generate_command, style_command
 from ti_core.cli.evaluate import evaluate_command
-from ti_core.cli.files import convert_command
 from ti_core.cli.hub import pull_command, push_command
 from ti_core.cli.show import inspect_command, models_command, runs_command
 from ti_core.cli.terminal import say

@@ -13,16 +13,19 @@ import typer
 
 from ti_core.cli.loading import ModelOption, SafetyOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
+from ti_core.drawing.recipe import SCHEDULER_LABELS, read_recipe, save_png
 from ti_core.errors import Cancelled, ConfigError, RecipeError
-from ti_core.models import PRESETS
-from ti_core.prompts import COMPOSITION_TEMPLATES, check_tokens, concept_tokens
-from ti_core.recipe import SCHEDULER_LABELS, read_recipe, save_png
+from ti_core.model.presets import PRESETS
+from ti_core.prompts.checks import check_tokens
+from ti_core.prompts.composition import COMPOSITION_TEMPLATES
+from ti_core.prompts.grammar import concept_tokens
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ti_core.concept import Concept
-    from ti_core.generation import GeneratedPicture, GenerationSettings
+    from ti_core.drawing.generate import GeneratedPicture
+    from ti_core.drawing.settings import GenerationSettings
+    from ti_core.words.concept import Concept
 
 SLUG_LENGTH = 40
 COMPOSITIONS = "; ".join(template.format("<our-cat>", "<our-ink>") for template in COMPOSITION_TEMPLATES)
@@ -66,7 +69,7 @@ def generate_command(
     with reporting(as_json) as report:
         loaded = load_concepts(concepts or [])
         _check_prompts([prompt, negative], loaded)
-        from ti_core.generation import GenerationSettings
+        from ti_core.drawing.settings import GenerationSettings
 
         settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
         _draw("generate", [settings], loaded, model, safety_checker, out, report)
@@ -96,10 +99,10 @@ def compose_command(
     with reporting(as_json) as report:
         loaded = load_concepts(concepts)
         _check_prompts([prompt, negative], loaded)
-        from ti_core.composition import weighted_prompt
-        from ti_core.generation import GenerationSettings
+        from ti_core.drawing.settings import GenerationSettings
+        from ti_core.prompts.composition import weighted_prompt
 
-        weighted = weighted_prompt(prompt, loaded, weights or None)
+        weighted = weighted_prompt(prompt, [concept.token for concept in loaded], weights or None)
         _check_prompts([weighted], loaded)
         settings = GenerationSettings(weighted, negative, count, seed, steps, guidance, scheduler)
         _draw("compose", [settings], loaded, model, safety_checker, out, report)
@@ -133,18 +136,18 @@ def style_command(
         if picture is None and strength is not None:
             raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
         [style] = load_concepts([concept])
-        from ti_core.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
-        from ti_core.generation import GenerationSettings
-        from ti_core.images import open_picture
+        from ti_core.drawing.settings import GenerationSettings
+        from ti_core.pictures.decode import open_picture
+        from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 
         options = (negative, count, seed, steps, guidance, scheduler)
         source = None
         if picture is not None:
             source, _, _ = open_picture(picture, alpha="flatten")
             strength = RESTYLE_STRENGTH if strength is None else strength
-            prompts = [restyle_prompt(style)]
+            prompts = [restyle_prompt(style.token)]
         else:
-            prompts = style_prompts(style, subjects or [])
+            prompts = style_prompts(style.token, subjects or [])
             if not prompts:
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
         _check_prompts([*prompts, negative], [style])
@@ -169,8 +172,9 @@ def _draw(
     source: Image.Image | None = None,
 ) -> None:
     """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
-    from ti_core.concept import known_words
-    from ti_core.generation import Order, generate_all
+    from ti_core.drawing.generate import generate_all
+    from ti_core.drawing.settings import Order
+    from ti_core.words.concept import known_words
 
     name = choose_model(model, concepts[0].base if concepts else None)
     try:

@@ -13,8 +13,8 @@ from ti_core.cli.terminal import Interrupt, JsonOption, progress, reporting, say
 from ti_core.errors import ConceptError, PictureError
 
 if TYPE_CHECKING:
-    from ti_core.concept import Concept
-    from ti_core.evaluation import Evaluation
+    from ti_core.judging.scores import Evaluation
+    from ti_core.words.concept import Concept
 
 
 def evaluate_command(
@@ -36,12 +36,12 @@ def evaluate_command(
     with reporting(as_json) as report:
         [loaded] = load_concepts([concept])
         name = choose_model(model, loaded.base)
-        from ti_core.card import SCORES
-        from ti_core.concept import picture_files
-        from ti_core.evaluation import evaluate, evaluation_orders
-        from ti_core.generation import Progress
-        from ti_core.images import find_pictures, load_pictures
-        from ti_core.judge import judge_for
+        from ti_core.drawing.generate import Progress
+        from ti_core.judging.judge import judge_for
+        from ti_core.judging.scores import evaluate, evaluation_orders
+        from ti_core.pictures.folders import find_pictures, load_pictures
+        from ti_core.words.card import SCORES
+        from ti_core.words.folder import picture_files
 
         files = find_pictures([pictures]) if pictures else picture_files(concept)
         if not files:
@@ -88,7 +88,7 @@ def evaluate_command(
 
 def _keep(found: Evaluation, model: str, evaluated: Concept, folder: Path) -> None:
     """Write the scores of a concept into its folder, which stays as old as it is, if it is still there."""
-    from ti_core.concept import load_concept, save_concept
+    from ti_core.words.folder import load_concept, save_concept
 
     description = folder / "concept.json"
     try:

@@ -33,10 +33,10 @@ def push_command(
     with reporting(as_json) as report:
         from huggingface_hub import get_token
 
-        from ti_core.card import gallery_files
-        from ti_core.concept import load_concept, picture_files
         from ti_core.hub import push_concept
-        from ti_core.images import open_picture
+        from ti_core.pictures.decode import open_picture
+        from ti_core.words.folder import load_concept, picture_files
+        from ti_core.words.gallery import gallery_files
 
         concept = load_concept(folder)
         images = [open_picture(file)[0] for file in picture_files(folder)] if pictures else []
@@ -80,8 +80,8 @@ def pull_command(
             raise ConfigError(f"{out} holds something already: choose another --out.")
         from huggingface_hub import get_token
 
-        from ti_core.concept import save_concept
         from ti_core.hub import pull_concept
+        from ti_core.words.folder import save_concept
 
         pulled = pull_concept(repo_id, token=get_token(), revision=revision)
         concept = pulled.concept

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ti_core.cli.terminal import downloading, say
-from ti_core.models import SOURCE_SYNTAX, model_source, preset_of
+from ti_core.model.presets import preset_of
+from ti_core.model.sources import SOURCE_SYNTAX, model_source
 
 if TYPE_CHECKING:
     import torch
 
-    from ti_core.backbone import Backbone
-    from ti_core.concept import BaseModel, Concept
+    from ti_core.model.backbone import Backbone
+    from ti_core.model.base import BaseModel
+    from ti_core.words.concept import Concept
 
 DEFAULT_MODEL = "toybox"
 RUNS = Path("runs")  # the folder of all runs, where no other is given
@@ -53,7 +55,7 @@ def load_model(name: str, dtype: torch.dtype | None = None, *, safety_checker: b
 
     ``dtype`` as :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded.
     """
-    from ti_core.backbone import Backbone
+    from ti_core.model.backbone import Backbone
 
     say(f"Loading the model {name}…")
     with downloading(f"Downloading {name}") as show:
@@ -66,7 +68,8 @@ def load_concepts(folders: Sequence[Path]) -> list[Concept]:
     """Raises :class:`ConceptError`, also for concepts of different models or of one token."""
     if not folders:
         return []
-    from ti_core.concept import known_words, load_concept
+    from ti_core.words.concept import known_words
+    from ti_core.words.folder import load_concept
 
     concepts = [load_concept(folder) for folder in folders]
     known_words(concepts, concepts[0].base)

@@ -10,7 +10,8 @@ import typer
 
 from ti_core.cli.loading import RUNS, ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import JsonOption, reporting, say, table
-from ti_core.models import PRESETS, model_source
+from ti_core.model.presets import PRESETS
+from ti_core.model.sources import model_source
 
 
 def inspect_command(
@@ -22,7 +23,7 @@ def inspect_command(
     with reporting(as_json) as report:
         [loaded] = load_concepts([concept])
         backbone = load_model(choose_model(model, loaded.base))
-        from ti_core.inspection import inspect_concept
+        from ti_core.words.inspection import inspect_concept
 
         found = inspect_concept(backbone, loaded)
         report.facts |= found.to_dict()
@@ -48,7 +49,7 @@ def inspect_command(
 def models_command(as_json: JsonOption = False) -> None:
     """List the models that have a short name; the gigabytes are those of the weights in half precision."""
     with reporting(as_json) as report:
-        from ti_core.fetching import is_present
+        from ti_core.model.download import is_present
 
         found = [(preset, is_present(model_source(preset.name))) for preset in PRESETS]
         report.facts["models"] = [
@@ -77,7 +78,7 @@ def runs_command(
 ) -> None:
     """List the training runs in a folder."""
     with reporting(as_json) as report:
-        from ti_core.runs import list_runs
+        from ti_core.training.runs import list_runs
 
         found, errors = list_runs(folder)
         broken = [str(error) for error in errors]

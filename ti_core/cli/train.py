@@ -15,13 +15,14 @@ from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, l
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
 from ti_core.config import Kind, TrainingConfig
 from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
-from ti_core.models import find_preset, model_id
+from ti_core.model.presets import find_preset
+from ti_core.model.sources import model_id
 
 if TYPE_CHECKING:
-    from ti_core.backbone import Backbone
-    from ti_core.concept import Concept
-    from ti_core.images import Picture
-    from ti_core.runs import Run
+    from ti_core.model.backbone import Backbone
+    from ti_core.pictures.prepare import Picture
+    from ti_core.training.runs import Run
+    from ti_core.words.concept import Concept
 
 PROBE_SIZE = 512  # pixels at which pictures are checked before a model of unknown resolution loads
 
@@ -97,8 +98,8 @@ def _new_run(
     size = preset.resolution if preset else PROBE_SIZE
     pictures = _read_pictures(paths, size, report)
     backbone = load_model(name)
-    from ti_core.images import load_pictures
-    from ti_core.runs import create_run
+    from ti_core.pictures.folders import load_pictures
+    from ti_core.training.runs import create_run
 
     if backbone.resolution != size:
         pictures, _ = load_pictures(paths, backbone.resolution)
@@ -122,7 +123,7 @@ def _run_to_resume(
     """
     if not (folder / "run.json").is_file():
         raise RunError(f"{folder} holds no training run: leave out --resume, or check --out and --name.")
-    from ti_core.runs import check_same, open_run, picture_size
+    from ti_core.training.runs import check_same, open_run, picture_size
 
     run = open_run(folder)
     pictures = _read_pictures(paths, picture_size(run), report) if paths else None
@@ -133,7 +134,7 @@ def _run_to_resume(
 
 def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: Report) -> list[Picture]:
     """The usable pictures; the others are named. Raises :class:`PictureError` if there is none."""
-    from ti_core.images import load_pictures
+    from ti_core.pictures.folders import load_pictures
 
     pictures, rejected = load_pictures(paths, size)
     report.facts["rejected"] = [{"name": entry.name, "reason": entry.reason} for entry in rejected]
@@ -145,7 +146,7 @@ def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: R
 
 
 def _say_remarks(pictures: Sequence[Picture]) -> None:
-    from ti_core.images import find_near_duplicates
+    from ti_core.pictures.remarks import find_near_duplicates
 
     for picture in pictures:
         if picture.remarks:
@@ -156,7 +157,7 @@ def _say_remarks(pictures: Sequence[Picture]) -> None:
 
 def _train(backbone: Backbone, run: Run, report: Report) -> None:
     """Train the run to its end, or until Ctrl-C; raises :class:`Cancelled` with how to go on."""
-    from ti_core.runs import train_runs
+    from ti_core.training.runs import train_runs
 
     started, note, total = time.monotonic(), "", run.config.steps
     preview_error = ""

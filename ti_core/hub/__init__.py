@@ -1,6 +1,6 @@
 """Concept repositories on the Hugging Face Hub: publish one, fetch one, find some.
 
-A repository holds the native folder (see :mod:`ti_core.concept`) and, beside it, what other programs read:
+A repository holds the native folder (see :mod:`ti_core.words.folder`) and, beside it, what other programs read:
 
     learned_embeds.bin    as the sd-concepts-library has it
     our-cat.pt            for stable-diffusion-webui (A1111); for Stable Diffusion XL our-cat.safetensors
@@ -9,10 +9,10 @@ A repository holds the native folder (see :mod:`ti_core.concept`) and, beside it
 A token is passed on to the Hub and kept nowhere, and no error tells it.
 """
 
-from ti_core.hub.fetch import Pulled, pull_concept
-from ti_core.hub.find import FoundConcept, search_concepts
 from ti_core.hub.login import Account, account
 from ti_core.hub.publish import Pushed, push_concept
+from ti_core.hub.pull import Pulled, pull_concept
+from ti_core.hub.search import FoundConcept, search_concepts
 
 __all__ = [
     "Account",

@@ -30,7 +30,7 @@ from ti_core.errors import (
     HubPermissionError,
     HubUnreachableError,
 )
-from ti_core.formats.contents import SHOWN_LENGTH
+from ti_core.words.formats.contents import SHOWN_LENGTH
 
 TIME_OUT = 30.0  # seconds without a byte from the Hub; its client has none of its own
 MAX_PICTURE_BYTES = 8 * 2**20

@@ -14,21 +14,16 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.hf_api import ModelInfo
 from PIL import Image
 
-from ti_core.card import (
-    Licence,
-    base_repository,
-    concept_card,
-    gallery_file,
-    named_licence,
-    preset_licence,
-)
-from ti_core.concept import Concept, save_concept
+from ti_core.drawing.recipe import read_recipe
 from ti_core.errors import HubConflictError, HubError, HubNotFoundError, HubUnreachableError
-from ti_core.formats import write_embedding
 from ti_core.hub.client import asking, check_name, look, page_address
 from ti_core.hub.login import check_right, who_am_i
 from ti_core.hub.record import CARD, Change, change_to, gallery_there, published_files, with_record
-from ti_core.recipe import read_recipe
+from ti_core.words.card import Licence, base_repository, concept_card, named_licence, preset_licence
+from ti_core.words.concept import Concept
+from ti_core.words.folder import save_concept
+from ti_core.words.formats import write_embedding
+from ti_core.words.gallery import gallery_file
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 

@@ -15,13 +15,13 @@ from typing import Any
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
-from ti_core.archives import LIMITS
-from ti_core.card import GALLERY_FILE
-from ti_core.concept import Concept
 from ti_core.errors import HubConflictError
-from ti_core.formats.contents import SHOWN_LENGTH
 from ti_core.hub.client import MAX_PICTURE_BYTES, download, size_of
-from ti_core.prompts import TOKEN_PATTERN
+from ti_core.prompts.names import TOKEN_PATTERN
+from ti_core.words.archive import LIMITS
+from ti_core.words.concept import Concept
+from ti_core.words.formats.contents import SHOWN_LENGTH
+from ti_core.words.gallery import GALLERY_FILE
 
 CARD = "README.md"
 DESCRIPTION = "concept.json"

@@ -1,0 +1,123 @@
+"""The running page, and a browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+START_SECONDS = 120  # on a machine that does other things too
+STOP_SECONDS = 60  # a training step and what it has learned are finished first
+OPEN_MILLISECONDS = 60_000
+WIDTHS = {"wide": (1280, 900), "phone": (390, 844)}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serve(
+    data: Path, port: int, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """``app.py`` in a process of its own, over the folder ``data``; the address it answers at.
+
+    ``environment`` is what it has beside this process's own.
+    """
+    address = f"http://127.0.0.1:{port}"
+    log = data.with_suffix(".log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), "--data", str(data), *options],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_it_answers(process, address, log)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError):
+            if process.poll() is not None:
+                raise AssertionError(f"app.py ended:\n{log.read_text(errors='replace')}") from None
+            time.sleep(0.2)
+    raise AssertionError(f"app.py did not answer:\n{log.read_text(errors='replace')}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Raises :class:`AssertionError` if it is not installed."""
+    assert CHROMIUM.is_file(), (
+        f"There is no browser at {CHROMIUM}: install Chromium (on Debian: apt-get install chromium), "
+        "or name another one's file in the environment variable CHROMIUM."
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+        )
+        yield browser
+        browser.close()
+
+
+def new_visitor(
+    browser: Browser, *, language: str = "en-US", width: str = "wide", theme: str = "light"
+) -> BrowserContext:
+    """A person with cookies of their own."""
+    across, down = WIDTHS[width]
+    return browser.new_context(
+        locale=language,
+        viewport={"width": across, "height": down},
+        color_scheme="dark" if theme == "dark" else "light",
+    )
+
+
+def go_to(page: Page, address: str, tab: str = "train", theme: str = "light") -> Page:
+    """Load a tab of the page, until it answers."""
+    page.goto(f"{address}/?tab={tab}&__theme={theme}")
+    page.wait_for_function("window.oneWord?.opened", timeout=OPEN_MILLISECONDS)
+    return page
+
+
+def open_page(
+    browser: Browser,
+    address: str,
+    *,
+    language: str = "en-US",
+    width: str = "wide",
+    theme: str = "light",
+    tab: str = "train",
+) -> Page:
+    """A new visitor on a tab of the page."""
+    context = new_visitor(browser, language=language, width=width, theme=theme)
+    return go_to(context.new_page(), address, tab, theme)

@@ -1,0 +1,1 @@
+"""Drawing pictures, and the recipe that each of them carries."""

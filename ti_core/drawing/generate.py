@@ -1,0 +1,284 @@
+"""Draw pictures of a prompt, from noise or from another picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ti_core.config import check_whole
+from ti_core.drawing.recipe import Recipe
+from ti_core.drawing.settings import SIZE_STEP, GenerationSettings, Order
+from ti_core.errors import Cancelled, ConfigError, GenerationError
+from ti_core.model.backbone import Backbone
+from ti_core.model.memory import out_of_memory_as
+from ti_core.prompts.grammar import concept_tokens
+from ti_core.words.arithmetic import recorded_use
+from ti_core.words.concept import Concept, known_words
+
+MAX_BATCH = 8
+BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
+CPU_BATCH_PIXELS = 512 * 256  # where one large picture is work enough for all cores
+SMALLER_ADVICE = "draw smaller pictures, or choose a smaller model"
+OnProgress = Callable[["Progress"], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class GeneratedPicture:
+    """A drawn picture; one that the model's safety checker has ``hidden`` is a sign that says so."""
+
+    image: Image.Image
+    recipe: Recipe
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Denoising steps, over all pictures of the call."""
+
+    done: int
+    total: int
+
+
+def generate(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    concepts: Sequence[Concept] = (),
+    *,
+    source: Image.Image | None = None,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[GeneratedPicture]:
+    """Draw ``settings.count`` pictures, from noise or from a ``source``, and yield each batch when done.
+
+    Picture i depends on its own seed ``settings.seed + i`` alone, not on its batch (up to rounding).
+    A source is cropped in the middle and resampled to the pictures' size.
+
+    What is wrong with the request is raised by the call itself: :class:`ConfigError`,
+    :class:`PromptError`, :class:`UnknownTokenError`, :class:`IncompatibleConceptError`. The iterator raises
+    :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError` if
+    numbers overflow or the device's memory does not suffice.
+    """
+    return generate_all(
+        backbone,
+        [Order(settings, tuple(concepts), source)],
+        batch_size=batch_size,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def generate_all(
+    backbone: Backbone,
+    orders: Sequence[Order],
+    *,
+    batch_size: int | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[GeneratedPicture]:
+    """Draw orders, in their order; the progress is that of the whole.
+
+    Pictures of several prompts share a batch where only prompt, seed and source tell them apart. What is
+    wrong with any order is raised by the call itself, before the first is drawn; otherwise as
+    :func:`generate`.
+    """
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, 1, 1024)
+    drawings = [_prepare(backbone, order) for order in orders]
+    return _draw(backbone, drawings, batch_size, on_progress, should_stop)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """An order as a sampler takes it: ``rows`` (1, ...) by the names of its arguments."""
+
+    settings: GenerationSettings
+    sampler: Any
+    rows: dict[str, torch.Tensor]
+    recipe: Recipe
+
+    @property
+    def in_common(self) -> tuple[Any, ...]:
+        """What the pictures of one batch share."""
+        recipe = self.recipe
+        shapes = tuple((name, rows.shape) for name, rows in self.rows.items())
+        size = (recipe.width, recipe.height)
+        return (recipe.scheduler, recipe.steps, recipe.strength, recipe.guidance_scale, size, shapes)
+
+
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+def _prepare(backbone: Backbone, order: Order) -> _Drawing:
+    """Raises what is wrong with an order, as :func:`generate`."""
+    settings, source = order.settings, order.source
+    width, height = _size(backbone, settings)
+    if (source is None) != (settings.strength is None):
+        raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
+    if settings.steps > backbone.num_timesteps:
+        raise ConfigError(f"steps is {settings.steps}: the model has {backbone.num_timesteps}, give fewer.")
+    words = known_words(order.concepts, backbone.base)
+    with torch.no_grad():  # both at once, so that they get the same number of chunks
+        conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
+    rows = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
+    scheduler = settings.scheduler or backbone.scheduler
+    sampler = backbone.sampler("text" if source is None else "picture", scheduler)
+    if not settings.negative_prompt and sampler.config.get("force_zeros_for_empty_prompt"):
+        # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
+        for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
+            rows[name] = torch.zeros_like(rows[name])
+    guidance = backbone.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
+    used = concept_tokens(f"{settings.prompt}\n{settings.negative_prompt}")
+    recipe = Recipe(
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        seed=settings.seed,
+        steps=settings.steps,
+        guidance_scale=float(guidance),
+        scheduler=scheduler,
+        width=width,
+        height=height,
+        model=backbone.base.id,
+        model_family=backbone.base.family,
+        concepts=tuple(recorded_use(concept) for concept in order.concepts if concept.token in used),
+        strength=settings.strength,
+    )
+    if source is not None:
+        fitted = fit_source(source, width, height)
+        rows["image"] = _encode_source(backbone, fitted)
+        recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
+    return _Drawing(settings, sampler, rows, recipe)
+
+
+def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture upright, in RGB on white, cropped in the middle to the aspect ratio and resampled."""
+    upright = ImageOps.exif_transpose(source)
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+
+
+def picture_sha256(image: Image.Image) -> str:
+    """SHA-256 (hex) of the pixels."""
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _draw(
+    backbone: Backbone,
+    drawings: Sequence[_Drawing],
+    batch_size: int | None,
+    on_progress: OnProgress | None,
+    should_stop: ShouldStop | None,
+) -> Iterator[GeneratedPicture]:
+    pictures = [(drawing, number) for drawing in drawings for number in range(drawing.settings.count)]
+    total = sum(drawing.settings.denoising_steps for drawing, _ in pictures)
+    done, start = 0, 0  # steps, and pictures
+
+    def draw_batch() -> torch.Tensor:
+        """The latents (b, c, h / f, w / f) of the pictures from ``start`` on, as many as go together."""
+        first, _ = pictures[start]
+        most = 1 if backbone.memory.level == "least" else batch_size or _usual_batch(backbone, first.recipe)
+        batch = list(
+            takewhile(lambda picture: picture[0].in_common == first.in_common, pictures[start : start + most])
+        )
+
+        def after_step(_pipeline, step: int, _timestep, tensors: dict) -> dict:
+            if on_progress is not None:
+                on_progress(Progress(done + (step + 1) * len(batch), total))
+            if should_stop is not None and should_stop():
+                raise Cancelled("Drawing was stopped.")
+            return tensors
+
+        arguments: dict[str, Any] = {
+            name: torch.cat([drawing.rows[name] for drawing, _ in batch]) for name in first.rows
+        }
+        if first.recipe.strength is None:
+            arguments |= {"width": first.recipe.width, "height": first.recipe.height}
+        else:
+            arguments["strength"] = first.recipe.strength
+        with torch.no_grad(), backbone.memory.at_work("unet"):
+            return first.sampler(
+                **arguments,
+                num_inference_steps=first.recipe.steps,
+                guidance_scale=first.recipe.guidance_scale,
+                generator=[
+                    torch.Generator("cpu").manual_seed(drawing.settings.seed + number)
+                    for drawing, number in batch
+                ],
+                callback_on_step_end=after_step,
+                output_type="latent",
+            ).images
+
+    while start < len(pictures):
+        with out_of_memory_as(GenerationError, SMALLER_ADVICE):
+            latents = backbone.memory.once_more(draw_batch)
+        for latent in latents:
+            drawing, number = pictures[start]
+            image = decode_picture(backbone, latent)
+            own = dataclasses.replace(drawing.recipe, seed=drawing.settings.seed + number)
+            hidden = backbone.is_unsafe(image)
+            yield GeneratedPicture(_hidden_sign(image.size, own.seed) if hidden else image, own, hidden)
+            start += 1
+            done += drawing.settings.denoising_steps
+
+
+def _usual_batch(backbone: Backbone, recipe: Recipe) -> int:
+    """Pictures that are drawn together if the caller does not say."""
+    pixels = CPU_BATCH_PIXELS if backbone.device.type == "cpu" else BATCH_PIXELS
+    return min(max(pixels // (recipe.width * recipe.height), 1), MAX_BATCH)
+
+
+def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
+    """What stands in place of a hidden picture: a sign that nobody takes for a drawn one."""
+    sign = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sign)
+    text = f"hidden by the\nsafety checker\nseed {seed}"
+    font = ImageFont.load_default(max(size[0] // 12, 8))
+    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline="black", width=max(size[0] // 64, 1))
+    draw.multiline_text((size[0] / 2, size[1] / 2), text, "black", font, anchor="mm", align="center")
+    return sign
+
+
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
+    """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
+    pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
+    return backbone.memory.once_more(lambda: backbone.encode_pictures(pixels)).mean
+
+
+@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
+    """A latent (c, h, w) to its picture.
+
+    Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
+    """
+    [pixels] = backbone.memory.once_more(  # (3, h * f, w * f) in [-1, 1]
+        lambda: backbone.decode_latents(latent[None])
+    )
+    if not bool(torch.isfinite(pixels).all()):
+        raise GenerationError(
+            f"The picture cannot be computed in {str(backbone.dtype).removeprefix('torch.')}, "
+            "its numbers overflow: load the model in float32, or lower the guidance scale."
+        )
+    levels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def _size(backbone: Backbone, settings: GenerationSettings) -> tuple[int, int]:
+    """Width and height in pixels."""
+    multiple = math.lcm(SIZE_STEP, backbone.pixels_per_latent)
+    for name in ("width", "height"):
+        value = getattr(settings, name)
+        if value is not None and value % multiple:
+            near = max(round(value / multiple), 1) * multiple
+            raise ConfigError(f"{name} is {value}: give a multiple of {multiple}, such as {near}.")
+    return settings.width or backbone.resolution, settings.height or backbone.resolution

@@ -1,0 +1,73 @@
+"""What to draw: the settings of a drawing, and the order that adds its concepts and its source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ti_core.config import MAX_SEED, check_whole
+from ti_core.errors import ConfigError
+from ti_core.model.schedulers import SCHEDULERS
+from ti_core.words.concept import Concept
+
+SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """What to draw; raises :class:`ConfigError` when made with a value that cannot work."""
+
+    prompt: str
+    negative_prompt: str = ""
+    count: int = 4
+    seed: int = 0
+    """Of the first picture; each further one has the next."""
+    steps: int = 25
+    guidance_scale: float | None = None
+    """Classifier-free guidance (arXiv 2207.12598); 1 draws without, None is the model's own."""
+    scheduler: str | None = None
+    """A name in :data:`~ti_core.model.schedulers.SCHEDULERS`; None is the model's own."""
+    width: int | None = None
+    """Pixels; None is the model's own resolution."""
+    height: int | None = None
+    strength: float | None = None
+    """Picture to picture only: the share of the steps that redraw the source, above 0 to 1."""
+
+    def __post_init__(self) -> None:
+        check_whole("count", self.count, 1, 10_000)
+        check_whole("seed", self.seed, 0, MAX_SEED + 1 - self.count)
+        check_whole("steps", self.steps, 1, 1000)
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), SIZE_STEP, 8192)
+        if self.guidance_scale is not None and not 0 <= self.guidance_scale <= 100:
+            raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
+        if self.scheduler not in (None, *SCHEDULERS):
+            raise ConfigError(
+                f"There is no scheduler called {self.scheduler}: choose {', '.join(SCHEDULERS)}."
+            )
+        if self.strength is not None:
+            if not 0 < self.strength <= 1:
+                raise ConfigError(f"strength is {self.strength!r}: give a number above 0, at most 1.")
+            if self.denoising_steps == 0:
+                least = math.ceil(1000 / self.steps) / 1000
+                raise ConfigError(
+                    f"strength {self.strength:g} leaves none of {self.steps} steps: give at least {least:g}."
+                )
+
+    @property
+    def denoising_steps(self) -> int:
+        """How many of the steps are taken: all, or the share that ``strength`` leaves."""
+        # The same expression as in diffusers, whose rounding decides.
+        return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call of :func:`generate`: what to draw, with which concepts, and from what picture."""
+
+    settings: GenerationSettings
+    concepts: tuple[Concept, ...] = ()
+    source: Image.Image | None = None

@@ -1,0 +1,1 @@
+"""How good a learned word is, in the eyes of a CLIP model."""

@@ -1,0 +1,317 @@
+"""How good a learned word is: does it look like the pictures, and does it still do what the prompt says?
+
+After section 4.4 of the paper (arXiv 2208.01618): likeness to the training pictures, and agreement with
+prompts whose placeholder is left out, both as cosines in a CLIP space. Each stands between two others: what
+the initial word draws, from the same seeds, and the real pictures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ti_core.config import Kind, check_whole
+from ti_core.drawing.generate import OnProgress, ShouldStop, generate_all
+from ti_core.drawing.settings import GenerationSettings, Order
+from ti_core.errors import ConfigError, GenerationError
+from ti_core.judging.judge import Judge, Looks, likeness, likeness_among
+from ti_core.model.backbone import Backbone
+from ti_core.prompts.grammar import replace_token
+from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
+from ti_core.words.card import SCORES
+from ti_core.words.concept import Concept
+
+PLAIN_PROMPTS: dict[Kind, tuple[str, ...]] = {
+    "object": (PLAIN_TEMPLATES["object"],),
+    "style": (PLAIN_TEMPLATES["style"], "a cat in the style of {}"),
+}
+SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
+    "object": (
+        "a photo of {} on the beach",
+        "a photo of {} in the snow",
+        "a photo of {} in the forest",
+        "a photo of {} at night",
+        "a photo of {} on a table",
+        "a photo of {} on the moon",
+        "a photo of {} in the city",
+        "a photo of {} on a red background",
+    ),
+    "style": (
+        "a cat in the style of {}",
+        "a house in the style of {}",
+        "a teapot in the style of {}",
+        "a fish in the style of {}",
+        "a robot in the style of {}",
+        "a clock in the style of {}",
+        "a mug in the style of {}",
+        "a lamp in the style of {}",
+    ),
+}
+PART_SIDE = 0.6  # of a picture, in which a concept is looked for
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measure: of the learned word, of its initial word from the same seeds, and of the real pictures."""
+
+    learned: float
+    initial: float
+    real: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``likeness`` of pictures to the real ones (the real ones: to each other), ``agreement`` of pictures
+    with the scenes asked for (the real ones: without being asked), ``diversity`` of pictures of one prompt,
+    1 - their likeness to each other. All are means of cosines, by the opinion of ``judge``."""
+
+    token: str
+    kind: Kind
+    judge: str
+    likeness: Score
+    agreement: Score
+    diversity: Score
+
+    @property
+    def recovered(self) -> float | None:
+        """How far the word went from the initial word, 0, to the real pictures, 1; None if these are one."""
+        return _share(self.likeness)
+
+    @property
+    def kept(self) -> float | None:
+        """How much of the initial word's agreement the word has, 1 for all; None if that had none."""
+        return self.agreement.learned / self.agreement.initial if self.agreement.initial > 0 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"recovered": self.recovered, "kept": self.kept}
+
+    def added_to(self, concept: Concept, model: str) -> Concept:
+        """The concept with these scores among its facts, where its card finds them.
+
+        ``model`` is what drew the pictures; whose vectors were scored is kept, for facts outlive a change.
+        """
+        scores: dict[str, Any] = {key: asdict(getattr(self, key)) for key in SCORES}
+        scores |= {"judge": self.judge, "model": model, "sha256": concept.sha256}
+        return replace(concept, training={**concept.training, "scores": scores})
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What the judge sees in the pictures that a word draws: ``plain``, ``count`` of each plain prompt, and
+    ``scenes``, one of each."""
+
+    plain: Looks
+    scenes: Looks
+    count: int
+
+    @classmethod
+    def of(cls, judge: Judge, pictures: Sequence[Image.Image], kind: Kind, count: int) -> Showing:
+        """The pictures as :func:`showing_orders` has them drawn."""
+        looks, portraits = judge.look(pictures), len(PLAIN_PROMPTS[kind]) * count
+        return cls(looks[:portraits], looks[portraits:], count)
+
+
+def showing_orders(
+    concept: Concept, *, initial: bool, count: int, steps: int = GenerationSettings.steps, seed: int = 0
+) -> list[Order]:
+    """What to draw to see a word, or its ``initial`` word from the same seeds.
+
+    Raises :class:`ConceptError` for a word that does not say what it started from.
+    """
+    initial_word = concept.initial_word()
+    settings = [
+        GenerationSettings(fill_template(template, concept.token), count=number, seed=seed, steps=steps)
+        for prompts, number in ((PLAIN_PROMPTS, count), (SCENE_PROMPTS, 1))
+        for template in prompts[concept.kind]
+    ]
+    if initial:
+        settings = [
+            replace(each, prompt=replace_token(each.prompt, concept.token, initial_word)) for each in settings
+        ]
+    return [Order(each, (concept,)) for each in settings]
+
+
+def evaluation_orders(
+    concept: Concept,
+    pictures: int,
+    *,
+    count: int = 4,
+    steps: int = GenerationSettings.steps,
+    seed: int = 0,
+) -> list[Order]:
+    """What an evaluation with so many real ``pictures`` draws: as the word, then as its initial word.
+
+    Raises :class:`ConfigError` for fewer than two pictures or a bad setting, :class:`ConceptError` for a word
+    that does not say what it started from.
+    """
+    check_whole("count", count, 2, 1000)
+    if pictures < 2:
+        raise ConfigError("Likeness is told from two pictures of the concept or more: give the others too.")
+    return [
+        order
+        for initial in (False, True)
+        for order in showing_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
+    ]
+
+
+def evaluate(
+    backbone: Backbone,
+    judge: Judge,
+    concept: Concept,
+    pictures: Sequence[Image.Image],
+    *,
+    count: int = 4,
+    steps: int = GenerationSettings.steps,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Evaluation:
+    """Draw with the word and with its initial word, from the same seeds, and let the judge look.
+
+    ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises as
+    :func:`evaluation_orders`, :class:`GenerationError` if the model's safety checker hides a picture, and
+    otherwise as :func:`~ti_core.drawing.generate.generate`.
+    """
+    orders = evaluation_orders(concept, len(pictures), count=count, steps=steps, seed=seed)
+    drawing = generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
+    drawn = []
+    for picture in drawing:
+        if picture.hidden:
+            raise GenerationError(
+                "The model's safety checker hid a picture, which cannot be judged: load the model without it."
+            )
+        drawn.append(picture.image)
+    learned, initially = (
+        Showing.of(judge, half, concept.kind, count)
+        for half in (drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :])
+    )
+    return score(judge, concept, judge.look(pictures), learned, initially)
+
+
+def score(judge: Judge, concept: Concept, real: Looks, learned: Showing, initial: Showing) -> Evaluation:
+    """What the judge says of the pictures of a word, of its initial word, and the ``real`` ones."""
+    prompts = [fill_template(template, concept.token) for template in SCENE_PROMPTS[concept.kind]]
+    sentences = judge.read([without_token(prompt, concept.token) for prompt in prompts])
+    return Evaluation(
+        token=concept.token,
+        kind=concept.kind,
+        judge=judge.name,
+        likeness=Score(
+            likeness(learned.plain, real, concept.kind).mean().item(),
+            likeness(initial.plain, real, concept.kind).mean().item(),
+            likeness_among(real, concept.kind).mean().item(),
+        ),
+        agreement=Score(
+            _agreement(learned.scenes, sentences),
+            _agreement(initial.scenes, sentences),
+            (real.shared @ sentences.T).mean().item(),
+        ),
+        diversity=Score(
+            _diversity(learned.plain, learned.count),
+            _diversity(initial.plain, initial.count),
+            _diversity(real, len(real)),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one comparison: the ``likeness``, and of the picture in a new scene the ``agreement`` with what was
+    ``asked`` and with its ``rival``, the closest of other scenes."""
+
+    judge: str
+    likeness: Score
+    asked: str
+    agreement: float
+    rival: str
+    rival_agreement: float
+
+    @property
+    def seen(self) -> str:
+        """As what scene the picture is recognised."""
+        return self.asked if self.agreement >= self.rival_agreement else self.rival
+
+    @property
+    def recovered(self) -> float | None:
+        """As :attr:`Evaluation.recovered`."""
+        return _share(self.likeness)
+
+
+def judge_comparison(
+    judge: Judge,
+    concept: Concept,
+    real: Sequence[Image.Image],
+    initial: Image.Image,
+    learned: Image.Image,
+    scene: Image.Image,
+    prompt: str,
+) -> Verdict:
+    """What the judge says of a picture with the initial word, one with the learned word, and one in the scene
+    of a ``prompt``. Of a single real picture, the likeness to each other is 1."""
+    looks = judge.look(real)
+    alike, alike_before = likeness(judge.look([learned, initial]), looks, concept.kind).mean(1).tolist()
+    among = likeness_among(looks, concept.kind).mean().item() if len(looks) > 1 else 1.0
+    asked = without_token(prompt, concept.token)
+    scenes = [without_token(other, "{}") for other in SCENE_PROMPTS[concept.kind]]
+    others = [other for other in scenes if other != asked]
+    agreement, *agreements = (judge.look([scene]).shared @ judge.read([asked, *others]).T)[0].tolist()
+    rival_agreement, rival = max(zip(agreements, others, strict=True))
+    return Verdict(judge.name, Score(alike, alike_before, among), asked, agreement, rival, rival_agreement)
+
+
+def find_concepts(judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Looks]]) -> list[bool]:
+    """Whether each of two or more concepts is in a picture; ``references`` are their kinds and what the judge
+    sees in their real pictures.
+
+    One is there if some part of the picture is nearer to its own pictures than to the other concepts': beyond
+    the middle between what those look like to each other. A style is looked for in the picture as a whole.
+    """
+    parts = judge.look(crops_of(picture))
+    found = []
+    for number, (kind, own) in enumerate(references):
+        others = [
+            likeness(own, other, kind).mean() for at, (_, other) in enumerate(references) if at != number
+        ]
+        among = likeness_among(own, kind).mean() if len(own) > 1 else torch.tensor(1.0)
+        best = likeness(parts[:1] if kind == "style" else parts, own, kind).mean(1).max()
+        found.append(bool(best > (among + max(others)) / 2))
+    return found
+
+
+def crops_of(picture: Image.Image) -> list[Image.Image]:
+    """The picture, and nine squares of it that overlap, six tenths of its shorter side wide."""
+    side = round(PART_SIDE * min(picture.size))
+    places = [
+        (round(across * (picture.width - side)), round(down * (picture.height - side)))
+        for down in (0, 0.5, 1)
+        for across in (0, 0.5, 1)
+    ]
+    return [picture, *(picture.crop((left, top, left + side, top + side)) for left, top in places)]
+
+
+def without_token(prompt: str, token: str) -> str:
+    """What a prompt says beside the word: "a photo of <our-cat> on the beach" to "a photo on the beach"."""
+    return re.sub(f"( in the style)? of {re.escape(token)}", "", prompt)
+
+
+def _share(score: Score) -> float | None:
+    way = score.real - score.initial
+    return (score.learned - score.initial) / way if way > 0 else None
+
+
+def _agreement(looks: Looks, sentences: torch.Tensor) -> float:
+    """The mean cosine of each picture with its own sentence."""
+    return (looks.shared * sentences).sum(-1).mean().item()
+
+
+def _diversity(looks: Looks, count: int) -> float:
+    """1 - the mean cosine of any two of the ``count`` pictures of one prompt."""
+    first, second = torch.triu_indices(count, count, offset=1)
+    alike = [(group @ group.T)[first, second] for group in looks.shared.split(count)]
+    return 1 - torch.cat(alike).mean().item()

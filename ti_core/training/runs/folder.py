@@ -1,0 +1,269 @@
+"""A run's folder: its description and its pictures, written once, and the lock of who trains it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from ti_core.config import TrainingConfig
+from ti_core.errors import ConfigError, RunError, RunMismatchError, TokenNameError
+from ti_core.files import replace_file
+from ti_core.model.backbone import Backbone
+from ti_core.model.base import BaseModel
+from ti_core.pictures.prepare import Picture, fingerprint
+from ti_core.training.preparation import check_words
+from ti_core.training.runs.saved_state import VERSION, read_facts
+from ti_core.training.state import Finish
+from ti_core.words.concept import Concept
+from ti_core.words.folder import load_concept
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run as its folder describes it.
+
+    ``dtype`` is that of the model it was started on, ``fingerprints`` are those of its pictures, in order.
+    """
+
+    folder: Path
+    config: TrainingConfig
+    base: BaseModel
+    dtype: torch.dtype
+    fingerprints: tuple[str, ...]
+    created: str
+
+    @property
+    def step(self) -> int:
+        """Steps that are saved, 0 before the first save."""
+        facts = read_facts(self.folder)
+        return facts["step"] if facts else 0
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the run came to its end, None if it can go on."""
+        facts = read_facts(self.folder)
+        return facts["finish"] if facts else None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a word to use; one may be kept before the run has finished."""
+        return (self.folder / "concept.json").is_file()
+
+    def concept(self) -> Concept:
+        """The result. Raises :class:`RunError` if there is none yet."""
+        if not self.has_result:
+            raise RunError(f"The run in {self.folder} has no result yet: resume it first.")
+        return load_concept(self.folder)
+
+
+def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
+    """Write a new run's folder, with the pictures as the model sees them: all of it, or nothing.
+
+    Raises :class:`RunError` if the folder holds something already or cannot be written, and as
+    :func:`~ti_core.training.preparation.check_words` for words that the model cannot read.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if (folder / "run.json").is_file():
+            raise RunError(f"{folder} holds a run already: resume it, or choose another folder.")
+        raise RunError(f"{folder} holds something else already: choose another folder.")
+    check_words(backbone, pictures, config)
+    prints = tuple(fingerprint(picture) for picture in pictures)
+    created = datetime.now(timezone.utc).isoformat()
+    run = Run(folder, config, backbone.base, backbone.dtype, prints, created)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
+        ) as temporary:
+            written = Path(temporary) / "run"
+            (written / "pictures").mkdir(parents=True)
+            entries = [
+                _save_picture(written / "pictures", number, picture)
+                for number, picture in enumerate(pictures)
+            ]
+            description = {
+                "version": VERSION,
+                "created": created,
+                "base": asdict(backbone.base),
+                "dtype": _name_of(backbone.dtype),
+                "config": config.to_dict(),
+                "pictures": entries,
+            }
+            text = json.dumps(description, indent=2, ensure_ascii=False)
+            (written / "run.json").write_text(text + "\n", encoding="utf-8")
+            if folder.is_dir():
+                folder.rmdir()  # Windows renames nothing onto an empty folder
+            replace_file(written, folder)
+    except OSError as error:
+        raise RunError(f"The run could not be written to {folder}: {error}") from error
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run's folder. Raises :class:`RunError` if it is none."""
+    description = _read_description(folder)
+    try:
+        return Run(
+            folder,
+            TrainingConfig.from_dict(description["config"]),
+            BaseModel(**description["base"]),
+            DTYPES[description["dtype"]],
+            tuple(entry["fingerprint"] for entry in description["pictures"]),
+            description["created"],
+        )
+    except (KeyError, TypeError, AttributeError, ConfigError, TokenNameError) as error:
+        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+
+
+def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
+    """The runs in the folders of ``root``, newest first, and an error for each that cannot be read."""
+    runs, errors = [], []
+    for file in sorted(root.glob("*/run.json")):
+        try:
+            runs.append(open_run(file.parent))
+        except RunError as error:
+            errors.append(error)
+    return sorted(runs, key=lambda run: run.created, reverse=True), errors
+
+
+def delete_run(run: Run) -> None:
+    """Remove a run's folder and all that is in it. Raises :class:`RunError` while it is in training."""
+    lock_run(run).release()
+    shutil.rmtree(run.folder)
+
+
+def check_model(run: Run, backbone: Backbone) -> None:
+    """Raises :class:`RunMismatchError` if a run was started on another model, or in another precision."""
+    differences = []
+    if run.base != backbone.base:
+        same_id = run.base.id == backbone.base.id
+        now = f"another version of {backbone.base.id}" if same_id else backbone.base.id
+        differences.append(f"the base model was {run.base.id} and is now {now}")
+    if run.dtype != backbone.dtype:
+        differences.append(f"the precision was {_name_of(run.dtype)} and is now {_name_of(backbone.dtype)}")
+    if differences:
+        raise RunMismatchError(differences)
+
+
+def check_same(run: Run, config: TrainingConfig, pictures: Sequence[Picture] | None = None) -> None:
+    """Raises :class:`RunMismatchError` naming each setting that differs, and each of any given pictures."""
+    differences = []
+    then, now = run.config.to_dict(), config.to_dict()
+    for name in then:
+        if then[name] != now[name]:
+            differences.append(f"{name} was {then[name]!r} and is now {now[name]!r}")
+    if pictures is not None:
+        differences += _picture_differences(run, pictures)
+    if differences:
+        raise RunMismatchError(differences)
+
+
+def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[str]:
+    prints = tuple(fingerprint(picture) for picture in pictures)
+    if len(prints) != len(run.fingerprints):
+        return [f"there were {len(run.fingerprints)} pictures and are now {len(prints)}"]
+    return [
+        f"{picture.name} is another picture, or has another caption"
+        for picture, before, after in zip(pictures, run.fingerprints, prints, strict=True)
+        if before != after
+    ]
+
+
+def lock_run(run: Run) -> FileLock:
+    """Take the run's lock. Raises :class:`RunError` if another process has it.
+
+    It may be released by another thread than this.
+    """
+    lock = FileLock(run.folder / ".lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"The run in {run.folder} is in training elsewhere: wait for it.") from error
+    except OSError as error:
+        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
+    return lock
+
+
+def load_run_pictures(run: Run) -> list[Picture]:
+    """The pictures of a run as they were when it was created.
+
+    Raises :class:`RunError` if one is missing or is no longer what it was.
+    """
+    pictures = []
+    for number, entry in enumerate(_read_description(run.folder)["pictures"]):
+        with _open_picture(run, number) as file:
+            image = file.convert("RGB")
+        mask = None
+        if entry["mask"]:
+            with _open_picture(run, number, ".mask") as file:
+                mask = file.convert("L")
+        size = (entry["width"], entry["height"])
+        picture = Picture(entry["name"], image, mask, entry["caption"], size, ())
+        if fingerprint(picture) != entry["fingerprint"]:
+            raise RunError(f"Picture {number} of the run in {run.folder} has been changed: start a new run.")
+        pictures.append(picture)
+    return pictures
+
+
+def picture_size(run: Run) -> tuple[int, int]:
+    """Width and height of a run's pictures. Raises :class:`RunError` if the first cannot be read."""
+    with _open_picture(run, 0) as file:
+        return file.size
+
+
+@contextmanager
+def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Image]:
+    try:
+        with Image.open(run.folder / "pictures" / f"{number}{suffix}.png") as file:
+            yield file
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
+        raise RunError(f"Picture {number} of the run in {run.folder} cannot be read: {error}") from error
+
+
+def run_images(run: Run) -> list[Image.Image]:
+    """The pictures of a run as the model sees them; raises :class:`RunError`."""
+    return [picture.image for picture in load_run_pictures(run)]
+
+
+def _save_picture(folder: Path, number: int, picture: Picture) -> dict[str, Any]:
+    picture.image.save(folder / f"{number}.png")
+    if picture.mask is not None:
+        picture.mask.save(folder / f"{number}.mask.png")
+    width, height = picture.original_size
+    return {
+        "name": picture.name,
+        "caption": picture.caption,
+        "width": width,
+        "height": height,
+        "mask": picture.mask is not None,
+        "fingerprint": fingerprint(picture),
+    }
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} holds no training run: check the path.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+    if not isinstance(description, dict) or description.get("version") != VERSION:
+        raise RunError(f"The run in {folder} was written by another version: start a new one.")
+    return description

@@ -1,0 +1,110 @@
+"""What was measured in each step of a run, a line each: written while it trains, followed while it grows."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TextIO
+
+from ti_core.errors import RunError
+from ti_core.files import write_text_whole
+from ti_core.training.runs.folder import Run
+from ti_core.training.state import Snapshot
+
+FOLLOWED_RUNS = 16  # whose metrics are kept in memory
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One line of a run's metrics; the fields are those of :class:`~ti_core.training.state.Snapshot`."""
+
+    step: int
+    loss: float
+    norm: Mapping[str, float]
+    evaluation: float | None = None
+    nearest: tuple[tuple[str, float], ...] = ()
+    preview_error: str = ""
+
+
+def read_metrics(run: Run) -> list[StepMetrics]:
+    """What was measured in each step so far, without a line that is just being written.
+
+    Raises :class:`RunError` if the file is damaged.
+    """
+    path = run.folder / "metrics.jsonl"
+    try:
+        return _followed(path).read()
+    except FileNotFoundError:
+        return []
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}): remove it; the run can go on without it.") from error
+
+
+class _MetricsFile:
+    """A metrics file that is read again and again while it grows: what was read once is not parsed again."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._lock = threading.Lock()
+        self._read: list[StepMetrics] = []
+        self._length = 0  # of what was read, in bytes
+        self._last_line = b""
+
+    def read(self) -> list[StepMetrics]:
+        """All that it says now; a copy. Raises :class:`OSError`, and what a damaged line raises."""
+        with self._lock, self._path.open("rb") as file:
+            file.seek(self._length - len(self._last_line))
+            if file.read(len(self._last_line)) != self._last_line:  # the run went on from an earlier step
+                self._read, self._length, self._last_line = [], 0, b""
+                file.seek(0)
+            lines = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
+            self._read += [_from_metrics_line(json.loads(line)) for line in lines]
+            self._length += sum(map(len, lines))
+            self._last_line = lines[-1] if lines else self._last_line
+            return list(self._read)
+
+
+@lru_cache(maxsize=FOLLOWED_RUNS)
+def _followed(path: Path) -> _MetricsFile:
+    return _MetricsFile(path)
+
+
+def open_metrics(run: Run, step: int) -> TextIO:
+    """The metrics file, open to go on after ``step``; lines of later steps, whole or not, are dropped."""
+    path = run.folder / "metrics.jsonl"
+    try:
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text_whole(path, "".join(line for line in lines if _is_of(line, step)))
+        return path.open("a", encoding="utf-8", buffering=1)  # by lines: others read it meanwhile
+    except OSError as error:
+        raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
+
+
+def _is_of(line: str, step: int) -> bool:
+    """Whether a line is whole, and of no later step."""
+    try:
+        return line.endswith("\n") and json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def metrics_line(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON has it."""
+    line: dict[str, Any] = {"step": snapshot.step, "loss": snapshot.loss, "norm": dict(snapshot.norm)}
+    if snapshot.evaluation:
+        line["evaluation"] = snapshot.evaluation.loss
+        line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
+    if snapshot.preview_error:
+        line["preview_error"] = snapshot.preview_error
+    return line
+
+
+def _from_metrics_line(line: Mapping[str, Any]) -> StepMetrics:
+    nearest = tuple((word, cosine) for word, cosine in line.get("nearest", ()))
+    evaluation, preview_error = line.get("evaluation"), line.get("preview_error", "")
+    return StepMetrics(line["step"], line["loss"], line["norm"], evaluation, nearest, preview_error)

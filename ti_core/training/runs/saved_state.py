@@ -1,0 +1,116 @@
+"""The state of a training run in its folder: the newest, and the one before it should that be damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ti_core.errors import RunError
+from ti_core.files import write_whole
+from ti_core.training.selection import LossEvaluation
+from ti_core.training.state import TrainingState
+
+VERSION = 1
+STATE_FILES = ("state.safetensors", "state.previous.safetensors")  # newest first
+
+T = TypeVar("T")
+
+
+def save_state(folder: Path, state: TrainingState) -> None:
+    """Write the state of the run in ``folder``; the one before it is kept beside it.
+
+    Raises :class:`RunError` if it cannot be written; the earlier states are then as they were.
+    """
+    tensors = {}
+    for name, rows in state.vectors.items():
+        tensors[f"vectors.{name}"] = rows.detach().cpu()
+        if state.recent:
+            tensors[f"recent.{name}"] = torch.stack([vectors[name] for vectors in state.recent]).cpu()
+        moments = state.optimizer.state.get(rows, {})
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if moment in moments:
+                tensors[f"{moment}.{name}"] = moments[moment].cpu()
+    facts = {
+        "version": VERSION,
+        "step": state.step,
+        "finish": state.finish,
+        "initializer": state.initializer,
+        "evaluations": [[evaluation.step, evaluation.loss] for evaluation in state.evaluations],
+    }
+    newest, previous = (folder / name for name in STATE_FILES)
+    write = partial(save_file, tensors, metadata={"state": json.dumps(facts)})
+    try:
+        write_whole(newest, write, sync=True, previous=previous)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"The state could not be saved in {folder}: {error}") from error
+
+
+def restore_state(
+    state: TrainingState, facts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Bring a state that was just prepared to where it was when it was saved; the twin of :func:`save_state`.
+
+    Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` if what was saved is of another run.
+    """
+
+    def like(rows: torch.Tensor, key: str, *several: int) -> torch.Tensor:
+        shape = (*several, *rows.shape)
+        if tensors[key].shape != shape:
+            raise ValueError(f"{key} is of shape {tuple(tensors[key].shape)}, not {shape}")
+        return tensors[key].to(rows.device)
+
+    state.step, state.finish = facts["step"], facts["finish"]
+    state.evaluations = [LossEvaluation(*evaluation) for evaluation in facts["evaluations"]]
+    count = min(len(state.evaluations), state.config.stop_window)
+    state.recent = [{} for _ in range(count)]
+    with torch.no_grad():
+        for name, rows in state.vectors.items():
+            rows.copy_(like(rows, f"vectors.{name}"))
+            if count:
+                for vectors, kept in zip(state.recent, like(rows, f"recent.{name}", count), strict=True):
+                    vectors[name] = kept
+            if facts["step"]:
+                state.optimizer.state[rows] = {
+                    "step": torch.tensor(float(facts["step"])),
+                    "exp_avg": like(rows, f"exp_avg.{name}"),
+                    "exp_avg_sq": like(rows, f"exp_avg_sq.{name}"),
+                }
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """Where a run is, read in a moment; None before its first save."""
+    return _read_newest(folder, _facts)
+
+
+def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """The newest state that can be read, for :func:`restore_state`: its facts and its tensors."""
+    return _read_newest(folder, lambda file: (_facts(file), _tensors(file)))
+
+
+def _read_newest(folder: Path, read: Callable[[Any], T]) -> T | None:
+    """What ``read`` takes from the newest state file that can be read, or None; it is given it open."""
+    for name in STATE_FILES:
+        try:
+            with safe_open(folder / name, framework="pt") as file:
+                if _facts(file)["version"] == VERSION:
+                    return read(file)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _facts(file: Any) -> dict[str, Any]:
+    """The facts of an open state; they stand before its tensors, which stay unread."""
+    return json.loads(file.metadata()["state"])
+
+
+def _tensors(file: Any) -> dict[str, torch.Tensor]:
+    # Copies: on Windows a file that is still mapped cannot be replaced.
+    return {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118

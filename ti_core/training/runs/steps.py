@@ -1,0 +1,112 @@
+"""The vectors and previews of a run's steps, and one of them as its result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ti_core.errors import ConceptError, RunError
+from ti_core.files import write_whole
+from ti_core.training.runs.folder import Run, lock_run, run_images
+from ti_core.words.concept import Concept
+from ti_core.words.folder import BESIDE, save_concept
+
+
+def save_step(run: Run, step: int, vectors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    """Write the vectors of a step, and what their concept tells; the twin of :func:`concept_at`.
+
+    Raises :class:`RunError` if they cannot be written.
+    """
+    tensors = {name: rows.detach().cpu() for name, rows in vectors.items()}
+    file = _step_file(run, step)
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_whole(file, partial(save_file, tensors, metadata={"facts": json.dumps(facts)}))
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"The vectors of step {step} could not be written to {run.folder}: {error}") from error
+
+
+def concept_at(run: Run, step: int) -> Concept:
+    """The word with its vectors after ``step`` steps; ``training`` tells how it was learned up to there.
+
+    Raises :class:`RunError` if that step is not saved or cannot be read.
+    """
+    try:
+        with safe_open(_step_file(run, step), framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            vectors = {name: file.get_tensor(name).clone() for name in run.base.widths}
+        config = run.config
+        return Concept(config.token, vectors, config.kind, run.base, facts["initializer"], facts["training"])
+    except FileNotFoundError as error:
+        saved = saved_steps(run)
+        closest = min(saved, key=lambda other: abs(other - step), default=None)
+        advice = "resume it first" if closest is None else f"choose {closest}, the closest that is"
+        raise RunError(f"Step {step} of the run in {run.folder} is not saved: {advice}.") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, ConceptError) as error:
+        raise RunError(
+            f"Step {step} of the run in {run.folder} cannot be read ({error}): choose another."
+        ) from error
+
+
+def keep_step(run: Run, step: int) -> Concept:
+    """Make the vectors of a saved step the run's result, also when it has finished; needs no model.
+
+    A run that has not finished can still go on, to a result of its own. Raises as :func:`concept_at`, and
+    :class:`RunError` if another process trains the run.
+    """
+    lock = lock_run(run)
+    try:
+        concept = concept_at(run, step)
+        save_concept(concept, run.folder, run_images(run))
+    finally:
+        lock.release()
+    return concept
+
+
+def saved_steps(run: Run) -> list[int]:
+    """The steps whose vectors are kept, ascending: 0 and all others that were evaluated."""
+    return [step for step, _ in _numbered(run.folder / "steps", ".safetensors")]
+
+
+def list_previews(run: Run) -> list[tuple[int, Path]]:
+    """The steps with a preview and its file, ascending."""
+    return _numbered(run.folder / "previews", ".png")
+
+
+def _step_file(run: Run, step: int) -> Path:
+    return run.folder / "steps" / f"{step:06d}.safetensors"
+
+
+def preview_file(run: Run, step: int) -> Path:
+    """Where the preview drawn at a step is, if there is one."""
+    return run.folder / "previews" / f"{step:06d}.png"
+
+
+def _numbered(folder: Path, suffix: str) -> list[tuple[int, Path]]:
+    """The files that are named after a step, ascending; none if there is no such folder."""
+    files = [file for file in folder.glob(f"*{suffix}") if file.stem.isdecimal()]
+    return sorted((int(file.stem), file) for file in files)
+
+
+def drop_later_files(run: Run, step: int) -> None:
+    """Remove the vectors and previews of later steps, which will be taken again, and files cut short."""
+    steps, previews = run.folder / "steps", run.folder / "previews"
+    try:
+        for number, file in _numbered(steps, ".safetensors") + _numbered(previews, ".png"):
+            if number > step:
+                file.unlink()
+        for folder in (run.folder, steps, previews):
+            for file in folder.glob(".*.partial"):
+                file.unlink()
+        for folder in run.folder.glob(f"{BESIDE}*"):
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error

@@ -1,0 +1,174 @@
+"""One optimisation step, where the loss of textual inversion is computed.
+
+    v* = argmin_v  E over z ~ E(x), y, noise, t   || noise - eps_theta(z_t, t, c_theta(y; S* -> v)) ||^2
+
+(Gal et al., arXiv 2208.01618, equation 2.) A step is a pure function of (seed, step): picture, posterior
+sample, noise, timestep and sentence all derive from the two, so a run can be resumed exactly. Rows of one
+batch may belong to several runs, because rows do not mix in a frozen model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import torch
+
+from ti_core.config import TrainingConfig
+from ti_core.errors import TrainingError
+from ti_core.model.backbone import Backbone
+from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.text_encoding import Conditioning
+from ti_core.training.rows import Rows, TrainingData, mask_of, masked_mean, noisy_rows, seeded_generator
+from ti_core.training.state import TrainingState, timestep_bias
+
+
+@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
+    """One optimisation step of every run through shared forward and backward passes; each one's loss.
+
+    Where memory runs out, the same step is done once more in a way that needs less, and where scaled
+    gradients overflow, at half the scale. Raises :class:`TrainingError` if a loss or a gradient is not
+    finite; no run has changed then.
+    """
+    for scale in _gradient_scales(backbone, states[0].data):
+        losses = backbone.memory.once_more(partial(_gradients, backbone, states, scale))
+        check_finite("loss", states, map(math.isfinite, losses))
+        if all(map(_has_finite_gradient, states)):
+            break
+    check_finite("gradient", states, map(_has_finite_gradient, states))
+    for state in states:
+        _update(backbone, state, scale)
+    return losses
+
+
+def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float) -> list[float]:
+    """Place the gradient of each run's loss, ``scale`` times as large, at its vectors; each one's loss."""
+    sums = [torch.zeros((), device=backbone.device) for _ in states]
+    for state in states:
+        state.optimizer.zero_grad()
+    rows_together = sum(state.config.batch_size for state in states)
+    checkpointing = any(
+        state.config.gradient_checkpointing for state in states
+    ) or backbone.memory.asks_for_checkpointing(rows_together, lambda: backbone.kept_bytes_per_row)
+    with backbone.gradient_checkpointing(checkpointing):
+        for taking_part, batches in _passes(backbone, states):
+            latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)
+            noise = torch.cat([rows.noise for rows in batches])  # (b, c, h, w)
+            timesteps = torch.cat([rows.timesteps for rows in batches])  # (b,)
+            conditioning = _encode_rows(
+                backbone, [states[index] for index in taking_part], batches
+            )  # (b, l, d)
+            noisy = backbone.add_noise(latents, noise, timesteps)
+            prediction = backbone.predict(noisy, timesteps, conditioning)
+            errors = (prediction - backbone.target(latents, noise, timesteps)).square()
+            total, first = torch.zeros((), device=backbone.device), 0
+            for index, rows in zip(taking_part, batches, strict=True):
+                own = errors[first : first + len(rows)]
+                first += len(rows)
+                share = len(rows) / (
+                    states[index].config.batch_size * states[index].config.gradient_accumulation
+                )
+                loss = _loss(backbone, states[index], rows, own) * share
+                total = total + loss
+                sums[index] += loss.detach()
+            (total * scale).backward()
+    return torch.stack(sums).tolist()
+
+
+def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[Rows]]]:
+    """Which runs take part in each pass of a step, with which rows: all together, or a row at a time."""
+    for number in range(max(state.config.gradient_accumulation for state in states)):
+        taking_part = [
+            index for index, state in enumerate(states) if number < state.config.gradient_accumulation
+        ]
+        batches = [_draw_rows(backbone, states[index], number) for index in taking_part]
+        if backbone.memory.level != "least":
+            yield taking_part, batches
+            continue
+        for index, rows in zip(taking_part, batches, strict=True):
+            for row in range(len(rows)):
+                yield [index], [rows[row : row + 1]]
+
+
+def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
+    """The rows of pass ``number`` of the next step: pictures in turn, everything else at random."""
+    config = state.config
+    generator = seeded_generator(config.seed, state.step, number)
+    first = (state.step * config.gradient_accumulation + number) * config.batch_size
+    pictures = torch.arange(first, first + config.batch_size) % len(state.data)
+    return noisy_rows(backbone, state.data, pictures, generator, bias=timestep_bias(backbone, config))
+
+
+def _encode_rows(
+    backbone: Backbone, states: Sequence[TrainingState], batches: Sequence[Rows]
+) -> Conditioning:
+    prompts, words = [], []
+    for state, rows in zip(states, batches, strict=True):
+        for picture, choice in zip(rows.pictures.tolist(), rows.choice.tolist(), strict=True):
+            sentences = state.data.prompts[picture]
+            prompts.append(sentences[int(choice * len(sentences))])
+            words.append(state.words)
+    return backbone.encode_prompts(prompts, words)
+
+
+def _loss(backbone: Backbone, state: TrainingState, rows: Rows, errors: torch.Tensor) -> torch.Tensor:
+    losses = masked_mean(errors, mask_of(state.data, rows))
+    if state.config.snr_gamma is not None:
+        losses = losses * backbone.min_snr_weights(rows.timesteps, state.config.snr_gamma)
+    return losses.mean()
+
+
+def check_finite(what: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
+    failed = [state for state, is_finite in zip(states, finite, strict=True) if not is_finite]
+    if failed:
+        named = " and ".join(f"{state.config.token} (step {state.step})" for state in failed)
+        raise TrainingError(
+            f"The {what} of {named} is no longer a number: start again with a lower learning rate.",
+            states=failed,
+        )
+
+
+def _has_finite_gradient(state: TrainingState) -> bool:
+    gradients = [rows.grad for rows in state.vectors.values() if rows.grad is not None]
+    return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def _gradient_scales(backbone: Backbone, data: TrainingData) -> Iterator[float]:
+    """What the loss is multiplied by before the backward pass: powers of two, the next if one overflows.
+
+    The loss is a mean over a row's numbers, so each one's share of the gradient would underflow in float16
+    (loss scaling, arXiv 1710.03740).
+    """
+    exponent = 0
+    if backbone.dtype == torch.float16:
+        exponent = round(math.log2(data.posterior.mean[0].numel()))
+    return (2.0**power for power in range(exponent, -1, -1))
+
+
+def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
+    """Adam's step on gradients that are ``scale`` times the loss's."""
+    config = state.config
+    for rows in state.vectors.values():
+        if rows.grad is not None:
+            rows.grad /= scale
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * _schedule(config, state.step)
+    if config.max_grad_norm is not None:
+        for rows in state.vectors.values():
+            torch.nn.utils.clip_grad_norm_([rows], config.max_grad_norm)
+    state.step += 1  # first, so that an update that is interrupted does not pass for the step before
+    state.optimizer.step()
+    if config.norm_control == "fixed":
+        with torch.no_grad():
+            for name, rows in backbone.with_mean_norms(state.vectors).items():
+                state.vectors[name].copy_(rows)
+
+
+def _schedule(config: TrainingConfig, step: int) -> float:
+    """The learning rate's factor at a step, 0 to 1."""
+    warmup = min(1.0, (step + 1) / (config.lr_warmup_steps + 1))
+    share = step / config.steps
+    decay = {"constant": 1.0, "linear": 1 - share, "cosine": (1 + math.cos(math.pi * share)) / 2}
+    return warmup * decay[config.lr_schedule]

@@ -1,0 +1,246 @@
+"""Concepts and embedding files in .zip archives; what is unpacked is checked first, whoever packed it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from ti_core.errors import ConceptError
+from ti_core.files import write_whole
+from ti_core.pictures.decode import MAX_PICTURE_PIXELS
+from ti_core.words.concept import EMBEDDING_FILES, Concept
+from ti_core.words.folder import MAX_FILE_BYTES, PICTURE_PATTERN, load_concept, picture_files
+from ti_core.words.formats import SUFFIXES
+from ti_core.words.formats.contents import SHOWN_LENGTH, zip_directory_bytes
+from ti_core.words.formats.embedding import check_facts
+from ti_core.words.gallery import GALLERY_FILE, gallery_files
+
+MAX_TEXT_BYTES = 2**20
+MAX_PICTURE_BYTES = 16 * 2**20
+MAX_UNPACKED_BYTES = 128 * 2**20
+MAX_ARCHIVE_FILES = 256
+MAX_DIRECTORY_BYTES = 64 * 2**10  # of an archive's list of its files
+LIMITS = {  # bytes of each file of a concept that is no picture
+    **dict.fromkeys(EMBEDDING_FILES, MAX_FILE_BYTES),
+    **dict.fromkeys(
+        ("concept.json", "token_identifier.txt", "type_of_concept.txt", "README.md"), MAX_TEXT_BYTES
+    ),
+}
+# What zipfile and zlib raise for damaged archives: most fields are used before they are checked.
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, ValueError, RuntimeError)
+
+
+def pack_concept(folder: Path, token: str, path: Path) -> None:
+    """Write a concept's folder as a .zip archive, the twin of :func:`unpack_concept`.
+
+    Raises :class:`ConceptError` for what :func:`unpack_concept` would refuse.
+    """
+    files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
+    files |= {picture.relative_to(folder).as_posix(): picture for picture in _pictures_in(folder)}
+    _check_files({name: file.stat().st_size for name, file in files.items()}, token)
+
+    def write(partial: Path) -> None:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+            for name, file in files.items():
+                archive.write(file, f"{token[1:-1]}/{name}")
+
+    try:
+        write_whole(path, write)
+    except OSError as error:
+        raise ConceptError(f"{token} could not be written to {path}: {error}") from error
+
+
+def unpack(path: Path, parent: Path) -> Path:
+    """The folder in ``parent`` to which a .zip archive of a concept or of embedding files is unpacked.
+
+    Any other file is its own place, and so is a folder. Raises :class:`ConceptError` for an archive of
+    anything else, or of unbearable size.
+    """
+    names = names_in(path) if path.is_file() else None
+    if names is None:
+        return path
+    folder = parent / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
+    if hold_concept(names):
+        unpack_concept(path, folder)
+    else:
+        _unpack_embeddings(path, folder)
+    return folder
+
+
+def unpack_concept(path: Path, folder: Path) -> Concept:
+    """Write the files of the one concept in an archive to a new ``folder``, after checking them all.
+
+    Raises :class:`ConceptError` for an archive of another kind, a damaged one, and one that is too large.
+    """
+    with _opened(path) as archive:
+        _extract(archive, _members(archive, path.name), folder)
+    with shown_as(path.name, folder):
+        concept = load_concept(folder)
+        _check_foreign(concept, folder)
+    return concept
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive whose list of files is of bearable length, for zipfile reads all of it at once."""
+    try:
+        with path.open("rb") as file:
+            length = zip_directory_bytes(file)
+            if length is None:
+                raise ConceptError(
+                    f"{path.name} is not a .zip archive: choose one that was exported as such."
+                )
+            if length > MAX_DIRECTORY_BYTES:
+                raise ConceptError(f"{path.name} holds too many files to be one concept: choose another.")
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+    except DAMAGED as error:
+        raise ConceptError(f"{path.name} is damaged: export the concept again.") from error
+    except OSError as error:
+        raise ConceptError(f"{path.name} cannot be unpacked: {error}") from error
+
+
+@contextmanager
+def shown_as(shown: str, folder: Path) -> Iterator[None]:
+    """Call a folder in the errors about what is in it as the person knows it."""
+    try:
+        yield
+    except ConceptError as error:
+        reason = str(error).replace(str(folder), shown)
+        raise ConceptError(f"{shown} holds no usable concept. {reason}") from error
+
+
+def names_in(path: Path) -> set[str] | None:
+    """The files in an archive; None for a file that is no archive, nor called one, or is one of torch's."""
+    try:
+        with path.open("rb") as file:
+            is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
+    except OSError as error:
+        raise ConceptError(f"{path.name} cannot be read: {error}") from error
+    if not is_archive and path.suffix.lower() != ".zip":
+        return None
+    with _opened(path) as archive:
+        names = set(archive.namelist())
+    return None if any(name.endswith("/data.pkl") for name in names) else names
+
+
+def hold_concept(names: set[str]) -> bool:
+    """Whether one of the names is that of a concept in the native form."""
+    return any(name.rpartition("/")[2] == "concept.json" for name in names)
+
+
+def _unpack_embeddings(path: Path, folder: Path) -> None:
+    """Write the embedding files in an archive, and the texts beside them, to a new ``folder``."""
+    with _opened(path) as archive:
+        members = {}
+        for info in archive.infolist():
+            _check_member(info, path.name)
+            name = info.filename.rpartition("/")[2]
+            if Path(name).suffix.lower() not in (*SUFFIXES, ".txt", ".md") or _is_of_the_system(
+                info.filename
+            ):
+                continue
+            if name in members:
+                raise ConceptError(f"{path.name} holds two files of one name: export the concept again.")
+            members[name] = info
+        limits = {name: MAX_PICTURE_BYTES if name.endswith(".png") else MAX_FILE_BYTES for name in members}
+        _check_sizes({name: info.file_size for name, info in members.items()}, limits, path.name)
+        _extract(archive, members, folder)
+
+
+def _extract(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, info in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(info) as source, (folder / name).open("xb") as target:
+            shutil.copyfileobj(source, target)  # zipfile stops at the size that was checked
+
+
+def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]:
+    """The archive's files by their names in the native folder, all checked; ``shown`` names the archive."""
+    infos = [info for info in archive.infolist() if not _is_of_the_system(info.filename)]
+    for info in infos:
+        _check_member(info, shown)
+    files = [info for info in infos if not info.is_dir()]
+    names = {info.filename for info in files}
+    if len(names) < len(files):
+        raise ConceptError(f"{shown} holds two files of one name: export the concept again.")
+    prefix = ""
+    if "concept.json" not in names:
+        folders = {name.partition("/")[0] for name in names}
+        prefix = f"{folders.pop()}/" if len(folders) == 1 else ""
+    if f"{prefix}concept.json" not in names:
+        raise ConceptError(f"{shown} holds no concept: it has no concept.json, or more than one folder.")
+    members = {info.filename.removeprefix(prefix): info for info in files}
+    _check_files({name: info.file_size for name, info in members.items()}, shown)
+    return members
+
+
+def _is_of_the_system(name: str) -> bool:
+    """What macOS adds to the archives it makes."""
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
+
+
+def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
+    """Refuse what is no plain file or folder inside the archive's own folder."""
+    name = repr(info.filename[:SHOWN_LENGTH])
+    parts = info.filename.removesuffix("/").split("/")
+    if {"", ".", ".."} & set(parts) or re.search(r"[\\:\0]", info.orig_filename):
+        raise ConceptError(f"{shown} holds {name}, which would be unpacked somewhere else: do not use it.")
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise ConceptError(f"{shown} holds {name}, which is a link or no plain file: export it again.")
+    if info.flag_bits & 1:
+        raise ConceptError(f"{shown} is locked with a password: export it again without one.")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ConceptError(f"{shown} is packed in an unusual way: make an ordinary .zip of the folder.")
+
+
+def _check_files(sizes: Mapping[str, int], shown: str) -> None:
+    """Refuse files that the native format does not have, and too many or too large ones."""
+    limits = {}
+    for name in sizes:
+        is_picture = PICTURE_PATTERN.fullmatch(name) or GALLERY_FILE.fullmatch(name)
+        limit = MAX_PICTURE_BYTES if is_picture else LIMITS.get(name)
+        if limit is None:
+            raise ConceptError(f"{shown} holds {name[:SHOWN_LENGTH]!r}, which is no part of a concept.")
+        limits[name] = limit
+    _check_sizes(sizes, limits, shown)
+
+
+def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str) -> None:
+    if len(sizes) > MAX_ARCHIVE_FILES:
+        raise ConceptError(f"{shown} has {len(sizes)} files: a concept has at most {MAX_ARCHIVE_FILES}.")
+    for name, size in sizes.items():
+        if size > limits[name]:
+            raise ConceptError(
+                f"{name} in {shown} is larger than {limits[name] // 2**20} MiB: make it smaller."
+            )
+    if sum(sizes.values()) > MAX_UNPACKED_BYTES:
+        raise ConceptError(f"{shown} is larger than {MAX_UNPACKED_BYTES // 2**20} MiB: use fewer pictures.")
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """Those that a concept was learned from, and those that were drawn with it."""
+    return picture_files(folder) + gallery_files(folder)
+
+
+def _check_foreign(concept: Concept, folder: Path) -> None:
+    """Refuse damaged facts, and pictures that are no PNG of bearable size; none is decoded."""
+    check_facts(concept)
+    for file in _pictures_in(folder):
+        try:
+            with Image.open(file, formats=["PNG"]) as picture:
+                width, height = picture.size
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ConceptError(f"{file} is no readable PNG picture: leave it out.") from error
+        if width * height > MAX_PICTURE_PIXELS:
+            raise ConceptError(f"{file} has {width} × {height} pixels, which is too large: leave it out.")

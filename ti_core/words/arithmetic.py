@@ -1,0 +1,87 @@
+"""Arithmetic on learned words: blending two, and scaling one against its initial word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from ti_core.drawing.recipe import ConceptUse
+from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError
+from ti_core.model.backbone import Backbone
+from ti_core.model.text_encoding import Vectors
+from ti_core.prompts.names import token_for_name
+from ti_core.words.concept import Concept
+
+
+def blend(a: Concept, b: Concept, weight: float, token: str) -> Concept:
+    """A concept on the straight line between two: ``(1 - weight) * a + weight * b``.
+
+    Raises :class:`ConfigError` for a weight outside 0 to 1, :class:`IncompatibleConceptError` for concepts
+    of different models, and :class:`ConceptError` for different numbers of vectors.
+    """
+    if not 0 <= weight <= 1:
+        raise ConfigError(f"weight is {weight!r}: give a number from 0 to 1.")
+    if not a.base.fits(b.base):
+        raise IncompatibleConceptError(
+            f"{a.token} was learned on {a.base.id} and {b.token} on {b.base.id}: choose two of one model."
+        )
+    if a.num_vectors != b.num_vectors:
+        raise ConceptError(
+            f"{a.token} has {a.num_vectors} vectors and {b.token} has {b.num_vectors}: "
+            "choose two with the same number."
+        )
+    nearer = a if weight <= 0.5 else b
+    parts = [
+        {"token": part.token, "sha256": part.sha256, "share": share}
+        for part, share in ((a, 1 - weight), (b, weight))
+    ]
+    return Concept(
+        token_for_name(token),
+        {encoder: torch.lerp(rows, b.vectors[encoder], weight) for encoder, rows in a.vectors.items()},
+        nearer.kind,
+        a.base,
+        training={"blended_from": parts},
+    )
+
+
+def interpolate_from_initial(backbone: Backbone, concept: Concept, strength: float) -> Concept:
+    """``v0 + strength * (v - v0)``: 0 is the initial word, 1 the concept, more exaggerates it.
+
+    Raises :class:`ConfigError` for a negative strength, :class:`ConceptError` if the concept does not say
+    which word it started from.
+    """
+    if not 0 <= strength < math.inf:
+        raise ConfigError(f"strength is {strength!r}: give 0 or a number above it.")
+    start = initial_vectors(backbone, concept)
+    source = {"token": concept.token, "sha256": concept.sha256, "strength": strength}
+    return replace(
+        concept,
+        vectors={
+            encoder: torch.lerp(start[encoder], rows, strength) for encoder, rows in concept.vectors.items()
+        },
+        training={**concept.training, "changed_from": source},
+    )
+
+
+def recorded_use(concept: Concept) -> ConceptUse:
+    """A concept as a recipe names it.
+
+    One from :func:`interpolate_from_initial` is named as the word that it was made of, at its strength.
+    """
+    source = concept.training.get("changed_from")
+    if isinstance(source, Mapping) and source.get("token") == concept.token:
+        sha256, strength = source.get("sha256"), source.get("strength")
+        if isinstance(sha256, str) and isinstance(strength, (int, float)):  # a foreign word has anything
+            return ConceptUse(concept.token, sha256, float(strength))
+    return ConceptUse(concept.token, concept.sha256)
+
+
+def initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
+    concept.check_fits(backbone.base)
+    rows = backbone.initial_vectors(concept.initial_word(), concept.num_vectors)
+    if concept.training.get("norm_control") == "fixed":
+        rows = backbone.with_mean_norms(rows)
+    return {encoder: start.cpu() for encoder, start in rows.items()}

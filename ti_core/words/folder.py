@@ -1,0 +1,143 @@
+"""The native form of a concept: a folder that is also a concept repository.
+
+learned_embeds.safetensors     one key, the token, (n, d): what diffusers' load_textual_inversion reads
+learned_embeds_2.safetensors   the same of the second text encoder, if the model has one
+token_identifier.txt           <our-cat>
+type_of_concept.txt            object or style
+concept.json                   everything else: base model, initial word, how it was trained
+concept_images/                the training pictures as the model saw them
+gallery/                       pictures drawn with the word, their recipes inside (see the gallery module)
+README.md                      the card
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ti_core.errors import ConceptError, TokenNameError
+from ti_core.files import replace_file, write_text_whole, write_whole
+from ti_core.model.base import BaseModel
+from ti_core.words.card import concept_card
+from ti_core.words.concept import EMBEDDING_FILES, Concept
+
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 2 * 2**20
+BESIDE = ".concept-"  # begins the name of a folder in which a concept is written
+PICTURE_PATTERN = re.compile(r"concept_images/[0-9]{1,4}\.png")
+
+
+def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image] = ()) -> None:
+    """Write the native folder. Files of other names that are already in it stay, and so do its pictures if
+    none are given.
+
+    All is written beside it first, so that a full disk takes nothing away. Raises :class:`ConceptError` if
+    the folder cannot be written.
+    """
+    shown = len(pictures) or len(picture_files(folder))
+    texts = {
+        "token_identifier.txt": concept.token,
+        "type_of_concept.txt": concept.kind,
+        "README.md": concept_card(concept, shown),
+        "concept.json": json.dumps(_to_json(concept), indent=2, ensure_ascii=False) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=BESIDE, ignore_cleanup_errors=True) as temporary:
+            beside = Path(temporary)
+            for encoder, name in concept.files.items():
+                write_whole(beside / name, partial(save_file, {concept.token: concept.vectors[encoder]}))
+            if pictures:
+                (beside / "concept_images").mkdir()
+                (folder / "concept_images").mkdir(exist_ok=True)
+            names = [f"concept_images/{number}.png" for number in range(len(pictures))]
+            for name, picture in zip(names, pictures, strict=True):
+                write_whole(beside / name, partial(picture.save, format="PNG"))
+            for name, text in texts.items():
+                write_text_whole(beside / name, text)
+            (folder / "concept.json").unlink(missing_ok=True)  # back last: it says that the rest is there
+            for name in (*concept.files.values(), *names, *texts):
+                replace_file(beside / name, folder / name)
+    except (OSError, SafetensorError) as error:
+        raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
+
+
+def load_concept(folder: Path) -> Concept:
+    """Read a native folder, the twin of :func:`save_concept`.
+
+    Raises :class:`ConceptError` naming what is missing or wrong.
+    """
+    if not folder.is_dir():
+        raise ConceptError(f"There is no concept folder {folder}: check the path.")
+    description = folder / "concept.json"
+    if not description.is_file():
+        raise ConceptError(f"{folder} is not a concept folder: it has no concept.json.")
+    try:
+        values = json.loads(description.read_text(encoding="utf-8"))
+        if values["version"] != FORMAT_VERSION:
+            raise ConceptError(f"{folder} was written by a newer version of this program: update it first.")
+        base = BaseModel(**values["base"])
+        token, kind = values["token"], values["kind"]
+        vectors = {
+            encoder: _read_embedding(folder / file, token)
+            for file, encoder in zip(EMBEDDING_FILES, base.widths, strict=False)
+        }
+        training = dict(values["training"])
+        concept = Concept(token, vectors, kind, base, values["initializer"], training)
+        if concept.sha256 != values["sha256"]:
+            raise ConceptError(f"The vectors in {folder} are not those that its concept.json describes.")
+        return concept
+    except KeyError as error:
+        raise ConceptError(f"{description} has no {error}: the file is damaged.") from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, TokenNameError) as error:
+        raise ConceptError(f"The concept in {folder} is damaged and cannot be read: {error}") from error
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a concept folder in the order of their numbers."""
+    images = folder / "concept_images"
+    names = os.listdir(images) if images.is_dir() else []
+    ours = (name for name in names if PICTURE_PATTERN.fullmatch(f"concept_images/{name}"))
+    return [images / name for name in sorted(ours, key=lambda name: int(name.removesuffix(".png")))]
+
+
+def _read_embedding(path: Path, token: str) -> torch.Tensor:
+    """The rows (n, d) under the one key; sizes are checked before anything is read."""
+    if not path.is_file():
+        raise ConceptError(f"{path.parent} has no {path.name}: the concept is incomplete.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConceptError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: it is no embedding.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            if list(file.keys()) != [token]:
+                raise ConceptError(f"{path} does not hold {token}: the files do not belong together.")
+            rows = file.get_tensor(token).clone()  # a mapped file cannot be replaced on Windows
+    except SafetensorError as error:
+        raise ConceptError(f"{path} is not a readable safetensors file ({error}).") from error
+    if not rows.is_floating_point():
+        raise ConceptError(f"{path} holds {rows.dtype} numbers: an embedding has floating-point ones.")
+    return rows
+
+
+def _to_json(concept: Concept) -> dict[str, Any]:
+    return {
+        "version": FORMAT_VERSION,
+        "token": concept.token,
+        "kind": concept.kind,
+        "base": asdict(concept.base),
+        "initializer": concept.initializer,
+        "training": dict(concept.training),
+        "sha256": concept.sha256,
+    }

@@ -1,0 +1,1 @@
+"""The drawer beside the tabs: a person's words, and those on the Hub."""

@@ -1,0 +1,129 @@
+"""What the judge says of pictures, in the reader's language."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ti_core.errors import ModelError
+from ti_core.judging.judge import EMBEDDED_JUDGE_NAME, Judge, judge_for
+from ti_core.judging.scores import Verdict, find_concepts, judge_comparison
+from ti_core.model.base import BaseModel
+from ti_core.pictures.decode import open_picture
+from ti_core.training.runs import Run, load_run_pictures
+from ti_core.words.concept import Concept
+from ti_core.words.folder import picture_files
+from ui.parts.results import seed_caption
+from ui.server.drawing import Drawn
+from ui.server.people import Home
+from ui.texts import Language, explain, say
+
+LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real pictures, where each level begins
+
+
+class Finder:
+    """Marks under each picture of two or more words which of them the judge finds in it.
+
+    ``remark`` says whose marks they are, or why there are none.
+    """
+
+    def __init__(self, language: Language, home: Home, words: Sequence[Concept]):
+        self._language, self._tokens = language, [word.token for word in words]
+        self._marks: dict[Path, list[str]] = {}
+        self._judge: Judge | None = None
+        pictures = []
+        for word in words:
+            files = picture_files(home.library.find(word.token).folder)
+            if not files:
+                reason = say(language, "verdict_no_pictures", token=word.token)
+                self.remark = say(language, "verdict_none", reason=reason)
+                return
+            pictures.append([open_picture(file)[0] for file in files])
+        try:
+            judge = _judge_here(words[0].base)
+        except ModelError as error:
+            self.remark = say(language, "verdict_none", reason=explain(language, error))
+            return
+        self._judge, self.remark = judge, say(language, "verdict_marks", judge=_name(language, judge.name))
+        self._references = [(word.kind, judge.look(own)) for word, own in zip(words, pictures, strict=True)]
+
+    @property
+    def remark_html(self) -> str:
+        return f"<p>{html.escape(self.remark)}</p>"
+
+    def caption(self, _number: int, drawn: Drawn) -> str:
+        """The seed, and which words are there."""
+        return " · ".join([seed_caption(self._language, drawn), *self.marks(drawn)])
+
+    def marks(self, drawn: Drawn) -> list[str]:
+        """A mark for each word, or none without a judge or a picture; each is looked at once."""
+        if self._judge is None or drawn.hidden:
+            return []
+        if drawn.path not in self._marks:
+            is_there = find_concepts(self._judge, open_picture(drawn.path)[0], self._references)
+            self._marks[drawn.path] = [
+                f"{'✓' if here else '✗'} {token}" for token, here in zip(self._tokens, is_there, strict=True)
+            ]
+        return self._marks[drawn.path]
+
+
+def comparison_html(
+    language: Language, run: Run, concept: Concept, prompt: str, drawn: Sequence[Path]
+) -> tuple[str, str]:
+    """What the judge says of the pictures with the initial word, with the learned word, and in the scene of a
+    prompt, ``drawn`` in this order: how like the real ones they are, and what else there is to say."""
+    try:
+        judge = _judge_here(concept.base)
+    except ModelError as error:
+        return "", _paragraph(say(language, "verdict_no_judge", reason=explain(language, error)))
+    real = [picture.image for picture in load_run_pictures(run)]
+    initial, learned, scene = (open_picture(path)[0] for path in drawn)
+    verdict = judge_comparison(judge, concept, real, initial, learned, scene, prompt)
+    word, scores = concept.initializer, verdict.likeness
+    finding = say(
+        language,
+        "verdict_likeness",
+        judge=_name(language, verdict.judge),
+        token=concept.token,
+        level=say(language, f"verdict_level_{level_of(verdict)}", word=word),
+        word=word,
+        learned=scores.learned,
+        initial=scores.initial,
+        real=scores.real,
+    )
+    in_scene = say(
+        language,
+        "verdict_scene_right" if verdict.seen == verdict.asked else "verdict_scene_wrong",
+        asked=verdict.asked,
+        agreement=verdict.agreement,
+        rival=verdict.rival,
+        rival_agreement=verdict.rival_agreement,
+    )
+    below = _paragraph(f"{in_scene} {say(language, 'verdict_one_seed')}")
+    return f'<p class="train-hint" role="status">{html.escape(finding)}</p>', below
+
+
+def level_of(verdict: Verdict) -> int:
+    """0 for a word that is no more like the real pictures than its initial word, to 3 for one that is as much
+    so as they are like each other."""
+    reached = verdict.recovered
+    if reached is None:  # the initial word is as far already
+        reached = float(verdict.likeness.learned >= verdict.likeness.real)
+    return sum(reached >= begin for begin in LEVELS)
+
+
+def _judge_here(base: BaseModel) -> Judge:
+    """The judge, on the CPU and without a download. Raises :class:`ModelError` if there is none."""
+    return judge_for(base, torch.device("cpu"), fetch=False)
+
+
+def _name(language: Language, judge: str) -> str:
+    """A general judge is called as the model that it is."""
+    return say(language, "verdict_own_judge") if judge == EMBEDDED_JUDGE_NAME else judge
+
+
+def _paragraph(text: str) -> str:
+    return f'<p class="train-line">{html.escape(text)}</p>'

@@ -1,0 +1,205 @@
+"""Drawing for a visitor: wait for the device's turn, draw beside the page, keep every picture."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, Protocol
+
+import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+
+from ti_core.drawing.generate import GeneratedPicture, OnProgress, Progress, ShouldStop, generate_all
+from ti_core.drawing.recipe import Recipe, save_png
+from ti_core.drawing.settings import Order
+from ti_core.errors import Cancelled
+from ti_core.model.backbone import Backbone
+from ti_core.prompts.checks import check_tokens
+from ti_core.words.arithmetic import interpolate_from_initial
+from ti_core.words.concept import Concept
+from ui.server.people import Home
+from ui.server.studio import Studio
+from ui.server.zero import WORK_SECONDS
+
+POLL_SECONDS = 0.5
+DrawSlice = Callable[[Sequence[Order]], list[GeneratedPicture]]
+"""Draws the first of some orders, one picture each, on a GPU that is lent."""
+
+
+class Draw(Protocol):
+    """Draws on the device of the model, or where there is none in slices."""
+
+    def __call__(
+        self,
+        backbone: Backbone,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        draw_slice: DrawSlice | None = None,
+    ) -> Iterator[GeneratedPicture]: ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was drawn, in its file with the recipe inside; or a sign that it was ``hidden``."""
+
+    path: Path
+    recipe: Recipe
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """How far a drawing is.
+
+    ``place`` is that in the queue while it waits; ``done`` of ``total`` steps are taken while it is drawn.
+    """
+
+    phase: Literal["loading", "waiting", "drawing", "done", "stopped"]
+    pictures: tuple[Drawn, ...] = ()
+    place: int = 0
+    seconds_left: float | None = None
+    done: int = 0
+    total: int = 1
+
+
+def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
+    """Draw what a plan orders of the model in use, in batches.
+
+    What is wrong with any of the orders is raised before the first is drawn.
+    """
+
+    def draw(
+        backbone: Backbone,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        draw_slice: DrawSlice | None = None,
+    ) -> Iterator[GeneratedPicture]:
+        orders = plan(backbone)
+        if draw_slice is not None:
+            yield from _draw_in_slices(draw_slice, orders, on_progress, should_stop)
+            return
+        yield from generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
+
+    return draw
+
+
+def _draw_in_slices(
+    draw_slice: DrawSlice, orders: Sequence[Order], on_progress: OnProgress, should_stop: ShouldStop
+) -> Iterator[GeneratedPicture]:
+    """Each picture as an order of its own, for each has a seed of its own.
+
+    A slice reads no further than it draws, so that words and weights are checked before.
+    """
+    for order in orders:
+        for prompt in (order.settings.prompt, order.settings.negative_prompt):
+            check_tokens(prompt, [concept.token for concept in order.concepts])
+    singles = [
+        replace(order, settings=replace(order.settings, count=1, seed=order.settings.seed + number))
+        for order in orders
+        for number in range(order.settings.count)
+    ]
+    done = 0
+    while done < len(singles):
+        if should_stop():
+            raise Cancelled("Drawing was stopped.")
+        pictures = draw_slice(singles[done:])
+        yield from pictures
+        done += len(pictures)
+        on_progress(Progress(done, len(singles)))
+
+
+def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float) -> tuple[Concept, ...]:
+    """The concepts between the words they started from, 0, and themselves, 1, or beyond.
+
+    Raises as :func:`~ti_core.words.arithmetic.interpolate_from_initial`, but asks for no initial word at 1.
+    """
+    if strength == 1:
+        return tuple(concepts)
+    return tuple(interpolate_from_initial(backbone, concept, strength) for concept in concepts)
+
+
+def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[Sheet]:
+    """Draw when it is this visitor's turn; ends with a sheet that is done or stopped.
+
+    Closing the iterator, as Gradio does when the tab is closed, stops the drawing. Raises
+    :class:`~ui.server.device_queue.QueueFull`, :class:`ModelError` and what ``draw`` raises.
+    """
+    home = studio.home(request)
+    with studio.drawing(request) as stop:
+        while studio.models.status.phase == "loading":
+            yield Sheet("loading")
+            if stop.wait(POLL_SECONDS):
+                yield Sheet("stopped")
+                return
+        backbone, _ = studio.models.wait()
+        with studio.device.enter() as ticket:
+            while not ticket.wait(POLL_SECONDS):
+                if stop.is_set():
+                    yield Sheet("stopped")
+                    return
+                yield Sheet("waiting", place=ticket.position, seconds_left=ticket.seconds_left)
+            yield from _draw(studio, backbone, draw, home, stop)
+
+
+def _draw(
+    studio: Studio, backbone: Backbone, draw: Draw, home: Home, stop: threading.Event
+) -> Iterator[Sheet]:
+    if studio.gpu is not None:
+        gpu, model = studio.gpu, studio.models.name_of(backbone)
+        draw = partial(draw, draw_slice=lambda orders: gpu.draw(model, orders, WORK_SECONDS))
+    news: queue.SimpleQueue[Progress | Drawn | Exception | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            for picture in draw(backbone, news.put, stop.is_set):
+                news.put(keep_picture(home, picture, studio.limits.kept_pictures))
+            news.put(None)
+        except Exception as error:  # raised again where the visitor is
+            news.put(error)
+
+    # In the visitor's context, for on ZeroGPU it is the visitor to whom the GPU is lent.
+    worker = threading.Thread(target=copy_context().run, args=(work,), name="drawing", daemon=True)
+    started, sheet = time.monotonic(), Sheet("drawing")
+    worker.start()
+    try:
+        yield sheet
+        while (entry := news.get()) is not None:
+            if isinstance(entry, Cancelled):
+                yield replace(sheet, phase="stopped", seconds_left=None)
+                return
+            if isinstance(entry, Exception):
+                raise entry
+            if isinstance(entry, Drawn):
+                sheet = replace(sheet, pictures=(*sheet.pictures, entry))
+            else:
+                left = (time.monotonic() - started) / entry.done * (entry.total - entry.done)
+                sheet = replace(sheet, done=entry.done, total=entry.total, seconds_left=left)
+            if isinstance(entry, Drawn) or news.empty():  # of the progress only the newest is worth sending
+                yield sheet
+        yield replace(sheet, phase="done", done=sheet.total, seconds_left=None)
+    finally:
+        stop.set()
+        worker.join()
+
+
+def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
+    """Write a picture to its home; of more than ``kept`` the oldest go."""
+    home.pictures.mkdir(parents=True, exist_ok=True)
+    path = home.pictures / f"{time.time_ns()}-{secrets.token_hex(4)}.png"
+    save_png(picture.image, path, picture.recipe)
+    for old in sorted(home.pictures.glob("*.png"))[:-kept]:
+        old.unlink(missing_ok=True)
+    return Drawn(path, picture.recipe, picture.hidden)
+
+
+def served(path: Path) -> str:
+    """A copy of a home's file that the page may show: the homes themselves are served to no one."""
+    return save_file_to_cache(path, get_upload_folder())

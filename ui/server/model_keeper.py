@@ -1,0 +1,229 @@
+"""The base model in use: loaded in the background, one at a time, for everyone."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ti_core.errors import ConfigError, ModelError, OneWordError
+from ti_core.model.backbone import Backbone
+from ti_core.model.memory import free_bytes, release
+from ti_core.model.precision import best_device, fastest_dtype
+from ti_core.model.presets import find_preset
+from ti_core.model.sources import model_source
+from ti_core.training.pace import Pace, measure_pace
+from ui.server.zero import ON_ZERO_GPU
+
+log = logging.getLogger(__name__)
+
+CLOSING_SECONDS = 30.0  # that a loading may take to end
+ONE_AT_A_TIME = threading.Lock()  # two loadings in one process would spoil each other
+
+# The files that diffusers loads if it is not asked for a variant such as fp16.
+COUNTED_FILES = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
+UNCOUNTED_PARTS = ("safety_checker", "image_encoder")
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What is known of the model in use.
+
+    ``seconds`` since its loading began, ``error`` why it failed; ``fetched`` is how many bytes are here, and
+    of how many, while it is being downloaded.
+    """
+
+    name: str
+    phase: Literal["none", "loading", "ready", "failed"]
+    seconds: float = 0.0
+    error: OneWordError | None = None
+    fetched: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A loaded model as another process loads it: the same weights in the same precision."""
+
+    name: str
+    dtype: torch.dtype
+    safety_checker: bool
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes of a model's weights, None if that is not known here, and bytes free where it would run."""
+
+    weights: float | None
+    free: float
+
+    @property
+    def fits(self) -> bool:
+        return self.weights is None or self.weights <= self.free
+
+
+class ModelKeeper:
+    """Holds the one loaded model, and loads another in a thread of its own.
+
+    With ``safety_checker`` false, that of a model that ships one is left out.
+    """
+
+    def __init__(self) -> None:
+        self.safety_checker = True
+        self._changed = threading.Condition()  # guards what follows
+        self._status = ModelStatus("", "none")
+        self._started = 0.0
+        self._fetched: tuple[int, int] | None = None
+        self._loader: threading.Thread | None = None
+        self._backbone: Backbone | None = None
+        self._pace: Pace | None = None
+
+    @property
+    def status(self) -> ModelStatus:
+        with self._changed:
+            if self._status.phase != "loading":
+                return self._status
+            return replace(self._status, seconds=time.monotonic() - self._started, fetched=self._fetched)
+
+    def load(self, name: str) -> None:
+        """Begin to load a model in place of the one in use; returns at once.
+
+        Raises :class:`ModelError` if there can be no such model, :class:`ConfigError` while another loads.
+        """
+        model_source(name)
+        with self._changed:
+            if self._status.phase == "loading":
+                raise ConfigError(f"{self._status.name} is being loaded: wait for it, or cancel it first.")
+            self._backbone = self._pace = self._fetched = None
+            self._status, self._started = ModelStatus(name, "loading"), time.monotonic()
+            self._loader = threading.Thread(
+                target=self._load, args=(self._status,), name="model", daemon=True
+            )
+        self._loader.start()
+
+    def cancel(self) -> None:
+        """Give up the loading under way: a download stops, and what else it ends with is thrown away.
+
+        Only then the next begins.
+        """
+        with self._changed:
+            if self._status.phase == "loading":
+                self._status = ModelStatus(self._status.name, "none")
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Give up the loading under way, and wait until it has ended: a library that is being loaded would
+        not survive the end of the program."""
+        self.cancel()
+        if self._loader is not None:
+            self._loader.join(CLOSING_SECONDS)
+
+    def wait(self) -> tuple[Backbone, Pace | None]:
+        """The model and its pace, once it is loaded; None where training borrows another device.
+
+        Raises :class:`ModelError` if no model is loaded or its loading failed or was cancelled.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._status.phase != "loading")
+            if self._backbone is None:
+                raise self._status.error or ModelError(
+                    "No model is loaded: choose one at the top of the page."
+                )
+            return self._backbone, self._pace
+
+    @property
+    def backbone(self) -> Backbone | None:
+        """The model if it is ready now."""
+        with self._changed:
+            return self._backbone
+
+    def name_of(self, backbone: Backbone) -> ModelName:
+        """By what another process loads the model in use."""
+        with self._changed:
+            return ModelName(self._status.name, backbone.dtype, self.safety_checker)
+
+    def _load(self, loading: ModelStatus) -> None:
+        backbone, pace, error = None, None, None
+        try:
+            with ONE_AT_A_TIME:
+                if self._status is not loading:  # cancelled while it waited
+                    return
+                device = device_here()
+                release(device)  # of the model before
+                backbone = Backbone.load(
+                    loading.name,
+                    device=device.type,
+                    dtype=dtype_on(device),
+                    safety_checker=self.safety_checker,
+                    on_fetch=partial(self._note_fetched, loading),
+                    should_stop=lambda: self._status is not loading,
+                )
+                pace = None if ON_ZERO_GPU else measure_pace(backbone)
+        except OneWordError as reason:
+            backbone, error = None, reason
+        except Exception as reason:
+            log.exception("Loading %s failed", loading.name)
+            backbone, error = None, ModelError(f"The model {loading.name} could not be loaded: {reason}")
+        with self._changed:
+            if self._status is not loading:  # cancelled meanwhile
+                return
+            self._backbone, self._pace = backbone, pace
+            phase: Literal["ready", "failed"] = "ready" if error is None else "failed"
+            self._status = ModelStatus(loading.name, phase, time.monotonic() - self._started, error)
+            self._changed.notify_all()
+
+    def _note_fetched(self, loading: ModelStatus, done: int, total: int) -> None:
+        with self._changed:
+            if self._status is loading:
+                self._fetched = (done, total) if done < total else None
+
+
+def memory_need(name: str) -> MemoryNeed:
+    """What the weights of a preset, a folder or a file need in the precision used here, and what is free."""
+    device = device_here()
+    preset = find_preset(name)
+    parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
+    return MemoryNeed(parameters * dtype_on(device).itemsize if parameters else None, free_bytes(device))
+
+
+def count_parameters(model: Path) -> int:
+    """Parameters of a folder or a .safetensors file by the headers of its weights, 0 if none can be read."""
+    is_file = model.suffix.lower() == ".safetensors" and model.is_file()
+    files = [file for file in model.glob("*/*.safetensors") if COUNTED_FILES.fullmatch(file.name)]
+    files = [model] if is_file else [file for file in files if file.parent.name not in UNCOUNTED_PARTS]
+    try:
+        return sum(_parameters_in(file) for file in files)
+    except (OSError, SafetensorError):  # loading it will say what is wrong
+        return 0
+
+
+def _parameters_in(file: Path) -> int:
+    with safe_open(file, framework="pt") as tensors:
+        return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+
+
+def device_here() -> torch.device:
+    """The device of this process: on ZeroGPU the CPU, for the GPU is lent to others."""
+    return torch.device("cpu") if ON_ZERO_GPU else best_device()
+
+
+def dtype_on(device: torch.device) -> torch.dtype:
+    """The precision of the model: on ZeroGPU that of the GPU that it will be on, which cannot be measured."""
+    return torch.bfloat16 if ON_ZERO_GPU else fastest_dtype(device)
+
+
+def device_name(device: torch.device) -> str:
+    """Such as “CPU” or “NVIDIA H100 (cuda)”."""
+    if ON_ZERO_GPU:
+        return "ZeroGPU"
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} (cuda)"
+    return device.type.upper()

@@ -1,0 +1,155 @@
+"""Who is asking, and where their words and runs are kept.
+
+On one's own machine there is one home. On a shared server each browser has its own, found by a cookie
+that cannot be guessed; its name on disk is a digest, so that reading the disk gives no one's cookie away.
+On a Space people may sign in with Hugging Face. The home of the browser where someone does so first becomes
+theirs, with the words learned before: from then on it opens only to them, in every browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_space
+from huggingface_hub import get_token
+
+from ti_core.errors import HubLoginError, OneWordError
+from ti_core.files import write_text_whole
+from ti_core.hub import account
+from ti_core.words.library import Library
+
+COOKIE = "one-word-home"
+YEAR = 365 * 24 * 3600
+SECRET = "[0-9A-Za-z_-]{40,64}"
+PEOPLE_REMEMBERED = 1000  # logins, so that the Hub is not asked about them again
+SENT = re.compile(f"(^|; *){COOKIE}={SECRET}(;|$)".encode())
+
+
+class NoHomeError(OneWordError):
+    """A request to a shared server does not say whose it is."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One person's folders."""
+
+    folder: Path
+
+    @cached_property
+    def library(self) -> Library:
+        return Library(self.folder / "concepts")
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def pictures(self) -> Path:
+        return self.folder / "pictures"
+
+
+class Homes:
+    """Finds the home of a request under ``root``."""
+
+    def __init__(self, root: Path, shared: bool):
+        self.shared = shared
+        self._root = root
+        self._known: dict[str, Home] = {}
+        self._people: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._owners = {file.name: file.read_text(encoding="utf-8") for file in root.glob("people/*")}
+        """The name of each signed-in person's home, by the digest of their identity."""
+
+    def token_of(self, request: gr.Request) -> str | None:
+        """The Hub's token of who is asking: on one's own machine its login, else that of who signed in."""
+        return signed_in_token(request) if self.shared else get_token()
+
+    def of(self, request: gr.Request) -> Home:
+        """Raises :class:`NoHomeError` on a shared server for a request without its cookie, and
+        :class:`HubError` if the Hub does not tell who has signed in."""
+        name = self._name_of(request) if self.shared else "home"
+        return self._known.setdefault(name, Home(self._root / name))
+
+    def _name_of(self, request: gr.Request) -> str:
+        secret = request.cookies.get(COOKIE, "")
+        if not re.fullmatch(SECRET, secret):
+            raise NoHomeError("The request does not say whose it is: allow cookies and load the page again.")
+        browser = _digest(secret)
+        token = signed_in_token(request)
+        person = self._person(token) if token else ""
+        with self._lock:
+            if person:
+                return self._owners.get(person) or self._take_over(browser, person)
+            return _digest(f"{browser} signed out") if browser in self._owners.values() else browser
+
+    def _person(self, token: str) -> str:
+        """The digest of who a token belongs to, "" if it is not valid any more. The Hub is asked once."""
+        login = _digest(token)
+        if login not in self._people:
+            try:
+                person = _digest(f"huggingface {account(token).id}")
+            except HubLoginError:
+                person = ""
+            if len(self._people) >= PEOPLE_REMEMBERED:
+                self._people.clear()
+            self._people[login] = person
+        return self._people[login]
+
+    def _take_over(self, browser: str, person: str) -> str:
+        """Make the home of a browser that of a person, if it is not another's already."""
+        name = person if browser in self._owners.values() else browser
+        (self._root / "people").mkdir(parents=True, exist_ok=True)
+        write_text_whole(self._root / "people" / person, name)
+        self._owners[person] = name
+        return name
+
+
+def people_sign_in() -> bool:
+    """Whether this is a Space on which people can sign in with Hugging Face."""
+    return get_space() is not None and "OAUTH_CLIENT_ID" in os.environ
+
+
+def signed_in_token(request: gr.Request) -> str | None:
+    """The token of who has signed in on a Space; it comes with each request, in a signed cookie."""
+    scope = getattr(request.request, "scope", None) or {}
+    login = scope.get("session", {}).get("oauth_info") or {}
+    return login.get("access_token") if login.get("expires_at", 0) > time.time() else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class HomeCookie:
+    """ASGI middleware: a browser that loads the page without a cookie gets one."""
+
+    def __init__(self, app: Any):
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope.get("headers", ()))
+        is_page = scope["type"] == "http" and scope["path"] == "/"
+        if not is_page or SENT.search(headers.get(b"cookie", b"")):
+            await self._app(scope, receive, send)
+            return
+        secure = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto") == b"https"
+        # A Space is shown inside another page, where only such a cookie is kept.
+        site = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
+        cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Path=/; Max-Age={YEAR}; HttpOnly; {site}"
+
+        async def send_with_cookie(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"set-cookie", cookie.encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)

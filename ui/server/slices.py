@@ -1,0 +1,273 @@
+"""Work on a GPU that is lent for seconds at a time: training goes in slices, as do large drawings.
+
+The work is done in another process, which loads the model itself and gets and gives nothing but values: the
+model of this process is only read. A run's folder holds its state, so a slice can begin where the one before
+ended, or was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+from ti_core.config import TrainingConfig
+from ti_core.drawing.generate import GeneratedPicture, generate
+from ti_core.drawing.settings import Order
+from ti_core.errors import OneWordError, RunError
+from ti_core.model.backbone import Backbone
+from ti_core.pictures.prepare import Picture
+from ti_core.training.preparation import prepare
+from ti_core.training.runs import Run, keep_result, keep_step, open_run, read_metrics, saved_steps, train_runs
+from ti_core.training.selection import LossEvaluation, best_of
+from ui.server.jobs import JobStatus, OnResult, Phase, TooManyJobs
+from ui.server.model_keeper import ModelKeeper, ModelName
+from ui.server.zero import WORK_SECONDS, Borrow
+
+LEFT_SECONDS = 90.0  # without a slice, after which nobody has the page open; a hidden tab asks once a minute
+STOP_FILE = "stop"  # in a run's folder: asks the slice under way to end
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+# --- what the other process does ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _load(model: ModelName) -> Backbone:
+    """The model in the process that has the GPU, which may serve several calls."""
+    return Backbone.load(model.name, dtype=model.dtype, safety_checker=model.safety_checker)
+
+
+def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
+    """Take the next steps of a run, at least one, until so many seconds have passed or it is asked to stop.
+
+    Asked to stop, it makes the best of the last vectors the run's result. Raises as
+    :func:`~ti_core.training.runs.train_runs`.
+    """
+    end, asked = monotonic() + seconds, folder / STOP_FILE
+    backbone, run = _load(model), open_run(folder)
+    with closing(train_runs(backbone, [run])) as steps:
+        while not asked.exists() and next(steps, None) and monotonic() < end:
+            pass
+    if asked.exists():
+        if run.step and not run.finish:
+            keep_result(backbone, run)
+        asked.unlink()
+
+
+def draw_slice(model: ModelName, orders: Sequence[Order], seconds: float) -> list[GeneratedPicture]:
+    """Draw the orders, one picture each, as many as can be begun within so many seconds, at least one.
+
+    Raises as :func:`~ti_core.drawing.generate.generate`.
+    """
+    end, backbone = monotonic() + seconds, _load(model)
+    pictures: list[GeneratedPicture] = []
+    for order in orders:
+        pictures += generate(backbone, order.settings, order.concepts, source=order.source)
+        if monotonic() >= end:
+            break
+    return pictures
+
+
+def choose_word(model: ModelName, pictures: Sequence[Picture], config: TrainingConfig) -> str:
+    """The initial word of the pictures. Raises as :func:`~ti_core.training.preparation.prepare`."""
+    return prepare(_load(model), pictures, config).initializer
+
+
+class BorrowedGpu:
+    """The functions above, each call in a process that a GPU is lent to. To be called where a visitor's event
+    is handled: the GPU is lent to the visitor."""
+
+    def __init__(self, borrow: Borrow):
+        self.train = _lent(borrow, train_slice)
+        self.draw = _lent(borrow, draw_slice)
+        self.choose = _lent(borrow, choose_word)
+
+
+def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
+    """The core's errors come back as their sentences, for an error itself may not be pickled."""
+
+    @borrow
+    def there(*arguments: Any) -> tuple[Result | None, str | None]:
+        try:
+            return work(*arguments), None
+        except OneWordError as error:
+            return None, str(error)
+
+    def here(*arguments: Any) -> Any:
+        result, refusal = there(*arguments)
+        if refusal is not None:
+            raise OneWordError(refusal)
+        return result
+
+    return here
+
+
+# --- what this process does ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Job:
+    """A run that goes on as long as somebody asks for its next slice."""
+
+    model: ModelName
+    run: Run
+    on_result: OnResult
+    seen: float = field(default_factory=monotonic)
+    """When it was last asked for."""
+    in_slice: bool = False
+    stop_asked: bool = False
+    pace: float | None = None
+    """Seconds a step, in the last slice."""
+
+    @property
+    def left(self) -> bool:
+        return not self.in_slice and monotonic() - self.seen > LEFT_SECONDS
+
+
+class SlicedTrainer:
+    """Trains runs where a GPU is only lent; in place of :class:`ui.server.jobs.Trainer`.
+
+    A run goes on while :meth:`go_on` is called for it, and for :data:`LEFT_SECONDS` is waited for; then it
+    counts as stopped, until it is started again. The best of its last saved steps is its result meanwhile.
+    """
+
+    def __init__(self, gpu: BorrowedGpu, models: ModelKeeper, max_jobs: int = 8):
+        self._gpu = gpu
+        self._models = models
+        self._max_jobs = max_jobs
+        self._lock = threading.RLock()  # guards what follows; never held during a slice
+        self._jobs: dict[Path, _Job] = {}
+        self._failures: dict[Path, Exception] = {}
+
+    def start(self, backbone: Backbone, run: Run, on_result: OnResult) -> None:
+        """Let a run be trained, or go on, by :meth:`go_on`; ``on_result`` gets what was learned.
+
+        Raises :class:`RunError` if it is in training here, and :class:`TooManyJobs`.
+        """
+        with self._lock:
+            self._forget_left()
+            if run.folder in self._jobs:
+                raise RunError(f"{run.config.token} is in training already: wait for it, or stop it.")
+            if len(self._jobs) >= self._max_jobs:
+                raise TooManyJobs([self.status(other.run) for other in self._jobs.values()])
+            (run.folder / STOP_FILE).unlink(missing_ok=True)
+            self._failures.pop(run.folder, None)
+            self._jobs[run.folder] = _Job(self._models.name_of(backbone), run, on_result)
+
+    def wait_for(self, runs: Sequence[Run]) -> None:
+        """Somebody is there who will ask for these runs' next slices."""
+        with self._lock:
+            for run in runs:
+                if run.folder in self._jobs:
+                    self._jobs[run.folder].seen = monotonic()
+
+    def go_on(self, run: Run) -> None:
+        """Train the next slice of a run, if it was started and is not in a slice; returns after that.
+
+        A slice that was killed counts for what it has saved. Raises what the lender does, as for a quota that
+        is used up, if nothing was: the run is stopped then, and can be started again.
+        """
+        with self._lock:
+            job = self._jobs.get(run.folder)
+            if job is None or job.in_slice:
+                return
+            job.in_slice = True
+        try:
+            ended = self._train(job)
+        except Exception as error:
+            with self._lock:
+                del self._jobs[run.folder]
+                if isinstance(error, OneWordError):
+                    self._failures[run.folder] = error
+            _keep_saved(job)
+            if not isinstance(error, OneWordError):  # which the status tells
+                raise
+            return
+        with self._lock:
+            job.in_slice, job.seen = False, monotonic()
+            if ended:
+                del self._jobs[run.folder]
+
+    def stop(self, run: Run) -> None:
+        """Let a run end after the step under way; the best of the last vectors become its result, if any."""
+        with self._lock:
+            if run.folder in self._jobs:
+                (run.folder / STOP_FILE).touch()
+                self._jobs[run.folder].stop_asked = True
+
+    def status(self, run: Run) -> JobStatus:
+        """How far a run is, also one that was trained before this program started."""
+        with self._lock:
+            self._forget_left()
+            job, error = self._jobs.get(run.folder), self._failures.get(run.folder)
+        if job is None:
+            ended: Phase = "failed" if error else "finished" if run.finish else "stopped"
+            return JobStatus(ended, run.step, run.config.steps, error=error)
+        steps, metrics = run.config.steps, read_metrics(run)  # which are ahead of what is saved
+        step = metrics[-1].step if metrics else 0
+        if job.stop_asked:
+            return JobStatus("stopping", step, steps)
+        phase: Phase = "training" if step else "preparing" if job.in_slice else "waiting"
+        return JobStatus(phase, step, steps, None if job.pace is None else (steps - step) * job.pace)
+
+    def active(self) -> int:
+        """How many runs are in training."""
+        with self._lock:
+            self._forget_left()
+            return len(self._jobs)
+
+    def close(self) -> None:
+        """Nothing goes on by itself, and what was learned is in the folders."""
+
+    def _train(self, job: _Job) -> bool:
+        """One slice; whether the run has ended with it. Its result is handed over then, if it has any."""
+        before, since = job.run.step, monotonic()
+        try:
+            self._gpu.train(job.model, job.run.folder, WORK_SECONDS)
+        except OneWordError:
+            raise
+        except Exception:  # of the lender: its own errors have no common class
+            if job.run.step == before:
+                raise
+            return False
+        taken = job.run.step - before
+        has_stopped = job.stop_asked and not (job.run.folder / STOP_FILE).exists()
+        if job.run.finish or has_stopped:
+            if job.run.has_result:
+                job.on_result(job.run, job.run.concept())
+            return True
+        job.pace = (monotonic() - since) / taken if taken else None
+        return False
+
+    def _forget_left(self) -> None:
+        for job in [job for job in self._jobs.values() if job.left]:
+            del self._jobs[job.run.folder]
+            _keep_saved(job)
+
+
+def _keep_saved(job: _Job) -> None:
+    """Make the best of the last saved steps the result of a run that has none: that takes no GPU."""
+    run = job.run
+    if run.has_result:
+        return
+    try:
+        saved = set(saved_steps(run)) - {0}
+        evaluations = [
+            LossEvaluation(entry.step, entry.evaluation)
+            for entry in read_metrics(run)
+            if entry.evaluation is not None and entry.step in saved
+        ]
+        if evaluations:
+            job.on_result(run, keep_step(run, best_of(evaluations, run.config.stop_window).step))
+    except OneWordError:  # it can still go on, and to a result then
+        log.exception("Nothing was kept of %s", run.folder)
