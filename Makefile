@@ -13,7 +13,7 @@ TESTS ?= tests
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run screenshots test lint format clean
+.PHONY: help run screenshots test messages lint format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +26,9 @@ screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and 
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
 	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
+
+messages: $(VENV)/.installed-dev  ## bring the catalogues in locale/ up to date with what the program says
+	$(BIN)/python -m ui.texts.extraction
 
 lint: $(VENV)/.installed-dev  ## style, formatting and types
 	$(BIN)/python -m ruff check .

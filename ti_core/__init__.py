@@ -3,3 +3,5 @@
 Nothing here knows a page or a terminal: work is done by plain functions that yield facts
 (snapshots, pictures with their recipe) and raise the errors of :mod:`ti_core.errors`.
 """
+
+__version__ = "1.0.0"

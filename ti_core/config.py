@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ti_core.errors import ConfigError
+from ti_core.messages import choice, either, series, setting
 from ti_core.prompts.names import token_for_name
 from ti_core.prompts.templates import Kind
 
@@ -98,7 +99,9 @@ class TrainingConfig:
         bias = self.timestep_bias
         is_number = isinstance(bias, int | float) and not isinstance(bias, bool)
         if bias is not None and not (is_number and -1 <= bias <= 1):
-            raise ConfigError(f"timestep_bias is {bias!r}: give a number from -1 to 1.")
+            raise ConfigError(
+                "{name} is {value!r}: give a number from -1 to 1.", name=setting("timestep_bias"), value=bias
+            )
         if not self.initializer.strip():
             raise ConfigError("The initial word is empty: give a word such as “cat”, or “auto”.")
 
@@ -111,21 +114,34 @@ class TrainingConfig:
         """Raises :class:`ConfigError` for a setting that does not exist."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ConfigError(f"There is no training setting called {', '.join(unknown)}: remove it.")
+            raise ConfigError(
+                "There is no training setting called {names}: remove it.", names=series(unknown)
+            )
         return cls(**values)
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ConfigError(f"{name} is {value!r}: choose {' or '.join(choices)}.")
+        raise ConfigError(
+            "{name} is {value!r}: choose {choices}.",
+            name=setting(name),
+            value=value,
+            choices=either(map(choice, choices)),
+        )
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
     """Raises :class:`ConfigError` unless ``value`` is a whole number from ``low`` to ``high``."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
+        raise ConfigError(
+            "{name} is {value!r}: give a whole number from {low} to {high}.",
+            name=setting(name),
+            value=value,
+            low=low,
+            high=high,
+        )
 
 
 def _positive(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ConfigError(f"{name} is {value!r}: give a number above 0.")
+        raise ConfigError("{name} is {value!r}: give a number above 0.", name=setting(name), value=value)

@@ -24,17 +24,42 @@
     ├── GenerationError            drawing a picture failed
     └── Cancelled                  stopped because the caller asked for it
 
-Messages are one plain sentence (or two) for a person who did not write the code.
+Each carries a :class:`~ti_core.messages.Message`: a template and its values, which make one plain sentence
+(or two) for a person who did not write the code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
+from typing import Any
+
+from ti_core.messages import Listing, Message, clauses, either, sentences
 
 
 class OneWordError(Exception):
-    """The root of every error that the core raises on purpose."""
+    """The root of every error that the core raises on purpose.
+
+    It takes a template and its values, ``PictureError("{name} is empty: choose another file.", name=name)``,
+    or a finished message. Its ``str`` is the English sentence.
+    """
+
+    def __init__(self, template: str | Message | Listing = "", /, **values: Any):
+        self.message = Message(template, **values) if isinstance(template, str) else template
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # errors cross processes; some are made of other arguments
+        return _made_again, (type(self), self.__dict__)
+
+
+def _made_again(kind: type[OneWordError], attributes: Mapping[str, Any]) -> OneWordError:
+    error = kind.__new__(kind, attributes["message"])
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(OneWordError):
@@ -63,14 +88,18 @@ class UnknownTokenError(PromptError):
 
     def __init__(self, unknown: Mapping[str, Sequence[str]]):
         self.unknown = {token: tuple(closest) for token, closest in unknown.items()}
-        super().__init__(" ".join(self._sentence(token, closest) for token, closest in self.unknown.items()))
+        super().__init__(sentences(starmap(_no_such_token, self.unknown.items())))
 
-    @staticmethod
-    def _sentence(token: str, closest: Sequence[str]) -> str:
-        advice = "Load the concept that defines it, or remove it from the prompt."
-        if closest:
-            advice = f"Did you mean {' or '.join(closest)}?"
-        return f"No loaded concept defines {token}. {advice}"
+
+def _no_such_token(token: str, closest: Sequence[str]) -> Message:
+    if closest:
+        return Message(
+            "No loaded concept defines {token}. Did you mean {closest}?", token=token, closest=either(closest)
+        )
+    return Message(
+        "No loaded concept defines {token}. Load the concept that defines it, or remove it from the prompt.",
+        token=token,
+    )
 
 
 class ConceptError(InputError):
@@ -96,12 +125,14 @@ class RunError(InputError):
 class RunMismatchError(RunError):
     """A run was resumed with other pictures or settings than it was started with."""
 
-    def __init__(self, differences: Sequence[str]):
+    def __init__(self, differences: Sequence[Message]):
         self.differences = tuple(differences)
         super().__init__(
-            "This run was started differently: "
-            + "; ".join(self.differences)
-            + ". Resume it with the same pictures and settings, or start a new run in another folder."
+            Message(
+                "This run was started differently: {differences}. Resume it with the same pictures and "
+                "settings, or start a new run in another folder.",
+                differences=clauses(self.differences),
+            )
         )
 
 
@@ -140,10 +171,18 @@ class TrainingError(OneWordError):
     all of them.
     """
 
-    def __init__(self, message: str, *, states: Sequence[object] = (), folders: Sequence[Path] = ()):
+    def __init__(
+        self,
+        template: str | Message | Listing,
+        /,
+        *,
+        states: Sequence[object] = (),
+        folders: Sequence[Path] = (),
+        **values: Any,
+    ):
         self.states = tuple(states)
         self.folders = tuple(folders)
-        super().__init__(message)
+        super().__init__(template, **values)
 
 
 class GenerationError(OneWordError):

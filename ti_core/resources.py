@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_ROOT = Path(__file__).resolve().parent.parent
+ASSETS = _ROOT / "assets"
+LOCALES = _ROOT / "locale"

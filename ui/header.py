@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ti_core.errors import ModelError
+from ti_core.languages import language_name, languages, tell
 from ti_core.model.download import is_present
 from ti_core.model.presets import PRESETS, find_preset
 from ti_core.model.sources import model_source
@@ -17,14 +18,11 @@ from ui.parts.events import HIDDEN, QUIET, bind
 from ui.server.errors import refusal
 from ui.server.model_keeper import device_name, memory_need
 from ui.server.studio import Studio
-from ui.texts import Language, explain, label, language_of, say, translate
+from ui.texts import Language, explain, label, language_of, say
 
 GIGABYTE = 1e9
 OFTEN, SELDOM = 1.0, 8.0  # seconds between two looks at the model: while it is being loaded, and otherwise
 
-LANGUAGE_SWITCH = """<nav aria-label="Language 言語">
-<button lang="en">English</button><button lang="ja">日本語</button>
-</nav>"""
 SWITCH_LANGUAGE = """
 for (const button of element.querySelectorAll("[lang]"))
   if (button.lang === oneWord.language()) button.setAttribute("aria-current", "true");
@@ -54,7 +52,9 @@ def build(studio: Studio, frame: Frame) -> None:
             cancel = gr.Button(label("frame_model_cancel"), elem_id="model-cancel", visible=False)
         with gr.Row(elem_id="reader"):
             words = gr.Button(label("library_title"), elem_id="words-button")
-            gr.HTML(LANGUAGE_SWITCH, elem_id="languages", js_on_load=SWITCH_LANGUAGE, apply_default_css=False)
+            gr.HTML(
+                language_switch(), elem_id="languages", js_on_load=SWITCH_LANGUAGE, apply_default_css=False
+            )
     with gr.Row(elem_id="model-lines"):
         status = gr.HTML(elem_id="model-status")
         advice = gr.HTML(elem_id="model-advice")
@@ -72,6 +72,15 @@ def build(studio: Studio, frame: Frame) -> None:
     in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)  # others fit
     gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **QUIET)
     words.click(None, js="() => oneWord.toggleWords()", **HIDDEN)
+
+
+def language_switch() -> str:
+    """A button for each language, in that language."""
+    buttons = "".join(
+        f'<button lang="{language}">{html.escape(language_name(language))}</button>'
+        for language in languages()
+    )
+    return f'<nav aria-label="Language 言語">{buttons}</nav>'
 
 
 def name_in_use(studio: Studio) -> str:
@@ -107,7 +116,7 @@ def status_html(studio: Studio, language: Language) -> str:
             language, "frame_model_ready", model=name, device=html.escape(device_name(backbone.device))
         )
         if backbone.memory.remarks:
-            text += f" {html.escape(translate(language, backbone.memory.remarks[-1]))}"
+            text += f" {html.escape(tell(language, backbone.memory.remarks[-1]))}"
     elif status.error is not None:
         reason = html.escape(explain(language, status.error))
         text = say(language, "frame_model_failed", model=name, reason=reason)

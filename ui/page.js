@@ -1,4 +1,5 @@
-// What the browser does by itself: the language, the address of the open tab, and the drawer.
+// What the browser does by itself: the language (one of LANGUAGES, which the server writes before this), the
+// address of the open tab, and the drawer.
 window.oneWord = {
   // --- language ---------------------------------------------------------------------------------------
 
@@ -7,7 +8,7 @@ window.oneWord = {
   language() {
     const asked = new URLSearchParams(location.search).get("lang");
     const known = [asked, ...navigator.languages].map((name) => name?.toLowerCase().split("-")[0]);
-    return known.find((name) => ["en", "ja"].includes(name)) ?? "en";
+    return known.find((name) => LANGUAGES.includes(name)) ?? LANGUAGES[0];
   },
 
   // Gradio translates to the browser's language once, as it starts: it finds the one asked for there.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
 
+from ti_core.languages import languages
 from ti_core.resources import ASSETS
 from ui import api, header
 from ui.drawer import library
@@ -102,7 +104,8 @@ class FirstScript:
 
     def __init__(self, app: Any):
         self._app = app
-        self._script = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>".encode()
+        script = (HERE / "page.js").read_text(encoding="utf-8")
+        self._script = f"<script>const LANGUAGES = {json.dumps(languages())};\n{script}</script>".encode()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):

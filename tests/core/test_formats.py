@@ -29,6 +29,7 @@ from helpers.concepts import (
     same,
 )
 from helpers.hostile_files import XTI
+from helpers.japanese import in_japanese
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors import safe_open
@@ -53,7 +54,6 @@ from ti_core.words.formats import (
     to_concept,
     write_embedding,
 )
-from ui.texts.core import in_japanese
 
 A1111_NAMES = re.compile(r"^([^/]+)/((data/\d+)|version|(data\.pkl))$")
 """What A1111's own check lets pass in an archive."""
@@ -131,7 +131,7 @@ def test_a_layout_that_cannot_hold_a_concept_says_which_can(tmp_path: Path, layo
             ConceptError, match=f"which {layout} cannot hold: choose native, diffusers"
         ) as error:
             write_embedding(concept, tmp_path / "out", layout)
-        assert in_japanese(str(error.value))
+        assert in_japanese(error.value)
         assert not (tmp_path / "out").exists()
 
 
@@ -542,7 +542,7 @@ def test_damaged_facts_of_ours_are_left_out(tmp_path: Path, facts: str) -> None:
 @pytest.mark.parametrize("factor", [1e-4, 1e4])
 def test_vectors_of_a_strange_length_are_remarked_on(tmp_path: Path, factor: float) -> None:
     [remark] = read_embedding(in_safetensors(emb_params=rows() * factor)(tmp_path)).remarks
-    assert "long, unlike those of other words" in remark and in_japanese(remark)
+    assert "long, unlike those of other words" in str(remark) and in_japanese(remark)
 
 
 def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
@@ -692,7 +692,7 @@ def test_a_concept_that_does_not_fit_names_the_family_that_would(
     embedding = embedding_of({name: rows(1, width) for name, width in vectors.items()})
     with pytest.raises(IncompatibleConceptError, match=message) as error:
         to_concept(embedding, base=base)
-    assert in_japanese(str(error.value))
+    assert in_japanese(error.value)
 
 
 def test_an_unknown_width_asks_for_the_base_model_and_fits_one_that_has_it() -> None:

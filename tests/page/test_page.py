@@ -26,8 +26,10 @@ def test_the_page_has_its_script_in_its_head_and_nothing_else_has() -> None:
     app = Starlette(routes=[Route("/", page), Route("/other", page)])
     client = TestClient(FirstScript(app))
     served = client.get("/?lang=ja")
-    script = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
-    assert served.text == PAGE.replace("</head>", f"{script}</head>", 1)
+    before, script, after = served.text.partition((HERE / "page.js").read_text(encoding="utf-8"))
+    assert script and before + after == PAGE.replace(
+        "</head>", '<script>const LANGUAGES = ["en", "ja"];\n</script></head>', 1
+    )
     assert int(served.headers["content-length"]) == len(served.content)
     assert client.get("/other").text == PAGE
     assert client.head("/").status_code == 200

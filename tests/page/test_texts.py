@@ -1,4 +1,4 @@
-"""Everything the page says: complete in both languages, given what it needs, and all of it used."""
+"""Everything the page says: known, given what it needs, and all of it used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from string import Formatter
 
 import pytest
 from helpers.requests import request_of
@@ -14,16 +13,13 @@ from helpers.requests import request_of
 from ui.server.device_queue import QueueFull
 from ui.server.errors import in_plain_words
 from ui.server.jobs import JobStatus, TooManyJobs
-from ui.texts import PARTS, TEXTS, language_of, say
+from ui.texts import TEXTS, language_of, say
+from ui.texts.extraction import page_texts_in, placeholders
 
 UI = Path(__file__).resolve().parents[2] / "ui"
-PREFIXES = tuple({f"{key.partition('_')[0]}_" for key in TEXTS["en"]})
+PREFIXES = tuple({f"{key.partition('_')[0]}_" for key in TEXTS})
 KEY_ARGUMENT = {"label": 0, "say": 1, "refusal": 1}
 """The functions that take a key, and where."""
-
-
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
@@ -59,31 +55,21 @@ def calls() -> Iterator[tuple[str, ast.Call, ast.expr]]:
                 yield f"{file}:{node.lineno}", node, key
 
 
-def test_both_languages_have_the_same_keys() -> None:
-    assert set(TEXTS["en"]) == set(TEXTS["ja"])
-
-
 def test_no_key_is_in_two_parts() -> None:
-    assert sum(len(part.EN) for part in PARTS) == len(TEXTS["en"])
-    assert sum(len(part.JA) for part in PARTS) == len(TEXTS["ja"])
-
-
-def test_both_languages_have_the_same_placeholders() -> None:
-    english, japanese = TEXTS["en"], TEXTS["ja"]
-    differing = {key for key in english if placeholders(english[key]) != placeholders(japanese[key])}
-    assert differing == set()
+    tables = [page_texts_in(file) for file in sorted((UI / "texts").glob("*.py"))]
+    assert sum(1 for table in tables for _ in table) == len(TEXTS)
 
 
 def test_no_text_is_empty() -> None:
-    assert [key for texts in TEXTS.values() for key, text in texts.items() if not text.strip()] == []
+    assert [key for key, text in TEXTS.items() if not text.strip()] == []
 
 
 def test_every_key_that_is_said_exists() -> None:
     missing = []
     for place, _, key in calls():
-        if isinstance(key, ast.Constant) and key.value not in TEXTS["en"]:
+        if isinstance(key, ast.Constant) and key.value not in TEXTS:
             missing.append(f"{place}: {key.value}")
-        if isinstance(key, ast.JoinedStr) and not any(map(pattern_of(key).fullmatch, TEXTS["en"])):
+        if isinstance(key, ast.JoinedStr) and not any(map(pattern_of(key).fullmatch, TEXTS)):
             missing.append(f"{place}: {ast.unparse(key)}")
     assert missing == []
 
@@ -92,9 +78,9 @@ def test_every_text_is_given_what_it_needs() -> None:
     wrong = []
     for place, call, key in calls():
         given = {keyword.arg for keyword in call.keywords}
-        if not isinstance(key, ast.Constant) or key.value not in TEXTS["en"] or None in given:
+        if not isinstance(key, ast.Constant) or key.value not in TEXTS or None in given:
             continue
-        needed = placeholders(TEXTS["en"][key.value])
+        needed = placeholders(TEXTS[key.value])
         if call.func.id != "label" and not needed <= given:  # type: ignore[attr-defined]
             wrong.append(f"{place}: {key.value} needs {sorted(needed - given)}")
         if call.func.id == "label" and needed:  # type: ignore[attr-defined]
@@ -111,7 +97,7 @@ def test_every_text_is_said_somewhere() -> None:
             patterns.append(pattern_of(node))
     unsaid = [
         key
-        for key in TEXTS["en"]
+        for key in TEXTS
         if key not in constants and not any(pattern.fullmatch(key) for pattern in patterns)
     ]
     assert unsaid == []

@@ -54,9 +54,13 @@ def convert_command(
         asked = base_called(base) if base else None
         embeddings, pictures = _read(source)
         if token and len(embeddings) > 1:
-            raise ConfigError(f"{source.name} holds {len(embeddings)} words: leave out --token.")
+            raise ConfigError(
+                "{name} holds {value1} words: leave out --token.", name=source.name, value1=len(embeddings)
+            )
         if is_file and len(embeddings) > 1:
-            raise ConfigError(f"{source.name} holds {len(embeddings)} words: give a folder as OUT.")
+            raise ConfigError(
+                "{name} holds {value1} words: give a folder as OUT.", name=source.name, value1=len(embeddings)
+            )
         concepts = to_concepts(embeddings, source.name, token=token, base=asked)
         places = [out / concept.name if len(concepts) > 1 else out for concept in concepts]
         words: list[dict[str, Any]] = []
@@ -89,7 +93,9 @@ def _layout(name: str) -> Layout:
     for layout in LAYOUTS:
         if layout == name:
             return layout
-    raise ConfigError(f"There is no format called {name}: choose {', '.join(LAYOUTS)}.")
+    raise ConfigError(
+        "There is no format called {name}: choose {value1}.", name=name, value1=", ".join(LAYOUTS)
+    )
 
 
 def _is_file(out: Path, layout: Layout) -> bool:
@@ -103,9 +109,16 @@ def _is_file(out: Path, layout: Layout) -> bool:
     if out.is_dir() or suffix not in SUFFIXES:
         return False
     if own is None:
-        raise ConfigError(f"{layout} is no single file: give a folder in place of {out.name}.")
+        raise ConfigError(
+            "{layout} is no single file: give a folder in place of {name}.", layout=layout, name=out.name
+        )
     if suffix != own:
-        raise ConfigError(f"{layout} is a {own} file: call it {out.stem}{own}, or give a folder.")
+        raise ConfigError(
+            "{layout} is a {own} file: call it {stem}{own}, or give a folder.",
+            layout=layout,
+            own=own,
+            stem=out.stem,
+        )
     return True
 
 
@@ -133,11 +146,13 @@ def _write(
         files = {file: place if is_file else place / file.relative_to(temporary) for file in written}
         taken = next((file for file in files.values() if file.exists()), None)
         if taken is not None:
-            raise ConfigError(f"{taken} is there already: choose another OUT.")
+            raise ConfigError("{taken} is there already: choose another OUT.", taken=taken)
         try:
             for file, target in files.items():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
         except OSError as error:
-            raise ConfigError(f"{concept.token} cannot be written to {place}: {error}") from error
+            raise ConfigError(
+                "{token} cannot be written to {place}: {error}", token=concept.token, place=place, error=error
+            ) from error
     return list(files.values())

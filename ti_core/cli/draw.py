@@ -180,7 +180,11 @@ def _draw(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be a folder ({error.strerror}): choose another --out.") from error
+        raise ConfigError(
+            "{folder} cannot be a folder ({strerror}): choose another --out.",
+            folder=folder,
+            strerror=error.strerror,
+        ) from error
     texts = [*(settings.prompt for settings in requests), requests[0].negative_prompt]
     written = concept_tokens("\n".join(texts))
     for token in [concept.token for concept in concepts if concept.token not in written]:
@@ -220,7 +224,7 @@ def _draw(
                 if picture.hidden:
                     hidden.append(recipe.seed)
     except Cancelled as error:
-        raise Cancelled(f"Drawing was stopped; pictures kept: {len(files)}.") from error
+        raise Cancelled("Drawing was stopped; pictures kept: {value0}.", value0=len(files)) from error
     finally:
         report.facts["seconds"] = round(time.monotonic() - started, 1)
         report.lines += files

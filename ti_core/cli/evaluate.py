@@ -46,7 +46,9 @@ def evaluate_command(
         files = find_pictures([pictures]) if pictures else picture_files(concept)
         if not files:
             raise PictureError(
-                f"{concept} holds no picture of {loaded.token}: name a folder of them with --pictures."
+                "{concept} holds no picture of {token}: name a folder of them with --pictures.",
+                concept=concept,
+                token=loaded.token,
             )
         evaluation_orders(loaded, len(files), count=count, steps=steps, seed=seed)  # before a model is loaded
         backbone = load_model(name, safety_checker=False)  # nothing of what is drawn is shown

@@ -77,7 +77,7 @@ def pull_command(
     """Fetch a concept from the Hugging Face Hub."""
     with reporting(as_json) as report:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ConfigError(f"{out} holds something already: choose another --out.")
+            raise ConfigError("{out} holds something already: choose another --out.", out=out)
         from huggingface_hub import get_token
 
         from ti_core.hub import pull_concept

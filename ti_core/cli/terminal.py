@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from ti_core.errors import InputError, OneWordError
+from ti_core.messages import Said
 
 DEBUG_VARIABLE = "ONE_WORD_DEBUG"
 LONGEST_REASON = 300  # characters of an unexpected error's own message
@@ -67,9 +68,9 @@ def _sentence(error: BaseException) -> str:
     return f"Something unexpected went wrong ({reason}); set {DEBUG_VARIABLE}=1 to see where."
 
 
-def say(message: str) -> None:
+def say(message: Said) -> None:
     """Tell the person something that is no result: a line on stderr."""
-    typer.echo(message, err=True)
+    typer.echo(str(message), err=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

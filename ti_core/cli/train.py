@@ -15,6 +15,7 @@ from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, l
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
 from ti_core.config import Kind, TrainingConfig
 from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
+from ti_core.messages import Message
 from ti_core.model.presets import find_preset
 from ti_core.model.sources import model_id
 
@@ -75,7 +76,15 @@ def train_command(
             run = _run_to_resume(folder, config, _given_settings(context), paths or [], report)
             if run.finish and run.has_result:
                 if model and model_id(model) != run.base.id:
-                    raise RunMismatchError([f"the base model was {run.base.id} and is now {model_id(model)}"])
+                    raise RunMismatchError(
+                        [
+                            Message(
+                                "the base model was {before} and is now {after}",
+                                before=run.base.id,
+                                after=model_id(model),
+                            )
+                        ]
+                    )
                 say(f"The run in {folder} has already finished.")
                 _report_concept(run.concept(), folder, report)
                 return
@@ -90,9 +99,11 @@ def _new_run(
 ) -> tuple[Backbone, Run]:
     """Check everything that can be checked, then load the model and create the run."""
     if (folder / "run.json").is_file():
-        raise RunError(f"{folder} holds a run already: add --resume to go on, or choose another --out.")
+        raise RunError(
+            "{folder} holds a run already: add --resume to go on, or choose another --out.", folder=folder
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(f"{folder} holds something else already: choose another --out.")
+        raise RunError("{folder} holds something else already: choose another --out.", folder=folder)
     name = choose_model(model)
     preset = find_preset(name)
     size = preset.resolution if preset else PROBE_SIZE
@@ -122,7 +133,9 @@ def _run_to_resume(
     Raises :class:`RunMismatchError` naming each difference.
     """
     if not (folder / "run.json").is_file():
-        raise RunError(f"{folder} holds no training run: leave out --resume, or check --out and --name.")
+        raise RunError(
+            "{folder} holds no training run: leave out --resume, or check --out and --name.", folder=folder
+        )
     from ti_core.training.runs import check_same, open_run, picture_size
 
     run = open_run(folder)
@@ -150,7 +163,7 @@ def _say_remarks(pictures: Sequence[Picture]) -> None:
 
     for picture in pictures:
         if picture.remarks:
-            say(f"{picture.name}: {'; '.join(picture.remarks)}.")
+            say(f"{picture.name}: {'; '.join(map(str, picture.remarks))}.")
     for first, second in find_near_duplicates(pictures):
         say(f"{pictures[first].name} and {pictures[second].name} look almost the same.")
 
@@ -178,7 +191,7 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
                     note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
                 show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
                 if snapshot.preview_error and not preview_error:  # once: it may be the same for all others
-                    preview_error = snapshot.preview_error
+                    preview_error = str(snapshot.preview_error)
                     say(f"Training goes on without the preview of step {snapshot.step}: {preview_error}")
                 if interrupt.requested:
                     break
@@ -187,7 +200,12 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
         command = resume_command()
         report.facts |= {"steps": run.step, "resume": command}
         report.lines += ["Go on with:", command]
-        raise Cancelled(f"Stopped after step {run.step} of {total}; the run is kept in {run.folder}.")
+        raise Cancelled(
+            "Stopped after step {step} of {total}; the run is kept in {folder}.",
+            step=run.step,
+            total=total,
+            folder=run.folder,
+        )
     _report_concept(run.concept(), run.folder, report)
 
 

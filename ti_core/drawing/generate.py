@@ -18,6 +18,7 @@ from ti_core.config import check_whole
 from ti_core.drawing.recipe import Recipe
 from ti_core.drawing.settings import SIZE_STEP, GenerationSettings, Order
 from ti_core.errors import Cancelled, ConfigError, GenerationError
+from ti_core.messages import Message, setting
 from ti_core.model.backbone import Backbone
 from ti_core.model.memory import out_of_memory_as
 from ti_core.prompts.grammar import concept_tokens
@@ -27,7 +28,7 @@ from ti_core.words.concept import Concept, known_words
 MAX_BATCH = 8
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
 CPU_BATCH_PIXELS = 512 * 256  # where one large picture is work enough for all cores
-SMALLER_ADVICE = "draw smaller pictures, or choose a smaller model"
+TOO_LARGE = Message("The memory of the device is full: draw smaller pictures, or choose a smaller model.")
 OnProgress = Callable[["Progress"], None]
 ShouldStop = Callable[[], bool]
 
@@ -116,7 +117,7 @@ class _Drawing:
         return (recipe.scheduler, recipe.steps, recipe.strength, recipe.guidance_scale, size, shapes)
 
 
-@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+@out_of_memory_as(GenerationError, TOO_LARGE)
 def _prepare(backbone: Backbone, order: Order) -> _Drawing:
     """Raises what is wrong with an order, as :func:`generate`."""
     settings, source = order.settings, order.source
@@ -124,7 +125,11 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
     if (source is None) != (settings.strength is None):
         raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
     if settings.steps > backbone.num_timesteps:
-        raise ConfigError(f"steps is {settings.steps}: the model has {backbone.num_timesteps}, give fewer.")
+        raise ConfigError(
+            "steps is {steps}: the model has {most}, give fewer.",
+            steps=settings.steps,
+            most=backbone.num_timesteps,
+        )
     words = known_words(order.concepts, backbone.base)
     with torch.no_grad():  # both at once, so that they get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
@@ -219,7 +224,7 @@ def _draw(
             ).images
 
     while start < len(pictures):
-        with out_of_memory_as(GenerationError, SMALLER_ADVICE):
+        with out_of_memory_as(GenerationError, TOO_LARGE):
             latents = backbone.memory.once_more(draw_batch)
         for latent in latents:
             drawing, number = pictures[start]
@@ -248,14 +253,14 @@ def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
     return sign
 
 
-@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+@out_of_memory_as(GenerationError, TOO_LARGE)
 def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
     """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
     return backbone.memory.once_more(lambda: backbone.encode_pictures(pixels)).mean
 
 
-@out_of_memory_as(GenerationError, SMALLER_ADVICE)
+@out_of_memory_as(GenerationError, TOO_LARGE)
 def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
     """A latent (c, h, w) to its picture.
 
@@ -266,8 +271,9 @@ def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
     )
     if not bool(torch.isfinite(pixels).all()):
         raise GenerationError(
-            f"The picture cannot be computed in {str(backbone.dtype).removeprefix('torch.')}, "
-            "its numbers overflow: load the model in float32, or lower the guidance scale."
+            "The picture cannot be computed in {dtype}, its numbers overflow: load the model in float32, or "
+            "lower the guidance scale.",
+            dtype=str(backbone.dtype).removeprefix("torch."),
         )
     levels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
@@ -280,5 +286,11 @@ def _size(backbone: Backbone, settings: GenerationSettings) -> tuple[int, int]:
         value = getattr(settings, name)
         if value is not None and value % multiple:
             near = max(round(value / multiple), 1) * multiple
-            raise ConfigError(f"{name} is {value}: give a multiple of {multiple}, such as {near}.")
+            raise ConfigError(
+                "{name} is {value}: give a multiple of {multiple}, such as {near}.",
+                name=setting(name),
+                value=value,
+                multiple=multiple,
+                near=near,
+            )
     return settings.width or backbone.resolution, settings.height or backbone.resolution

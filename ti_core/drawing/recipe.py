@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ti_core.errors import RecipeError
 from ti_core.files import write_whole
+from ti_core.messages import setting
 
 VERSION = 1
 RECIPE_CHUNK = "one-word"
@@ -134,7 +135,9 @@ def _checked(name: str, value: Any, types: tuple[type, ...]) -> Any:
 
 
 def _wrong_value(name: str) -> RecipeError:
-    return RecipeError(f'The recipe\'s value for "{name}" cannot be used; it may have been edited.')
+    return RecipeError(
+        'The recipe\'s value for "{name}" cannot be used; it may have been edited.', name=setting(name)
+    )
 
 
 def to_parameters(recipe: Recipe) -> str:
@@ -251,7 +254,7 @@ def _read_number(key: str, value: str, name: str, convert: type[int] | type[floa
         return _checked(name, convert(value), _TYPES[name])
     except ValueError:
         raise RecipeError(
-            f'The setting "{key}: {value[:40]}" is no number; it may have been edited.'
+            'The setting "{setting}" is no number; it may have been edited.', setting=f"{key}: {value[:40]}"
         ) from None
 
 
@@ -296,10 +299,13 @@ def read_recipe(source: Path | IO[bytes], *, name: str | None = None) -> Recipe:
         if PARAMETERS_CHUNK in chunks:
             return from_parameters(chunks[PARAMETERS_CHUNK])
     except RecipeError as error:
-        raise RecipeError(f"{name}: {error} Choose the file as it was first saved.") from error
+        raise RecipeError(
+            "{name}: {error} Choose the file as it was first saved.", name=name, error=error
+        ) from error
     raise RecipeError(
-        f"{name} holds no recipe. Choose a PNG file as this program or A1111 saved it; "
-        "sites and picture editors often remove the recipe."
+        "{name} holds no recipe. Choose a PNG file as this program or A1111 saved it; sites and picture "
+        "editors often remove the recipe.",
+        name=name,
     )
 
 
@@ -310,10 +316,12 @@ def _read_chunks(source: Path | IO[bytes], name: str) -> dict[str, str]:
                 return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
             return dict(getattr(image, "text", {}))  # decodes the picture: text may also follow the pixels
     except FileNotFoundError as error:
-        raise RecipeError(f"{name} does not exist. Choose a PNG picture that does.") from error
+        raise RecipeError("{name} does not exist. Choose a PNG picture that does.", name=name) from error
     except Image.UnidentifiedImageError as error:
-        raise RecipeError(f"{name} is not a readable PNG file. Only PNG pictures hold a recipe.") from error
+        raise RecipeError(
+            "{name} is not a readable PNG file. Only PNG pictures hold a recipe.", name=name
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise RecipeError(
-            f"{name} cannot be read as PNG ({error}). Choose the file as first saved."
+            "{name} cannot be read as PNG ({error}). Choose the file as first saved.", name=name, error=error
         ) from error

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ti_core.config import MAX_SEED, check_whole
 from ti_core.errors import ConfigError
+from ti_core.messages import series, setting
 from ti_core.model.schedulers import SCHEDULERS
 from ti_core.words.concept import Concept
 
@@ -43,18 +44,31 @@ class GenerationSettings:
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), SIZE_STEP, 8192)
         if self.guidance_scale is not None and not 0 <= self.guidance_scale <= 100:
-            raise ConfigError(f"guidance_scale is {self.guidance_scale!r}: give a number from 0 to 100.")
+            raise ConfigError(
+                "{name} is {value!r}: give a number from 0 to 100.",
+                name=setting("guidance_scale"),
+                value=self.guidance_scale,
+            )
         if self.scheduler not in (None, *SCHEDULERS):
             raise ConfigError(
-                f"There is no scheduler called {self.scheduler}: choose {', '.join(SCHEDULERS)}."
+                "There is no scheduler called {scheduler}: choose {names}.",
+                scheduler=self.scheduler,
+                names=series(SCHEDULERS),
             )
         if self.strength is not None:
             if not 0 < self.strength <= 1:
-                raise ConfigError(f"strength is {self.strength!r}: give a number above 0, at most 1.")
+                raise ConfigError(
+                    "{name} is {value!r}: give a number above 0, at most 1.",
+                    name=setting("strength"),
+                    value=self.strength,
+                )
             if self.denoising_steps == 0:
                 least = math.ceil(1000 / self.steps) / 1000
                 raise ConfigError(
-                    f"strength {self.strength:g} leaves none of {self.steps} steps: give at least {least:g}."
+                    "strength {strength:g} leaves none of {steps} steps: give at least {least:g}.",
+                    strength=self.strength,
+                    steps=self.steps,
+                    least=least,
                 )
 
     @property

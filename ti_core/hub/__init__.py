@@ -1,6 +1,6 @@
 """Concept repositories on the Hugging Face Hub: publish one, fetch one, find some.
 
-A repository holds the native folder (see :mod:`ti_core.words.folder`) and, beside it, what other programs read:
+A repository holds the native folder (:mod:`ti_core.words.folder`) and, beside it, what other programs read:
 
     learned_embeds.bin    as the sd-concepts-library has it
     our-cat.pt            for stable-diffusion-webui (A1111); for Stable Diffusion XL our-cat.safetensors

@@ -82,8 +82,9 @@ def check_name(repo_id: str) -> None:
     """Raises :class:`ConfigError` for what cannot be the name of a repository."""
     if not REPO_ID.fullmatch(repo_id) or repo_id.endswith(".git"):
         raise ConfigError(
-            f"“{repo_id[:SHOWN_LENGTH]}” cannot be a repository: write it as owner/name, with letters, "
-            "digits, hyphens and dots."
+            "“{name}” cannot be a repository: write it as owner/name, with letters, digits, hyphens and "
+            "dots.",
+            name=repo_id[:SHOWN_LENGTH],
         )
 
 
@@ -106,7 +107,11 @@ def size_of(there: ModelInfo, path: str) -> int:
 def download(api: HfApi, there: ModelInfo, path: str, limit: int) -> bytes:
     """A file's content at the commit that was seen, if it has no more bytes than ``limit``."""
     if size_of(there, path) > limit:
-        raise ConceptError(f"{path[:SHOWN_LENGTH]} in {there.id} is too large for a word: do not use it.")
+        raise ConceptError(
+            "{file} in {name} is too large for a word: do not use it.",
+            file=path[:SHOWN_LENGTH],
+            name=there.id,
+        )
     address = hf_hub_url(there.id, path, revision=there.sha, endpoint=api.endpoint)
     content = bytearray()
     with (
@@ -119,7 +124,9 @@ def download(api: HfApi, there: ModelInfo, path: str, limit: int) -> bytes:
             if len(content) > limit:
                 break
     if len(content) > limit:
-        raise ConceptError(f"{path[:SHOWN_LENGTH]} in {there.id} is larger than it says: do not use it.")
+        raise ConceptError(
+            "{file} in {name} is larger than it says: do not use it.", file=path[:SHOWN_LENGTH], name=there.id
+        )
     return bytes(content)
 
 
@@ -139,24 +146,36 @@ def _told(error: BaseException, what: str) -> HubError:
         return HubUnreachableError("The Hub is not asked, for HF_HUB_OFFLINE is set: unset it to go online.")
     if isinstance(error, GatedRepoError):
         return HubPermissionError(
-            f"{what} asks for its conditions to be accepted: do so at {page_address(what)}, then log in."
+            "{name} asks for its conditions to be accepted: do so at {address}, then log in.",
+            name=what,
+            address=page_address(what),
         )
     if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
-        return HubNotFoundError(f"There is no such revision of {what}: check it, or leave it out.")
+        return HubNotFoundError("There is no such revision of {name}: check it, or leave it out.", name=what)
     if not isinstance(error, HfHubHTTPError):
         return HubUnreachableError("The Hub did not answer: check the connection, then try again.")
     status, headers = error.response.status_code, error.response.headers
     if status == 401:
         return HubLoginError("The Hub does not accept the login, it may have expired: log in again.")
     if status == 403:
-        return HubPermissionError(f"The Hub does not let this login do that with {what}: use another token.")
+        return HubPermissionError(
+            "The Hub does not let this login do that with {name}: use another token.", name=what
+        )
     if status in (409, 412):
-        return HubConflictError(f"{what} was changed by someone meanwhile: look at it, then try again.")
+        return HubConflictError(
+            "{name} was changed by someone meanwhile: look at it, then try again.", name=what
+        )
     if status == 429:
         seconds = headers.get("retry-after", "")
         if seconds.isdecimal():
-            return HubBusyError(f"The Hub was asked too often: wait {seconds} seconds, then try again.")
+            return HubBusyError(
+                "The Hub was asked too often: wait {seconds} seconds, then try again.", seconds=seconds
+            )
         return HubBusyError("The Hub was asked too often: wait a few minutes, then try again.")
     if status >= 500:
-        return HubUnreachableError(f"The Hub has a problem of its own ({status}): try again later.")
-    return HubError(f"The Hub refused what it was asked about {what} ({status}): check the name.")
+        return HubUnreachableError(
+            "The Hub has a problem of its own ({status}): try again later.", status=status
+        )
+    return HubError(
+        "The Hub refused what it was asked about {name} ({status}): check the name.", name=what, status=status
+    )

@@ -48,20 +48,26 @@ def check_right(me: Mapping[str, Any], repo_id: str, *, new: bool, create_pr: bo
     access = (me.get("auth") or {}).get("accessToken") or {}
     if access.get("role") == "read":
         raise HubPermissionError(
-            f"The login may only read: make a token that may write at {page_address('settings/tokens')}, "
-            "and log in with it."
+            "The login may only read: make a token that may write at {address}, and log in with it.",
+            address=page_address("settings/tokens"),
         )
     roles = {entry["name"]: entry.get("roleInOrg") for entry in me.get("orgs", ())}
     if create_pr:
         return
     if owner != me["name"] and roles.get(owner, "read") == "read":
         raise HubPermissionError(
-            f"{me['name']} may not publish under {owner}: choose {me['name']}/{repo_id.partition('/')[2]}."
+            "{name} may not publish under {owner}: choose {own}.",
+            name=me["name"],
+            owner=owner,
+            own=f"{me['name']}/{repo_id.partition('/')[2]}",
         )
     if access.get("role") == "fineGrained" and not _is_scoped(access.get("fineGrained", {}), repo_id, new):
         raise HubPermissionError(
-            f"The token may not write to {repo_id}: allow it to write to the repositories of {owner} at "
-            f"{page_address('settings/tokens')}."
+            "The token may not write to {name}: allow it to write to the repositories of {owner} at "
+            "{address}.",
+            name=repo_id,
+            owner=owner,
+            address=page_address("settings/tokens"),
         )
 
 

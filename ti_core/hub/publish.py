@@ -74,7 +74,9 @@ def push_concept(
     api = HfApi(token=token)
     there = look(api, own_id)
     if there is None and create_pr:
-        raise HubNotFoundError(f"There is no repository {own_id} to propose this to: check the name.")
+        raise HubNotFoundError(
+            "There is no repository {name} to propose this to: check the name.", name=own_id
+        )
     check_right(me, own_id, new=there is None, create_pr=create_pr)
     published = published_files(api, there, concept, private) if there else {}
     drawn = {gallery_file(number): path.read_bytes() for number, path in enumerate(gallery)}
@@ -141,7 +143,9 @@ def _create(api: HfApi, repo_id: str, private: bool) -> ModelInfo:
         return there
     there = look(api, repo_id)
     if there is None:
-        raise HubUnreachableError(f"The Hub made {repo_id} but does not show it yet: try again in a moment.")
+        raise HubUnreachableError(
+            "The Hub made {name} but does not show it yet: try again in a moment.", name=repo_id
+        )
     return there
 
 
@@ -172,15 +176,18 @@ def _after_no_answer(
     """What became of a commit whose answer was lost, or that the client sent once more after it was done."""
     if create_pr and isinstance(error, HubUnreachableError):
         raise HubUnreachableError(
-            f"The Hub did not answer, so whether the pull request was opened is not known: look at "
-            f"{page_address(f'{there.id}/discussions')} before you try again."
+            "The Hub did not answer, so whether the pull request was opened is not known: look at {address} "
+            "before you try again.",
+            address=page_address(f"{there.id}/discussions"),
         ) from error
     try:
         now = look(api, there.id)
     except HubError as unknown:
         raise HubUnreachableError(
-            f"The Hub did not answer, so whether {there.id} was published is not known: look at "
-            f"{page_address(there.id)}; publishing again does no harm."
+            "The Hub did not answer, so whether {name} was published is not known: look at {address}; "
+            "publishing again does no harm.",
+            name=there.id,
+            address=page_address(there.id),
         ) from unknown
     if now is not None and now.sha != there.sha and change.is_made_in(now):
         return Pushed(page_address(there.id), str(now.sha), keeps_card=change.keeps_card)

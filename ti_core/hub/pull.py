@@ -50,14 +50,17 @@ def pull_concept(repo_id: str, *, token: str | None = None, revision: str | None
     there = look(api, repo_id, revision)
     if there is None:
         raise HubNotFoundError(
-            f"There is no repository {repo_id} on the Hub that you may see: check the name, or log in."
+            "There is no repository {name} on the Hub that you may see: check the name, or log in.",
+            name=repo_id,
         )
     with TemporaryDirectory() as temporary:
         for name, limit in _word_files(there).items():
             (Path(temporary) / name).write_bytes(download(api, there, name, limit))
         embeddings = read_embeddings(Path(temporary))
     if len(embeddings) > 1:
-        raise ConceptError(f"{there.id} holds several words: download the file of one there, and import it.")
+        raise ConceptError(
+            "{name} holds several words: download the file of one there, and import it.", name=there.id
+        )
     embedding = replace(embeddings[0], file_name=repo_id.rpartition("/")[2])
     return Pulled(to_concept(embedding), _pictures(api, there), str(there.sha), embedding.base_is_guessed)
 
@@ -74,7 +77,7 @@ def _word_files(there: ModelInfo) -> dict[str, int]:
         name for name in names if other.fullmatch(name) and size_of(there, name) <= MAX_FILE_BYTES
     ]
     if not 1 <= len(found) <= MAX_WORD_FILES:
-        raise HubNotFoundError(f"{there.id} holds no word of textual inversion: try another.")
+        raise HubNotFoundError("{name} holds no word of textual inversion: try another.", name=there.id)
     return files | dict.fromkeys(sorted(found), MAX_FILE_BYTES)
 
 

@@ -62,8 +62,10 @@ def change_to(
     taken = {path for path in write if not is_free(path)}
     for path in sorted(taken - {CARD}):
         raise HubConflictError(
-            f"{path} in {there.id} was not published from here, or was changed there since, and stays as it "
-            "is: rename or delete it there, or choose another name."
+            "{file} in {name} was not published from here, or was changed there since, and stays as it is: "
+            "rename or delete it there, or choose another name.",
+            file=path,
+            name=there.id,
         )
     write = {path: content for path, content in write.items() if path not in taken}
     gone = present.keys() & published.keys() - files.keys()
@@ -76,7 +78,9 @@ def published_files(api: HfApi, there: ModelInfo, concept: Concept, private: boo
     Raises :class:`HubConflictError` for one that holds no word of ours, or another.
     """
     if private and not there.private:
-        raise HubConflictError(f"{there.id} is public already: choose another name for a private repository.")
+        raise HubConflictError(
+            "{name} is public already: choose another name for a private repository.", name=there.id
+        )
     names = _files(there).keys()
     if not names:
         return {}
@@ -85,12 +89,16 @@ def published_files(api: HfApi, there: ModelInfo, concept: Concept, private: boo
     if record is None:
         example = DESCRIPTION if content else min(names)[:SHOWN_LENGTH]
         raise HubConflictError(
-            f"{there.id} holds something else already ({example}), which stays as it is: choose another name."
+            "{name} holds something else already ({file}), which stays as it is: choose another name.",
+            name=there.id,
+            file=example,
         )
     token, published = record
     if token != concept.token:
         raise HubConflictError(
-            f"{there.id} holds another word already, {token}, which stays as it is: choose another name."
+            "{name} holds another word already, {token}, which stays as it is: choose another name.",
+            name=there.id,
+            token=token,
         )
     return published
 

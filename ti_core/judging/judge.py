@@ -124,8 +124,8 @@ def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> J
     if base.id == EMBEDDED_MODEL:
         if not EMBEDDED_JUDGE.is_dir():
             raise ModelError(
-                "The judge of the embedded model is not in assets/judge: fetch the program again, "
-                "or compare by eye."
+                "The judge of the embedded model is not in assets/judge: fetch the program again, or "
+                "compare by eye."
             )
         return load_judge(str(EMBEDDED_JUDGE), device, fetch=False)
     return load_judge(GENERAL_JUDGE, device, fetch=fetch)
@@ -144,11 +144,13 @@ def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Jud
     except (OSError, ValueError, SafetensorError) as error:
         if Path(source).is_dir():
             raise ModelError(
-                f"The judge in {source} cannot be read: fetch its files again, or do without scores."
+                "The judge in {source} cannot be read: fetch its files again, or do without scores.",
+                source=source,
             ) from error
         raise ModelError(
-            f"The judge is not on this machine: fetch it once with “hf download {source}”, "
-            "or do without scores."
+            "The judge is not on this machine: fetch it once with “hf download {source}”, or do without "
+            "scores.",
+            source=source,
         ) from error
     name = EMBEDDED_JUDGE_NAME if source == str(EMBEDDED_JUDGE) else source
     return Judge(model, processor, tokenizer, name, device)

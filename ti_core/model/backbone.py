@@ -26,7 +26,7 @@ from ti_core.model.download import OnFetch, ShouldStop, fetch_model
 from ti_core.model.families import check_family
 from ti_core.model.memory import (
     DECODING_BUFFERS,
-    MEMORY_ADVICE,
+    MEMORY_IS_FULL,
     Memory,
     is_out_of_memory,
     kept_bytes,
@@ -130,7 +130,7 @@ class Backbone:
         self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
 
     @classmethod
-    @out_of_memory_as(ModelError, MEMORY_ADVICE)
+    @out_of_memory_as(ModelError, MEMORY_IS_FULL)
     def load(
         cls,
         model: str = "toybox",
@@ -162,8 +162,11 @@ class Backbone:
             if is_out_of_memory(error):
                 raise
             raise ModelError(
-                f"The model {model} could not be loaded from {source}. Fetch its files again, or choose "
-                f"another model. The reason: {error}"
+                "The model {model} could not be loaded from {source}. Fetch its files again, or choose "
+                "another model. The reason: {error}",
+                model=model,
+                source=source,
+                error=error,
             ) from error
         return cls(pipeline, model_id(model), target, chosen)
 
@@ -281,7 +284,9 @@ class Backbone:
         for encoder in self._encoders:
             ids = encoder.tokenizer(phrase, add_special_tokens=False).input_ids
             if not ids:
-                raise ConfigError(f"The initial word {phrase!r} has nothing in it that the model can read.")
+                raise ConfigError(
+                    "The initial word {phrase!r} has nothing in it that the model can read.", phrase=phrase
+                )
             table = encoder.table
             rows[encoder.name] = table[torch.tensor(ids, device=table.device)].to(self.device, torch.float32)
         return rows
@@ -408,7 +413,11 @@ class Backbone:
         from ti_core.model.samplers import make_sampler, make_scheduler
 
         if scheduler not in SCHEDULERS:
-            raise ConfigError(f"There is no scheduler called {scheduler}: choose {', '.join(SCHEDULERS)}.")
+            raise ConfigError(
+                "There is no scheduler called {scheduler}: choose {names}.",
+                scheduler=scheduler,
+                names=", ".join(SCHEDULERS),
+            )
         class_name, options = SCHEDULERS[scheduler]
         own_scheduler = make_scheduler(class_name, self.noise_scheduler.config, **options)
         return make_sampler(self._samplers, mode, {**self._parts, "scheduler": own_scheduler})

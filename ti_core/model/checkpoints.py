@@ -35,15 +35,16 @@ def read_shapes(file: Path) -> Shapes:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{file.name} holds more than weights, and loading it could run foreign code: choose the model "
-            "as .safetensors, or as a diffusers folder."
+            "{file} holds more than weights, and loading it could run foreign code: choose the model as "
+            ".safetensors, or as a diffusers folder.",
+            file=file.name,
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
-        raise ModelError(f"{file.name} cannot be read as a checkpoint: fetch it again.") from error
+        raise ModelError("{file} cannot be read as a checkpoint: fetch it again.", file=file.name) from error
     while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict):
-        raise ModelError(f"{file.name} holds no checkpoint of a model: choose another file.")
+        raise ModelError("{file} holds no checkpoint of a model: choose another file.", file=file.name)
     return {key: tuple(value.shape) for key, value in content.items() if isinstance(value, torch.Tensor)}
 
 
@@ -54,12 +55,19 @@ def family_of_shapes(name: str, shapes: Shapes) -> Family:
     """
     if INPUT not in shapes:
         raise ModelError(
-            f"{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind of "
-            "model): choose a checkpoint of Stable Diffusion 1, 2 or XL."
+            "{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind of "
+            "model): choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+            name=name,
         )
     check_input(name, shapes[INPUT][1], shapes[OUTPUT][0] if OUTPUT in shapes else 4)
     family = next((family for key, family in ENCODER_OF.items() if key in shapes), None)
     if family is None:
-        kind = "is a refiner" if REFINER in shapes else "has no text encoder that is known"
-        raise ModelError(f"{name} {kind}: choose a checkpoint of Stable Diffusion 1, 2 or XL.")
+        if REFINER in shapes:
+            raise ModelError(
+                "{name} is a refiner: choose a checkpoint of Stable Diffusion 1, 2 or XL.", name=name
+            )
+        raise ModelError(
+            "{name} has no text encoder that is known: choose a checkpoint of Stable Diffusion 1, 2 or XL.",
+            name=name,
+        )
     return family

@@ -171,7 +171,10 @@ def pipeline_files(
     if source.variant and source.variant not in variants:
         known = ", ".join(sorted(variants)) or "none"
         raise ModelError(
-            f"{source.repository} has no variant {source.variant}: leave it out, or choose another ({known})."
+            "{repository} has no variant {variant}: leave it out, or choose another ({known}).",
+            repository=source.repository,
+            variant=source.variant,
+            known=known,
         )
     return configurations, weights
 
@@ -350,16 +353,22 @@ def _check_content(part: Path, etag: str, source: ModelSource, name: str) -> Non
             digest.update(piece)
     if digest.hexdigest() != etag:
         part.unlink()
-        raise ModelError(f"{name} of {source.repository} was damaged on its way: load the model again.")
+        raise ModelError(
+            "{name} of {repository} was damaged on its way: load the model again.",
+            name=name,
+            repository=source.repository,
+        )
 
 
 def _read_index(folder: Path, source: ModelSource) -> dict[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{source} has a damaged {INDEX}: choose another model.") from error
+        raise ModelError(
+            "{source} has a damaged model_index.json: choose another model.", source=source
+        ) from error
     if not isinstance(index, dict):
-        raise ModelError(f"{source} has a damaged {INDEX}: choose another model.")
+        raise ModelError("{source} has a damaged model_index.json: choose another model.", source=source)
     return index
 
 
@@ -367,11 +376,14 @@ def _no_index(source: ModelSource, names: Iterable[str]) -> ModelError:
     files = [name for name in names if "/" not in name and name.endswith((".safetensors", ".ckpt"))]
     if files:
         return ModelError(
-            f"{source.repository} holds no diffusers model, but checkpoint files: download {files[0]} from "
-            f"https://huggingface.co/{source.repository} and choose that file."
+            "{repository} holds no diffusers model, but checkpoint files: download {file} from "
+            "https://huggingface.co/{repository} and choose that file.",
+            repository=source.repository,
+            file=files[0],
         )
     return ModelError(
-        f"{source.repository} holds no diffusers model: it has no {INDEX}. Choose another repository."
+        "{repository} holds no diffusers model: it has no model_index.json. Choose another repository.",
+        repository=source.repository,
     )
 
 
@@ -379,12 +391,16 @@ def _unreachable(source: ModelSource, error: Exception) -> ModelError:
     _, here = _downloaded(source)
     if here:
         return ModelError(
-            f"{source.repository} is not completely downloaded, and the Hugging Face Hub cannot be reached "
-            f"({type(error).__name__}): connect to the internet and load it again."
+            "{repository} is not completely downloaded, and the Hugging Face Hub cannot be reached "
+            "({reason}): connect to the internet and load it again.",
+            repository=source.repository,
+            reason=type(error).__name__,
         )
     return ModelError(
-        f"{source.repository} is not on this computer, and the Hugging Face Hub cannot be reached "
-        f"({type(error).__name__}): connect to the internet and try again, or choose a model folder."
+        "{repository} is not on this computer, and the Hugging Face Hub cannot be reached ({reason}): "
+        "connect to the internet and try again, or choose a model folder.",
+        repository=source.repository,
+        reason=type(error).__name__,
     )
 
 
@@ -398,47 +414,61 @@ def _told_plainly(source: ModelSource) -> Iterator[None]:
         raise
     except GatedRepoError as error:
         raise ModelError(
-            f"{repository} is given only to those who accepted its licence: log in with `hf auth login`, "
-            f"accept the licence at https://huggingface.co/{repository} and try again."
+            "{repository} is given only to those who accepted its licence: log in with `hf auth login`, "
+            "accept the licence at https://huggingface.co/{repository} and try again.",
+            repository=repository,
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(
-            f"{repository} has no revision {source.revision}: leave it out, or choose one that is listed at "
-            f"https://huggingface.co/{repository}."
+            "{repository} has no revision {revision}: leave it out, or choose one that is listed at "
+            "https://huggingface.co/{repository}.",
+            repository=repository,
+            revision=source.revision,
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"There is no model {repository} on the Hugging Face Hub, or it is private: check the name, or "
-            "log in with `hf auth login`."
+            "There is no model {repository} on the Hugging Face Hub, or it is private: check the name, or "
+            "log in with `hf auth login`.",
+            repository=repository,
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise _unreachable(source, error) from error
     except EntryNotFoundError as error:
         raise ModelError(
-            f"A file of {repository} is missing on the Hugging Face Hub: choose another model."
+            "A file of {repository} is missing on the Hugging Face Hub: choose another model.",
+            repository=repository,
         ) from error
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "none")
         if status in (401, 403):
             raise ModelError(
-                f"The Hugging Face Hub does not give you {repository}: log in with `hf auth login`, and look "
-                f"at https://huggingface.co/{repository}."
+                "The Hugging Face Hub does not give you {repository}: log in with `hf auth login`, and look "
+                "at https://huggingface.co/{repository}.",
+                repository=repository,
             ) from error
         raise ModelError(
-            f"The Hugging Face Hub cannot give {repository} now (status {status}): try again later; what was "
-            "downloaded is kept."
+            "The Hugging Face Hub cannot give {repository} now (status {status}): try again later; what was "
+            "downloaded is kept.",
+            repository=repository,
+            status=status,
         ) from error
     except HFValidationError as error:
-        raise ModelError(f"{repository} cannot be the name of a model: give owner/name.") from error
+        raise ModelError(
+            "{repository} cannot be the name of a model: give owner/name.", repository=repository
+        ) from error
     except OSError as error:
         raise ModelError(
-            f"The download of {repository} did not finish ({error.strerror or type(error).__name__}): see "
-            "that there is room on the disk, and try again; what was downloaded is kept."
+            "The download of {repository} did not finish ({reason}): see that there is room on the disk, "
+            "and try again; what was downloaded is kept.",
+            repository=repository,
+            reason=error.strerror or type(error).__name__,
         ) from error
     except Exception as error:  # the HTTP library's own, which differs between versions of the client
         if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
             raise ModelError(
-                f"The connection to the Hugging Face Hub broke off ({type(error).__name__}): try again; what "
-                f"was downloaded of {repository} is kept."
+                "The connection to the Hugging Face Hub broke off ({reason}): try again; what was "
+                "downloaded of {repository} is kept.",
+                reason=type(error).__name__,
+                repository=repository,
             ) from error
         raise

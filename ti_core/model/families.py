@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ti_core.errors import ModelError
+from ti_core.messages import template
 
 Family = Literal["sd1", "sd2", "sdxl"]
 """Which pipeline a model is: Stable Diffusion 1, 2 (wider text encoder) or XL (two text encoders)."""
@@ -18,7 +19,6 @@ _PIPELINES: Mapping[str, Literal["sd", "sdxl"]] = {
     "StableDiffusionXLPipeline": "sdxl",
     "StableDiffusionXLImg2ImgPipeline": "sdxl",
 }
-CHOOSE_BASE_MODEL = "choose a base model for text to picture, Stable Diffusion 1, 2 or XL."
 
 
 def read_family(folder: Path, name: str) -> Family:
@@ -32,9 +32,13 @@ def read_family(folder: Path, name: str) -> Family:
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         except (OSError, ValueError) as error:
-            raise ModelError(f"{shown(path)} of {name} is damaged: fetch the model again.") from error
+            raise ModelError(
+                "{file} of {name} is damaged: fetch the model again.", file=shown(path), name=name
+            ) from error
         if not isinstance(content, dict):
-            raise ModelError(f"{shown(path)} of {name} is damaged: fetch the model again.")
+            raise ModelError(
+                "{file} of {name} is damaged: fetch the model again.", file=shown(path), name=name
+            )
         return content
 
     index = read("model_index.json")
@@ -60,14 +64,23 @@ def check_family(
     pipeline = _PIPELINES.get(class_name)
     if pipeline is None:
         raise ModelError(
-            f"{name} is a model of another kind ({class_name or 'unnamed'}): {CHOOSE_BASE_MODEL}"
+            "{name} is a model of another kind ({kind}): choose a base model for text to picture, Stable "
+            "Diffusion 1, 2 or XL.",
+            name=name,
+            kind=class_name or "unnamed",
         )
     if not has_encoder:
-        raise ModelError(f"{name} is a refiner, which only finishes pictures: {CHOOSE_BASE_MODEL}")
+        raise ModelError(
+            "{name} is a refiner, which only finishes pictures: choose a base model for text to picture, "
+            "Stable Diffusion 1, 2 or XL.",
+            name=name,
+        )
     noise = scheduler.get("prediction_type", "epsilon")
     if noise not in ("epsilon", "v_prediction") or "EDM" in scheduler.get("_class_name", ""):
         raise ModelError(
-            f"{name} was trained with another kind of noise and cannot be used here: {CHOOSE_BASE_MODEL}"
+            "{name} was trained with another kind of noise and cannot be used here: choose a base model for "
+            "text to picture, Stable Diffusion 1, 2 or XL.",
+            name=name,
         )
     if pipeline == "sdxl":
         return "sdxl"
@@ -75,19 +88,30 @@ def check_family(
     return "sd2" if unet.get("use_linear_projection") else "sd1"
 
 
+_WRONG_INPUT = {  # by how many channels the denoiser takes beside the noisy latents
+    1: template(
+        "{name} is a model for depth maps: choose a base model for text to picture, Stable Diffusion 1, 2 "
+        "or XL."
+    ),
+    3: template(
+        "{name} is an upscaling model: choose a base model for text to picture, Stable Diffusion 1, 2 or XL."
+    ),
+    4: template(
+        "{name} is a model that edits pictures by instructions: choose a base model for text to picture, "
+        "Stable Diffusion 1, 2 or XL."
+    ),
+    5: template(
+        "{name} is an inpainting model: choose a base model for text to picture, Stable Diffusion 1, 2 or XL."
+    ),
+}
+_UNKNOWN_INPUT = template(
+    "{name} is a model with another input: choose a base model for text to picture, Stable Diffusion 1, 2 "
+    "or XL."
+)
+
+
 def check_input(name: str, in_channels: int, out_channels: int) -> None:
     """Raises :class:`ModelError` for a denoiser that takes more than the noisy latents it predicts."""
-    match in_channels - out_channels:
-        case 0:
-            return
-        case 1:
-            kind = "a model for depth maps"
-        case 3:
-            kind = "an upscaling model"
-        case 4:
-            kind = "a model that edits pictures by instructions"
-        case 5:
-            kind = "an inpainting model"
-        case _:
-            kind = "a model with another input"
-    raise ModelError(f"{name} is {kind}: {CHOOSE_BASE_MODEL}")
+    extra = in_channels - out_channels
+    if extra:
+        raise ModelError(_WRONG_INPUT.get(extra, _UNKNOWN_INPUT), name=name)

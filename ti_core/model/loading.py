@@ -70,7 +70,10 @@ def load_file(file: Path, dtype: torch.dtype, device: torch.device) -> Any:
             configuration = fetch_configuration(preset.source)
         except ModelError as error:
             raise ModelError(
-                f"{file.name} needs the configuration of {preset.source}, which is downloaded once. {error}"
+                "{file} needs the configuration of {repository}, which is downloaded once. {error}",
+                file=file.name,
+                repository=preset.source,
+                error=error,
             ) from error
     pipeline_class = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
     extra = {} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
@@ -94,8 +97,9 @@ def check_tokenizers(name: str, pipeline: Any) -> None:
         encoder = getattr(pipeline, f"text_encoder{suffix}", None)
         if encoder is not None and not _fits(getattr(pipeline, f"tokenizer{suffix}"), encoder.config):
             raise ModelError(
-                f"{name} has no tokenizer that fits its text encoder, and would draw nonsense: fetch its "
-                "files again, or choose another model."
+                "{name} has no tokenizer that fits its text encoder, and would draw nonsense: fetch its "
+                "files again, or choose another model.",
+                name=name,
             )
 
 

@@ -25,6 +25,7 @@ import psutil  # type: ignore[import-untyped]
 import torch
 
 from ti_core.errors import OneWordError
+from ti_core.messages import Message
 
 Level = Literal["ample", "sparing", "least"]
 Result = TypeVar("Result")
@@ -37,19 +38,21 @@ AT_REST: Mapping[Level, tuple[str, ...]] = {
 }
 """The parts that are on the device only while they work."""
 IDLE_IN_TRAINING = ("vae", "safety_checker")
-REMARKS: Mapping[Level, tuple[str]] = {
-    "sparing": (
-        "The memory of the device was full: the autoencoder now rests beside it, and training keeps less and "
-        "computes more.",
+REMARKS: Mapping[Level, Message] = {
+    "sparing": Message(
+        "The memory of the device was full: the autoencoder now rests beside it, and training keeps less "
+        "and computes more."
     ),
-    "least": (
+    "least": Message(
         "The memory of the device was full: every part of the model now rests beside it, and pictures are "
-        "computed one at a time.",
+        "computed one at a time."
     ),
 }
 DECODING_BUFFERS = 6  # of a picture's size in the autoencoder's first width: what it needs at its widest
 KEPT_FREE = 0.9  # the share of the free memory that is planned with
-MEMORY_ADVICE = "choose a smaller model, or close the programs that use it"
+MEMORY_IS_FULL = Message(
+    "The memory of the device is full: choose a smaller model, or close the programs that use it."
+)
 FULL_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -62,8 +65,8 @@ class Memory:
     def __init__(self, device: torch.device, parts: Mapping[str, torch.nn.Module], decoding: float):
         """``decoding`` is how many bytes it takes to decode a picture."""
         self.device = device
-        self.remarks: tuple[str, ...] = ()
-        self.on_remark: Callable[[str], None] | None = None
+        self.remarks: tuple[Message, ...] = ()
+        self.on_remark: Callable[[Message], None] | None = None
         self._parts = dict(parts)
         self._at_work: Counter[str] = Counter()
         self._lock = threading.RLock()
@@ -109,7 +112,7 @@ class Memory:
         with self._lock:
             self.level = LEVELS[LEVELS.index(self.level) + 1]
             self._arrange()
-        self.remarks += REMARKS[self.level]
+        self.remarks = (*self.remarks, REMARKS[self.level])
         if self.on_remark is not None:
             self.on_remark(self.remarks[-1])
 
@@ -198,14 +201,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def out_of_memory_as(error_type: type[OneWordError], advice: str) -> Iterator[None]:
-    """Raise ``error_type`` with the advice where the device's memory does not suffice."""
+def out_of_memory_as(error_type: type[OneWordError], message: Message) -> Iterator[None]:
+    """Raise ``error_type`` with the message where the device's memory does not suffice."""
     try:
         yield
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise error_type(f"The memory of the device is full: {advice}.") from error
+        raise error_type(message) from error
 
 
 def _bytes_of(module: torch.nn.Module) -> int:

@@ -42,7 +42,9 @@ def model_source(name: str) -> ModelSource:
     if preset is not None:
         return _parse_source(preset.source)
     if "://" in name:
-        raise ModelError(f"{name} is an address: give the repository as owner/name, or download the file.")
+        raise ModelError(
+            "{name} is an address: give the repository as owner/name, or download the file.", name=name
+        )
     return _parse_source(name)
 
 
@@ -61,21 +63,26 @@ def _parse_source(name: str) -> ModelSource:
     path = Path(name)
     if path.is_dir():
         if not (path / "model_index.json").is_file():
-            raise ModelError(f"The folder {name} holds no diffusers model: it has no model_index.json.")
+            raise ModelError(
+                "The folder {folder} holds no diffusers model: it has no model_index.json.", folder=name
+            )
         return ModelSource(path)
     if path.is_file():
         if path.suffix.lower() not in CHECKPOINT_SUFFIXES:
             raise ModelError(
-                f"{path.name} is no checkpoint that can be loaded: choose a .safetensors or .ckpt file."
+                "{name} is no checkpoint that can be loaded: choose a .safetensors or .ckpt file.",
+                name=path.name,
             )
         return ModelSource(path)
     if path.suffix.lower() in CHECKPOINT_SUFFIXES:
-        raise ModelError(f"There is no file {name}: check the path.")
+        raise ModelError("There is no file {name}: check the path.", name=name)
     match = _REPOSITORY.fullmatch(name)
     if match:
         return ModelSource(None, match["repository"], match["revision"], match["variant"])
     names = ", ".join(preset.name for preset in PRESETS)
     raise ModelError(
-        f"There is no model called {name}: choose {names}, a model folder, a checkpoint file, "
-        "or owner/repository."
+        "There is no model called {name}: choose {names}, a model folder, a checkpoint file, or "
+        "owner/repository.",
+        name=name,
+        names=names,
     )

@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
+from ti_core.messages import Message
+
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and float greyscale to "L"; Pillow's own conversion would clip it at 255.
@@ -38,7 +40,7 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return with_alpha.convert("L" if grey else "RGB"), alpha
 
 
-def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
+def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, tuple[Message, ...]]:
     """Convert to RGB through the embedded ICC profile, if there is one and it is not sRGB already."""
     if image.mode == "LAB":
         return _through_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))), ()
@@ -52,9 +54,9 @@ def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image,
         if profile.profile.xcolor_space.strip() == "RGB":
             image = image.convert("RGB")
         converted = _through_profile(image, profile)
-        return converted, (f"its colours were converted from {description} to sRGB",)
+        return converted, (Message("its colours were converted from {profile} to sRGB", profile=description),)
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return image.convert("RGB"), ("its colour profile could not be used and was ignored",)
+        return image.convert("RGB"), (Message("its colour profile could not be used and was ignored"),)
 
 
 def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

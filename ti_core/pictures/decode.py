@@ -11,19 +11,19 @@ from typing import IO, Literal
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ti_core.errors import PictureError
+from ti_core.messages import Message
 from ti_core.pictures.colour import is_uniform, split_alpha, to_eight_bit, to_srgb
 from ti_core.pictures.names import name_of
 
 MAX_PICTURE_PIXELS = 100_000_000
 """The largest width x height that is decoded; checked from the file's header."""
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # HEIF joins when its decoder is installed
-_SAVE_AGAIN = "Open it in a picture editor and save it again as JPEG or PNG, or leave it out."
 AlphaMode = Literal["mask", "flatten"]
 
 
 def open_picture(
     source: Path | str | IO[bytes], *, alpha: AlphaMode = "mask", name: str | None = None
-) -> tuple[Image.Image, Image.Image | None, tuple[str, ...]]:
+) -> tuple[Image.Image, Image.Image | None, tuple[Message, ...]]:
     """Decode one picture to (upright RGB image in sRGB, mask or None, remarks).
 
     The format is told by the content, not by the suffix. Of an animation or a multi-page file the first frame
@@ -43,20 +43,22 @@ def open_picture(
     mask = None
     if alpha_channel is not None and not is_uniform(alpha_channel, 255):
         if is_uniform(alpha_channel, 0):
-            raise PictureError(f"{name} is fully transparent, so nothing can be seen in it. Leave it out.")
+            raise PictureError(
+                "{name} is fully transparent, so nothing can be seen in it. Leave it out.", name=name
+            )
         image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha_channel)
         if alpha == "mask":
             mask = alpha_channel
-            remarks += ("its transparent parts do not count in training",)
+            remarks += (Message("its transparent parts do not count in training"),)
         else:
-            remarks += ("its transparent parts were filled with white",)
+            remarks += (Message("its transparent parts were filled with white"),)
     for result in (image, mask):
         if result is not None:
             result.info = {}
     return image, mask, remarks
 
 
-def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
+def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tuple[Message, ...]]:
     """The first frame, loaded and upright, in whatever mode the file has."""
     with _open_stream(source, name) as stream:
         stream.seek(0)
@@ -79,18 +81,23 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
             raise _unreadable(head, formats, name) from error
         except Exception as error:  # each decoder has its own: OSError, SyntaxError, struct.error, …
             reason = " ".join(str(error).split())
-            raise PictureError(f"{name} is damaged or incomplete ({reason}). {_SAVE_AGAIN}") from error
-    remarks: tuple[str, ...] = ()
+            raise PictureError(
+                "{name} is damaged or incomplete ({reason}). Open it in a picture editor and save it again "
+                "as JPEG or PNG, or leave it out.",
+                name=name,
+                reason=reason,
+            ) from error
+    remarks: tuple[Message, ...] = ()
     if turned:
-        remarks += ("turned upright as its EXIF says",)
+        remarks += (Message("turned upright as its EXIF says"),)
     if several_frames:
-        remarks += ("it has several frames; only the first is used",)
+        remarks += (Message("it has several frames; only the first is used"),)
     return upright, remarks
 
 
 def _read_header(stream: IO[bytes], formats: list[str]) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS decides
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PICTURE_PIXELS decides
         return Image.open(stream, formats=formats)
 
 
@@ -100,8 +107,11 @@ def _open_stream(source: Path | str | IO[bytes], name: str) -> AbstractContextMa
     try:
         return Path(source).open("rb")
     except OSError as error:
-        reason = f"{name} cannot be opened ({error.strerror}). Check the path and its permissions."
-        raise PictureError(reason) from error
+        raise PictureError(
+            "{name} cannot be opened ({reason}). Check the path and its permissions.",
+            name=name,
+            reason=error.strerror,
+        ) from error
 
 
 def _formats_for(head: bytes) -> list[str]:
@@ -117,25 +127,37 @@ def _formats_for(head: bytes) -> list[str]:
 
 
 def _too_large(name: str) -> PictureError:
-    millions = MAX_PICTURE_PIXELS / 1e6
     return PictureError(
-        f"{name} has more than {millions:g} million pixels. Make it smaller in a picture editor."
+        "{name} has more than {limit:g} million pixels. Make it smaller in a picture editor.",
+        name=name,
+        limit=MAX_PICTURE_PIXELS / 1e6,
     )
 
 
 def _unreadable(head: bytes, formats: Sequence[str], name: str) -> PictureError:
     """Say what the file is instead of a picture, as far as its first bytes tell."""
     if not head:
-        return PictureError(f"{name} is an empty file. Copy it again from where it came, or leave it out.")
+        return PictureError(
+            "{name} is an empty file. Copy it again from where it came, or leave it out.", name=name
+        )
     if head.startswith(b"version https://git-lfs"):
-        return PictureError(f"{name} is a Git LFS pointer, not the picture. Fetch it with `git lfs pull`.")
+        return PictureError(
+            "{name} is a Git LFS pointer, not the picture. Fetch it with `git lfs pull`.", name=name
+        )
     if "HEIF" not in formats and head[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"):
         return PictureError(
-            f"{name} is a HEIC picture that cannot be read here. "
-            "Install its reader with `pip install pillow-heif`, or save the picture as JPEG."
+            "{name} is a HEIC picture that cannot be read here. Install its reader with `pip install "
+            "pillow-heif`, or save the picture as JPEG.",
+            name=name,
         )
     if b"<svg" in head:
-        return PictureError(f"{name} is an SVG drawing, not a picture of pixels. Export it as PNG.")
+        return PictureError("{name} is an SVG drawing, not a picture of pixels. Export it as PNG.", name=name)
     if not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head):
-        return PictureError(f"{name} is a text file, not a picture. Leave it out, or copy the picture again.")
-    return PictureError(f"{name} is damaged, or not a picture in a format that can be read. {_SAVE_AGAIN}")
+        return PictureError(
+            "{name} is a text file, not a picture. Leave it out, or copy the picture again.", name=name
+        )
+    return PictureError(
+        "{name} is damaged, or not a picture in a format that can be read. Open it in a picture editor and "
+        "save it again as JPEG or PNG, or leave it out.",
+        name=name,
+    )

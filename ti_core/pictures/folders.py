@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ti_core.errors import PictureError
+from ti_core.messages import Message, Said
 from ti_core.pictures.names import name_of
 from ti_core.pictures.prepare import Picture, prepare_picture
 
@@ -27,7 +28,7 @@ class RejectedPicture:
     """A file that could not be used, and why, in one plain sentence that names it."""
 
     name: str
-    reason: str
+    reason: Said
 
 
 def find_pictures(paths: Iterable[Path | str]) -> list[Path]:
@@ -47,7 +48,9 @@ def find_pictures(paths: Iterable[Path | str]) -> list[Path]:
                 found.setdefault(file.resolve(), file)
         except OSError as error:
             raise PictureError(
-                f"{path} cannot be read ({error.strerror}). Check the path and its permissions."
+                "{path} cannot be read ({reason}). Check the path and its permissions.",
+                path=path,
+                reason=error.strerror,
             ) from error
     if not found:
         raise PictureError("No picture was given. Give three to five pictures, or a folder that holds them.")
@@ -70,11 +73,13 @@ def load_pictures(
         try:
             pictures.append(prepare_picture(path, size))
         except PictureError as error:
-            rejected.append(RejectedPicture(name_of(path), str(error)))
+            rejected.append(RejectedPicture(name_of(path), error.message))
     for path in _strangers_among(paths):
         if path not in found:
             name = name_of(path)
-            reason = f"{name} is not named like a picture. Save it as JPEG or PNG, or leave it out."
+            reason = Message(
+                "{name} is not named like a picture. Save it as JPEG or PNG, or leave it out.", name=name
+            )
             rejected.append(RejectedPicture(name, reason))
     return pictures, rejected
 
@@ -83,11 +88,13 @@ def _pictures_at(path: Path) -> list[Path]:
     if path.is_dir():
         inside = [file for file in sorted(path.iterdir()) if _looks_like_picture(file)]
         if not inside:
-            raise PictureError(f"The folder {path} holds no pictures. Put three to five of them in it.")
+            raise PictureError(
+                "The folder {folder} holds no pictures. Put three to five of them in it.", folder=path
+            )
         return inside
     if path.exists():
         return [] if path.suffix.lower() == ".txt" else [path]
-    raise PictureError(f"{path} does not exist. Check the path, or leave it out.")
+    raise PictureError("{path} does not exist. Check the path, or leave it out.", path=path)
 
 
 def _looks_like_picture(file: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ti_core.errors import PictureError
+from ti_core.messages import Message
 from ti_core.pictures.captions import read_caption
 from ti_core.pictures.colour import is_uniform
 from ti_core.pictures.decode import AlphaMode, open_picture
@@ -31,7 +32,7 @@ class Picture:
     mask: Image.Image | None  # "L", same size: how much each pixel counts in the loss; None = all of them
     caption: str | None  # from the .txt of the same name beside it
     original_size: tuple[int, int]  # (width, height), upright, before the crop
-    remarks: tuple[str, ...]  # plain facts for the person
+    remarks: tuple[Message, ...]  # plain facts for the person
 
 
 def prepare_picture(
@@ -58,18 +59,19 @@ def prepare_picture(
     region = _region(original_size, crop, name)
     elongation = _aspect(region) if _aspect(region) > 1 else 1 / _aspect(region)
     if elongation > _ELONGATED:
-        remarks += (f"very elongated ({elongation:.1f} to 1); only its middle is used",)
+        remarks += (Message("very elongated ({ratio:.1f} to 1); only its middle is used", ratio=elongation),)
     box = _fit_aspect(region, target[0] / target[1])
     if round(box[2] - box[0]) < target[0]:
         wanted = str(target[0]) if target[0] == target[1] else f"{target[0]} x {target[1]}"
-        remarks += (f"smaller than the model's {wanted} px; it was enlarged",)
+        remarks += (Message("smaller than the model's {size} px; it was enlarged", size=wanted),)
 
     image = image.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     if mask is not None:
         mask = mask.resize(target, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
         if is_uniform(mask, 0):
             raise PictureError(
-                f"{name} is fully transparent inside the crop. Choose another crop, or leave it out."
+                "{name} is fully transparent inside the crop. Choose another crop, or leave it out.",
+                name=name,
             )
         if is_uniform(mask, 255):
             mask = None
@@ -119,8 +121,10 @@ def _region(size: tuple[int, int], crop: Crop, name: str) -> Box:
     in_order = 0 <= left < right <= 1 and 0 <= top < bottom <= 1
     if not in_order or (right - left) * width < 1 or (bottom - top) * height < 1:
         raise PictureError(
-            f"The crop {crop} keeps nothing of {name}. "
-            "Give left, top, right, bottom as fractions from 0 to 1, left before right and top before bottom."
+            "The crop {crop} keeps nothing of {name}. Give left, top, right, bottom as fractions from 0 to "
+            "1, left before right and top before bottom.",
+            crop=crop,
+            name=name,
         )
     return left * width, top * height, right * width, bottom * height
 

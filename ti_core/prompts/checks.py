@@ -51,4 +51,9 @@ def _closest(token: str, known: Collection[str]) -> list[str]:
 def check_length(text: str, most: int) -> None:
     """Raises PromptError for a prompt, or a caption, of more than ``most`` characters."""
     if len(text) > most:
-        raise PromptError(f'"{text[:20]}…" has {len(text)} characters: shorten it to {most}.')
+        raise PromptError(
+            '"{text}…" has {length} characters: shorten it to {most}.',
+            text=text[:20],
+            length=len(text),
+            most=most,
+        )

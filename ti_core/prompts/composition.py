@@ -27,12 +27,16 @@ def weighted_prompt(prompt: str, tokens: Sequence[str], weights: Sequence[float]
     weights = [1.0] * len(tokens) if weights is None else weights
     if len(weights) != len(tokens):
         raise ConfigError(
-            f"There are {len(weights)} weights for {len(tokens)} concepts: give one for each concept."
+            "There are {weights} weights for {concepts} concepts: give one for each concept.",
+            weights=len(weights),
+            concepts=len(tokens),
         )
     in_prompt = concept_tokens(prompt)
     for token, weight in zip(tokens, weights, strict=True):
         if token not in in_prompt:
-            raise PromptError(f"The prompt does not mention {token}: add it where it should appear.")
+            raise PromptError(
+                "The prompt does not mention {token}: add it where it should appear.", token=token
+            )
         prompt = weight_token(prompt, token, weight)
     return prompt
 

@@ -86,8 +86,11 @@ def parse_weights(prompt: str) -> tuple[Span, ...]:
         text = "".join(text for text, _ in group)
         if not weight <= MAX_WEIGHT:
             raise PromptError(
-                f'The brackets around "{text.strip()}" give it a weight of {weight:.3g}: '
-                f"remove some, weights may reach {MAX_WEIGHT:g}."
+                'The brackets around "{text}" give it a weight of {weight:.3g}: remove some, weights may '
+                "reach {most:g}.",
+                text=text.strip(),
+                weight=weight,
+                most=MAX_WEIGHT,
             )
         spans.append(Span(text, weight))
     return tuple(spans)
@@ -97,12 +100,16 @@ def _read_weight(number: str) -> float:
     try:
         return _checked_weight(float(number))
     except ValueError:
-        raise PromptError(f'"{number}" is no weight: write a number such as 1.3.') from None
+        raise PromptError('"{number}" is no weight: write a number such as 1.3.', number=number) from None
 
 
 def _checked_weight(weight: float) -> float:
     if not 0 <= weight <= MAX_WEIGHT:
-        raise PromptError(f"The weight {weight:g} cannot work: choose one from 0 to {MAX_WEIGHT:g}.")
+        raise PromptError(
+            "The weight {weight:g} cannot work: choose one from 0 to {most:g}.",
+            weight=weight,
+            most=MAX_WEIGHT,
+        )
     return weight
 
 
@@ -137,7 +144,7 @@ _NETWORK_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>", re.IGNOREC
 
 def refuse_network_tags(prompt: str) -> None:
     if tag := _NETWORK_TAG.search(prompt):
-        raise PromptError(f"LoRA tags are not supported here. Remove {tag[0]} from the prompt.")
+        raise PromptError("LoRA tags are not supported here. Remove {tag} from the prompt.", tag=tag[0])
 
 
 def _refuse_broken_characters(prompt: str) -> None:

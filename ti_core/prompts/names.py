@@ -24,12 +24,15 @@ def token_for_name(name: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     if not slug:
         raise TokenNameError(
-            f'The name "{name}" cannot become a token: use the letters a-z, digits and hyphens, '
-            "for example our-cat."
+            'The name "{name}" cannot become a token: use the letters a-z, digits and hyphens, for example '
+            "our-cat.",
+            name=name,
         )
     if len(slug) > MAX_NAME_LENGTH:
         shorter = slug[: MAX_NAME_LENGTH + 1].rpartition("-")[0] or slug[:MAX_NAME_LENGTH]
         raise TokenNameError(
-            f"The name is too long: a token holds at most {MAX_NAME_LENGTH} characters. Try {shorter}."
+            "The name is too long: a token holds at most {most} characters. Try {shorter}.",
+            most=MAX_NAME_LENGTH,
+            shorter=shorter,
         )
     return f"<{slug}>"

@@ -69,7 +69,9 @@ def templates_for(kind: Kind) -> tuple[str, ...]:
 def fill_template(template: str, token: str) -> str:
     """Put the token where the template has ``{}``. Raises PromptError when it has no such place."""
     if "{}" not in template:
-        raise PromptError(f'The template "{template}" has no place for the concept: write {{}} there.')
+        raise PromptError(
+            'The template "{template}" has no place for the concept: write {{}} there.', template=template
+        )
     return template.replace("{}", token)
 
 

@@ -10,7 +10,7 @@ import torch
 from ti_core.config import TrainingConfig
 from ti_core.errors import TrainingError
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.prompts.initializers import OBJECT_WORDS, STYLE_WORDS
 from ti_core.prompts.templates import Kind, fill_template, templates_for
 from ti_core.training.rows import (
@@ -37,7 +37,7 @@ def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
     return [word for word in listed if word in known] or list(listed)
 
 
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+@out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 @torch.no_grad()
 def choose_initializer(
     backbone: Backbone,

@@ -12,8 +12,9 @@ from ti_core.config import TrainingConfig
 from ti_core.drawing.generate import generate
 from ti_core.drawing.settings import GenerationSettings
 from ti_core.errors import GenerationError, TrainingError
+from ti_core.messages import Said
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.model.text_encoding import Conditioning
 from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template, templates_for
 from ti_core.training.rows import (
@@ -28,7 +29,7 @@ from ti_core.training.rows import (
 )
 from ti_core.training.selection import LossEvaluation, has_levelled
 from ti_core.training.state import Finish, Snapshot, TrainingState, copy_of, current_concept, timestep_bias
-from ti_core.training.step import check_finite, train_step
+from ti_core.training.step import LOSS_FAILED, check_finite, train_step
 from ti_core.words.inspection import nearest_words
 
 PREVIEW_STEPS = 15
@@ -61,7 +62,7 @@ def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapsho
     return [_snapshot(backbone, state, loss) for state, loss in zip(states, losses, strict=True)]
 
 
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+@out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 @torch.no_grad()
 def evaluate_loss(backbone: Backbone, states: Sequence[TrainingState]) -> None:
     """Measure each run's loss on its own fixed batch, the same rows every time, and keep the vectors a while.
@@ -76,7 +77,7 @@ def evaluate_loss(backbone: Backbone, states: Sequence[TrainingState]) -> None:
     for index, state in enumerate(states):
         rows = _evaluation_rows(backbone, state)
         losses.append(_fixed_loss(backbone, state.data, rows, encoded[index : index + 1], state.config))
-    check_finite("loss", states, map(math.isfinite, losses))
+    check_finite(LOSS_FAILED, states, map(math.isfinite, losses))
     for state, loss in zip(states, losses, strict=True):
         state.evaluations.append(LossEvaluation(state.step, loss))
         state.recent.append(copy_of(state.vectors))
@@ -120,7 +121,7 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
         [words] = nearest_words(backbone, {encoder: rows[:1]})[encoder]
         nearest = tuple(words)
     every = state.config.preview_every
-    preview, preview_error = _preview(backbone, state) if every and state.step % every == 0 else (None, "")
+    preview, preview_error = _preview(backbone, state) if every and state.step % every == 0 else (None, None)
     return Snapshot(
         step=state.step,
         loss=loss,
@@ -133,7 +134,7 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
     )
 
 
-def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | None, str]:
+def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | None, Said | None]:
     """A small sample of the word as it is now, always from the same noise; or why it could not be drawn."""
     template = "{}" if state.config.kind == "object" else PLAIN_TEMPLATES["style"]
     settings = GenerationSettings(
@@ -145,5 +146,5 @@ def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | No
     try:
         [picture] = generate(backbone, settings, [current_concept(backbone, state)])
     except GenerationError as error:  # nothing that is learned depends on it
-        return None, str(error)
-    return picture.image, ""
+        return None, error.message
+    return picture.image, None

@@ -17,7 +17,7 @@ from PIL import Image
 from ti_core.config import KINDS, TrainingConfig
 from ti_core.errors import TrainingError
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.pictures.prepare import Picture, to_pixels
 from ti_core.prompts.templates import Kind
 from ti_core.training.initial_word import CANDIDATE_ROWS, candidate_words, candidates_in_rounds
@@ -64,7 +64,7 @@ class Pace:
     """How many words the initializer ``auto`` chooses from."""
 
 
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+@out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 def measure_pace(backbone: Backbone) -> Pace:
     """Time the parts of training on a blank picture: a second or two on the embedded model.
 

@@ -11,7 +11,7 @@ import torch
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, PictureError, PromptError, TrainingError
 from ti_core.model.backbone import Backbone, LatentPosterior
-from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.pictures.prepare import Picture, loss_mask, to_pixels
 from ti_core.prompts.checks import is_plain
 from ti_core.prompts.templates import caption_prompt, fill_template, templates_for
@@ -29,8 +29,9 @@ def check_words(backbone: Backbone, pictures: Sequence[Picture], config: Trainin
     if config.initializer != "auto":
         if not is_plain(config.initializer):
             raise ConfigError(
-                f"The initial word {config.initializer!r} cannot stand in a prompt: write plain words, "
-                "without brackets, weights and learned words."
+                "The initial word {phrase!r} cannot stand in a prompt: write plain words, without brackets, "
+                "weights and learned words.",
+                phrase=config.initializer,
             )
         backbone.phrase_vectors(config.initializer)
     placeholder = {name: torch.zeros(config.vectors, width) for name, width in backbone.base.widths.items()}
@@ -40,7 +41,9 @@ def check_words(backbone: Backbone, pictures: Sequence[Picture], config: Trainin
             try:
                 backbone.count_tokens(sentence, {config.token: placeholder})
             except PromptError as error:
-                raise PromptError(f"The caption of {picture.name} cannot be used. {error}") from error
+                raise PromptError(
+                    "The caption of {name} cannot be used. {error}", name=picture.name, error=error
+                ) from error
 
 
 def prepare(
@@ -77,7 +80,7 @@ def prepare(
     return TrainingState(config, data, initializer, vectors, optimizer)
 
 
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+@out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 def _encode(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> TrainingData:
     pixels = to_pixels(pictures)
     mask = loss_mask(pictures) if config.use_mask else None

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ti_core.config import TrainingConfig
+from ti_core.messages import Said
 from ti_core.model.backbone import Backbone
 from ti_core.model.text_encoding import KnownWords
 from ti_core.training.rows import TrainingData
@@ -35,7 +36,7 @@ class Snapshot:
     evaluation: LossEvaluation | None = None
     nearest: tuple[tuple[str, float], ...] = ()
     preview: Image.Image | None = None
-    preview_error: str = ""
+    preview_error: Said | None = None
     finish: Finish | None = None
 
 

@@ -17,14 +17,20 @@ import torch
 
 from ti_core.config import TrainingConfig
 from ti_core.errors import TrainingError
+from ti_core.messages import Message, both, template
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import MEMORY_ADVICE, out_of_memory_as
+from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.model.text_encoding import Conditioning
 from ti_core.training.rows import Rows, TrainingData, mask_of, masked_mean, noisy_rows, seeded_generator
 from ti_core.training.state import TrainingState, timestep_bias
 
+LOSS_FAILED = template("The loss of {runs} is no longer a number: start again with a lower learning rate.")
+GRADIENT_FAILED = template(
+    "The gradient of {runs} is no longer a number: start again with a lower learning rate."
+)
 
-@out_of_memory_as(TrainingError, MEMORY_ADVICE)
+
+@out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
     """One optimisation step of every run through shared forward and backward passes; each one's loss.
 
@@ -34,10 +40,10 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
     """
     for scale in _gradient_scales(backbone, states[0].data):
         losses = backbone.memory.once_more(partial(_gradients, backbone, states, scale))
-        check_finite("loss", states, map(math.isfinite, losses))
+        check_finite(LOSS_FAILED, states, map(math.isfinite, losses))
         if all(map(_has_finite_gradient, states)):
             break
-    check_finite("gradient", states, map(_has_finite_gradient, states))
+    check_finite(GRADIENT_FAILED, states, map(_has_finite_gradient, states))
     for state in states:
         _update(backbone, state, scale)
     return losses
@@ -120,14 +126,14 @@ def _loss(backbone: Backbone, state: TrainingState, rows: Rows, errors: torch.Te
     return losses.mean()
 
 
-def check_finite(what: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
+def check_finite(failure: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
+    """Raises :class:`TrainingError` with the template ``failure`` about all states that are not finite."""
     failed = [state for state, is_finite in zip(states, finite, strict=True) if not is_finite]
     if failed:
-        named = " and ".join(f"{state.config.token} (step {state.step})" for state in failed)
-        raise TrainingError(
-            f"The {what} of {named} is no longer a number: start again with a lower learning rate.",
-            states=failed,
-        )
+        runs = [
+            Message("{token} (step {step})", token=state.config.token, step=state.step) for state in failed
+        ]
+        raise TrainingError(failure, runs=both(runs), states=failed)
 
 
 def _has_finite_gradient(state: TrainingState) -> bool:

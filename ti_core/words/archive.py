@@ -16,6 +16,7 @@ from PIL import Image
 
 from ti_core.errors import ConceptError
 from ti_core.files import write_whole
+from ti_core.messages import renamed
 from ti_core.pictures.decode import MAX_PICTURE_PIXELS
 from ti_core.words.concept import EMBEDDING_FILES, Concept
 from ti_core.words.folder import MAX_FILE_BYTES, PICTURE_PATTERN, load_concept, picture_files
@@ -56,7 +57,9 @@ def pack_concept(folder: Path, token: str, path: Path) -> None:
     try:
         write_whole(path, write)
     except OSError as error:
-        raise ConceptError(f"{token} could not be written to {path}: {error}") from error
+        raise ConceptError(
+            "{token} could not be written to {folder}: {error}", token=token, folder=path, error=error
+        ) from error
 
 
 def unpack(path: Path, parent: Path) -> Path:
@@ -97,16 +100,18 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             length = zip_directory_bytes(file)
             if length is None:
                 raise ConceptError(
-                    f"{path.name} is not a .zip archive: choose one that was exported as such."
+                    "{name} is not a .zip archive: choose one that was exported as such.", name=path.name
                 )
             if length > MAX_DIRECTORY_BYTES:
-                raise ConceptError(f"{path.name} holds too many files to be one concept: choose another.")
+                raise ConceptError(
+                    "{name} holds too many files to be one concept: choose another.", name=path.name
+                )
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except DAMAGED as error:
-        raise ConceptError(f"{path.name} is damaged: export the concept again.") from error
+        raise ConceptError("{name} is damaged: export the concept again.", name=path.name) from error
     except OSError as error:
-        raise ConceptError(f"{path.name} cannot be unpacked: {error}") from error
+        raise ConceptError("{name} cannot be unpacked: {error}", name=path.name, error=error) from error
 
 
 @contextmanager
@@ -115,8 +120,8 @@ def shown_as(shown: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except ConceptError as error:
-        reason = str(error).replace(str(folder), shown)
-        raise ConceptError(f"{shown} holds no usable concept. {reason}") from error
+        reason = renamed(error.message, str(folder), shown)
+        raise ConceptError("{name} holds no usable concept. {reason}", name=shown, reason=reason) from error
 
 
 def names_in(path: Path) -> set[str] | None:
@@ -125,7 +130,7 @@ def names_in(path: Path) -> set[str] | None:
         with path.open("rb") as file:
             is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
     except OSError as error:
-        raise ConceptError(f"{path.name} cannot be read: {error}") from error
+        raise ConceptError("{name} cannot be read: {error}", name=path.name, error=error) from error
     if not is_archive and path.suffix.lower() != ".zip":
         return None
     with _opened(path) as archive:
@@ -150,7 +155,9 @@ def _unpack_embeddings(path: Path, folder: Path) -> None:
             ):
                 continue
             if name in members:
-                raise ConceptError(f"{path.name} holds two files of one name: export the concept again.")
+                raise ConceptError(
+                    "{name} holds two files of one name: export the concept again.", name=path.name
+                )
             members[name] = info
         limits = {name: MAX_PICTURE_BYTES if name.endswith(".png") else MAX_FILE_BYTES for name in members}
         _check_sizes({name: info.file_size for name, info in members.items()}, limits, path.name)
@@ -173,13 +180,15 @@ def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]
     files = [info for info in infos if not info.is_dir()]
     names = {info.filename for info in files}
     if len(names) < len(files):
-        raise ConceptError(f"{shown} holds two files of one name: export the concept again.")
+        raise ConceptError("{name} holds two files of one name: export the concept again.", name=shown)
     prefix = ""
     if "concept.json" not in names:
         folders = {name.partition("/")[0] for name in names}
         prefix = f"{folders.pop()}/" if len(folders) == 1 else ""
     if f"{prefix}concept.json" not in names:
-        raise ConceptError(f"{shown} holds no concept: it has no concept.json, or more than one folder.")
+        raise ConceptError(
+            "{name} holds no concept: it has no concept.json, or more than one folder.", name=shown
+        )
     members = {info.filename.removeprefix(prefix): info for info in files}
     _check_files({name: info.file_size for name, info in members.items()}, shown)
     return members
@@ -195,13 +204,21 @@ def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
     name = repr(info.filename[:SHOWN_LENGTH])
     parts = info.filename.removesuffix("/").split("/")
     if {"", ".", ".."} & set(parts) or re.search(r"[\\:\0]", info.orig_filename):
-        raise ConceptError(f"{shown} holds {name}, which would be unpacked somewhere else: do not use it.")
+        raise ConceptError(
+            "{name} holds {file}, which would be unpacked somewhere else: do not use it.",
+            name=shown,
+            file=name,
+        )
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ConceptError(f"{shown} holds {name}, which is a link or no plain file: export it again.")
+        raise ConceptError(
+            "{name} holds {file}, which is a link or no plain file: export it again.", name=shown, file=name
+        )
     if info.flag_bits & 1:
-        raise ConceptError(f"{shown} is locked with a password: export it again without one.")
+        raise ConceptError("{name} is locked with a password: export it again without one.", name=shown)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ConceptError(f"{shown} is packed in an unusual way: make an ordinary .zip of the folder.")
+        raise ConceptError(
+            "{name} is packed in an unusual way: make an ordinary .zip of the folder.", name=shown
+        )
 
 
 def _check_files(sizes: Mapping[str, int], shown: str) -> None:
@@ -211,21 +228,35 @@ def _check_files(sizes: Mapping[str, int], shown: str) -> None:
         is_picture = PICTURE_PATTERN.fullmatch(name) or GALLERY_FILE.fullmatch(name)
         limit = MAX_PICTURE_BYTES if is_picture else LIMITS.get(name)
         if limit is None:
-            raise ConceptError(f"{shown} holds {name[:SHOWN_LENGTH]!r}, which is no part of a concept.")
+            raise ConceptError(
+                "{name} holds {file!r}, which is no part of a concept.", name=shown, file=name[:SHOWN_LENGTH]
+            )
         limits[name] = limit
     _check_sizes(sizes, limits, shown)
 
 
 def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str) -> None:
     if len(sizes) > MAX_ARCHIVE_FILES:
-        raise ConceptError(f"{shown} has {len(sizes)} files: a concept has at most {MAX_ARCHIVE_FILES}.")
+        raise ConceptError(
+            "{name} has {files} files: a concept has at most {most}.",
+            name=shown,
+            files=len(sizes),
+            most=MAX_ARCHIVE_FILES,
+        )
     for name, size in sizes.items():
         if size > limits[name]:
             raise ConceptError(
-                f"{name} in {shown} is larger than {limits[name] // 2**20} MiB: make it smaller."
+                "{file} in {name} is larger than {limit} MiB: make it smaller.",
+                file=name,
+                name=shown,
+                limit=limits[name] // 2**20,
             )
     if sum(sizes.values()) > MAX_UNPACKED_BYTES:
-        raise ConceptError(f"{shown} is larger than {MAX_UNPACKED_BYTES // 2**20} MiB: use fewer pictures.")
+        raise ConceptError(
+            "{name} is larger than {limit} MiB: use fewer pictures.",
+            name=shown,
+            limit=MAX_UNPACKED_BYTES // 2**20,
+        )
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -241,6 +272,11 @@ def _check_foreign(concept: Concept, folder: Path) -> None:
             with Image.open(file, formats=["PNG"]) as picture:
                 width, height = picture.size
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ConceptError(f"{file} is no readable PNG picture: leave it out.") from error
+            raise ConceptError("{file} is no readable PNG picture: leave it out.", file=file) from error
         if width * height > MAX_PICTURE_PIXELS:
-            raise ConceptError(f"{file} has {width} × {height} pixels, which is too large: leave it out.")
+            raise ConceptError(
+                "{file} has {width} × {height} pixels, which is too large: leave it out.",
+                file=file,
+                width=width,
+                height=height,
+            )

@@ -10,6 +10,7 @@ import torch
 
 from ti_core.drawing.recipe import ConceptUse
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError
+from ti_core.messages import setting
 from ti_core.model.backbone import Backbone
 from ti_core.model.text_encoding import Vectors
 from ti_core.prompts.names import token_for_name
@@ -23,15 +24,24 @@ def blend(a: Concept, b: Concept, weight: float, token: str) -> Concept:
     of different models, and :class:`ConceptError` for different numbers of vectors.
     """
     if not 0 <= weight <= 1:
-        raise ConfigError(f"weight is {weight!r}: give a number from 0 to 1.")
+        raise ConfigError(
+            "{name} is {value!r}: give a number from 0 to 1.", name=setting("weight"), value=weight
+        )
     if not a.base.fits(b.base):
         raise IncompatibleConceptError(
-            f"{a.token} was learned on {a.base.id} and {b.token} on {b.base.id}: choose two of one model."
+            "{a} was learned on {model} and {b} on {other}: choose two of one model.",
+            a=a.token,
+            model=a.base.id,
+            b=b.token,
+            other=b.base.id,
         )
     if a.num_vectors != b.num_vectors:
         raise ConceptError(
-            f"{a.token} has {a.num_vectors} vectors and {b.token} has {b.num_vectors}: "
-            "choose two with the same number."
+            "{a} has {vectors} vectors and {b} has {others}: choose two with the same number.",
+            a=a.token,
+            vectors=a.num_vectors,
+            b=b.token,
+            others=b.num_vectors,
         )
     nearer = a if weight <= 0.5 else b
     parts = [
@@ -54,7 +64,9 @@ def interpolate_from_initial(backbone: Backbone, concept: Concept, strength: flo
     which word it started from.
     """
     if not 0 <= strength < math.inf:
-        raise ConfigError(f"strength is {strength!r}: give 0 or a number above it.")
+        raise ConfigError(
+            "{name} is {value!r}: give 0 or a number above it.", name=setting("strength"), value=strength
+        )
     start = initial_vectors(backbone, concept)
     source = {"token": concept.token, "sha256": concept.sha256, "strength": strength}
     return replace(

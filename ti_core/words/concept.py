@@ -12,6 +12,7 @@ import torch
 
 from ti_core.config import KINDS, MAX_VECTORS, Kind
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
+from ti_core.messages import series, template
 from ti_core.model.base import BaseModel
 from ti_core.model.families import FAMILIES
 from ti_core.prompts.names import token_for_name
@@ -35,28 +36,46 @@ class Concept:
 
     def __post_init__(self) -> None:
         if token_for_name(self.token) != self.token:
-            raise TokenNameError(f"{self.token} is not a concept token: write it as <our-cat>.")
+            raise TokenNameError("{token} is not a concept token: write it as <our-cat>.", token=self.token)
         if self.kind not in KINDS:
-            raise ConceptError(f"{self.token} is of the unknown kind {self.kind!r}: object or style.")
+            raise ConceptError(
+                "{token} is of the unknown kind {kind!r}: object or style.", token=self.token, kind=self.kind
+            )
         if self.base.family not in FAMILIES:
-            raise ConceptError(f"{self.token} belongs to the unknown family {self.base.family!r} of models.")
+            raise ConceptError(
+                "{token} belongs to the unknown family {family!r} of models.",
+                token=self.token,
+                family=self.base.family,
+            )
         if set(self.vectors) != set(self.base.widths):
             raise ConceptError(
-                f"{self.token} has vectors for {', '.join(sorted(self.vectors))}, "
-                f"but {self.base.id} needs {', '.join(sorted(self.base.widths))}."
+                "{token} has vectors for {encoders}, but {model} needs {needed}.",
+                token=self.token,
+                encoders=series(sorted(self.vectors)),
+                model=self.base.id,
+                needed=series(sorted(self.base.widths)),
             )
         own = {name: rows.detach().to("cpu", torch.float32) for name, rows in self.vectors.items()}
         for encoder, rows in own.items():
             width = self.base.widths[encoder]
             if rows.ndim != 2 or rows.shape[1] != width or not 1 <= rows.shape[0] <= MAX_VECTORS:
                 raise ConceptError(
-                    f"{self.token} has vectors of shape {tuple(rows.shape)} for {encoder}; "
-                    f"it takes 1 to {MAX_VECTORS} rows of {width}."
+                    "{token} has vectors of shape {shape} for {encoder}; it takes 1 to {most} rows of "
+                    "{width}.",
+                    token=self.token,
+                    shape=tuple(rows.shape),
+                    encoder=encoder,
+                    most=MAX_VECTORS,
+                    width=width,
                 )
             if not bool(torch.isfinite(rows).all()):
-                raise ConceptError(f"{self.token} has vectors that are not finite: it cannot be used.")
+                raise ConceptError(
+                    "{token} has vectors that are not finite: it cannot be used.", token=self.token
+                )
         if len({rows.shape[0] for rows in own.values()}) > 1:
-            raise ConceptError(f"{self.token} has another number of vectors for each text encoder.")
+            raise ConceptError(
+                "{token} has another number of vectors for each text encoder.", token=self.token
+            )
         object.__setattr__(self, "vectors", {name: rows.contiguous() for name, rows in own.items()})
 
     @property
@@ -68,7 +87,7 @@ class Concept:
         """The word it started from. Raises :class:`ConceptError` if it does not say which that was."""
         if not self.initializer:
             raise ConceptError(
-                f"{self.token} does not say which word it started from: learn it here to know."
+                "{token} does not say which word it started from: learn it here to know.", token=self.token
             )
         return self.initializer
 
@@ -95,10 +114,30 @@ class Concept:
         if self.base.fits(base):
             return
         if self.base.id == base.id:
-            reason = f"was learned on another version of {base.id}"
-        else:
-            reason = f"was learned on {self.base.id} ({self.base.family}), not for {base.id} ({base.family})"
-        raise IncompatibleConceptError(f"{self.token} {reason}: choose that model, or learn the word again.")
+            raise IncompatibleConceptError(
+                "{token} was learned on another version of {model}: choose that model, or learn the word "
+                "again.",
+                token=self.token,
+                model=base.id,
+            )
+        raise IncompatibleConceptError(
+            "{token} was learned on {model} ({family}), not for {other} ({other_family}): choose that "
+            "model, or learn the word again.",
+            token=self.token,
+            model=self.base.id,
+            family=self.base.family,
+            other=base.id,
+            other_family=base.family,
+        )
+
+
+_OTHER_MODELS = template(
+    "{first} was learned on {model} and {second} on {other}: choose concepts of the same model."
+)
+_OTHER_VERSIONS = template(
+    "{first} was learned on {model} and {second} on another version of {other}: choose concepts of the same "
+    "model."
+)
 
 
 def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:
@@ -108,14 +147,15 @@ def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mappi
     """
     for first, second in combinations(concepts, 2):
         if not first.base.fits(second.base):
-            same_id = first.base.id == second.base.id
-            other = f"another version of {second.base.id}" if same_id else second.base.id
             raise IncompatibleConceptError(
-                f"{first.token} was learned on {first.base.id} and {second.token} on {other}: "
-                "choose concepts of the same model."
+                _OTHER_VERSIONS if first.base.id == second.base.id else _OTHER_MODELS,
+                first=first.token,
+                model=first.base.id,
+                second=second.token,
+                other=second.base.id,
             )
         if first.token == second.token:
-            raise ConfigError(f"Two concepts are called {first.token}: rename one of them.")
+            raise ConfigError("Two concepts are called {token}: rename one of them.", token=first.token)
     for concept in concepts:
         concept.check_fits(base)
     return {concept.token: concept.vectors for concept in concepts}

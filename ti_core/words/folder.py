@@ -71,7 +71,12 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
             for name in (*concept.files.values(), *names, *texts):
                 replace_file(beside / name, folder / name)
     except (OSError, SafetensorError) as error:
-        raise ConceptError(f"{concept.token} could not be written to {folder}: {error}") from error
+        raise ConceptError(
+            "{token} could not be written to {folder}: {error}",
+            token=concept.token,
+            folder=folder,
+            error=error,
+        ) from error
 
 
 def load_concept(folder: Path) -> Concept:
@@ -80,14 +85,16 @@ def load_concept(folder: Path) -> Concept:
     Raises :class:`ConceptError` naming what is missing or wrong.
     """
     if not folder.is_dir():
-        raise ConceptError(f"There is no concept folder {folder}: check the path.")
+        raise ConceptError("There is no concept folder {folder}: check the path.", folder=folder)
     description = folder / "concept.json"
     if not description.is_file():
-        raise ConceptError(f"{folder} is not a concept folder: it has no concept.json.")
+        raise ConceptError("{folder} is not a concept folder: it has no concept.json.", folder=folder)
     try:
         values = json.loads(description.read_text(encoding="utf-8"))
         if values["version"] != FORMAT_VERSION:
-            raise ConceptError(f"{folder} was written by a newer version of this program: update it first.")
+            raise ConceptError(
+                "{folder} was written by a newer version of this program: update it first.", folder=folder
+            )
         base = BaseModel(**values["base"])
         token, kind = values["token"], values["kind"]
         vectors = {
@@ -97,12 +104,18 @@ def load_concept(folder: Path) -> Concept:
         training = dict(values["training"])
         concept = Concept(token, vectors, kind, base, values["initializer"], training)
         if concept.sha256 != values["sha256"]:
-            raise ConceptError(f"The vectors in {folder} are not those that its concept.json describes.")
+            raise ConceptError(
+                "The vectors in {folder} are not those that its concept.json describes.", folder=folder
+            )
         return concept
     except KeyError as error:
-        raise ConceptError(f"{description} has no {error}: the file is damaged.") from error
+        raise ConceptError(
+            "{file} has no {key}: the file is damaged.", file=description, key=error
+        ) from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, TokenNameError) as error:
-        raise ConceptError(f"The concept in {folder} is damaged and cannot be read: {error}") from error
+        raise ConceptError(
+            "The concept in {folder} is damaged and cannot be read: {error}", folder=folder, error=error
+        ) from error
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -116,18 +129,28 @@ def picture_files(folder: Path) -> list[Path]:
 def _read_embedding(path: Path, token: str) -> torch.Tensor:
     """The rows (n, d) under the one key; sizes are checked before anything is read."""
     if not path.is_file():
-        raise ConceptError(f"{path.parent} has no {path.name}: the concept is incomplete.")
+        raise ConceptError(
+            "{folder} has no {file}: the concept is incomplete.", folder=path.parent, file=path.name
+        )
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConceptError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: it is no embedding.")
+        raise ConceptError(
+            "{file} is larger than {limit} MiB: it is no embedding.", file=path, limit=MAX_FILE_BYTES // 2**20
+        )
     try:
         with safe_open(path, framework="pt") as file:
             if list(file.keys()) != [token]:
-                raise ConceptError(f"{path} does not hold {token}: the files do not belong together.")
+                raise ConceptError(
+                    "{file} does not hold {token}: the files do not belong together.", file=path, token=token
+                )
             rows = file.get_tensor(token).clone()  # a mapped file cannot be replaced on Windows
     except SafetensorError as error:
-        raise ConceptError(f"{path} is not a readable safetensors file ({error}).") from error
+        raise ConceptError(
+            "{file} is not a readable safetensors file ({error}).", file=path, error=error
+        ) from error
     if not rows.is_floating_point():
-        raise ConceptError(f"{path} holds {rows.dtype} numbers: an embedding has floating-point ones.")
+        raise ConceptError(
+            "{file} holds {dtype} numbers: an embedding has floating-point ones.", file=path, dtype=rows.dtype
+        )
     return rows
 
 

@@ -83,7 +83,7 @@ def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[
     tokenizer has the same words.
     """
     if count < 1:
-        raise ConfigError(f"count is {count}: ask for one word or more.")
+        raise ConfigError("count is {count}: ask for one word or more.", count=count)
     words, tables = backbone.whole_words, backbone.tables()
     names = list(words)
     result = {}

@@ -24,6 +24,7 @@ from PIL import Image
 
 from ti_core.errors import ConceptError
 from ti_core.files import replace_file
+from ti_core.messages import Said, either
 from ti_core.model.base import BaseModel
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.names import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
@@ -62,7 +63,7 @@ class Imported:
     entry: Entry
     source: str
     guessed: bool = False
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Said, ...] = ()
 
 
 class Library:
@@ -141,7 +142,9 @@ class Library:
             folder = self._folder(token)
             found = [deleted for _, name, deleted in self._deleted() if name == folder.name]
             if not found:
-                raise ConceptError(f"No deleted concept {token} is kept: import it, or learn the word again.")
+                raise ConceptError(
+                    "No deleted concept {token} is kept: import it, or learn the word again.", token=token
+                )
             self._check_free(token)
             replace_file(found[-1], folder)
             return _read(folder)
@@ -240,14 +243,22 @@ class Library:
         token = token[:SHOWN_LENGTH]
         known = [f"<{folder.name.rstrip('_')}>" for folder in self._folders()]
         closest = get_close_matches(token.casefold(), known, n=2)
-        advice = f"Did you mean {' or '.join(closest)}?" if closest else "Choose one that is listed there."
-        return ConceptError(f"There is no concept {token} in the library. {advice}")
+        if closest:
+            return ConceptError(
+                "There is no concept {token} in the library. Did you mean {closest}?",
+                token=token,
+                closest=either(closest),
+            )
+        return ConceptError(
+            "There is no concept {token} in the library. Choose one that is listed there.", token=token
+        )
 
     def _check_free(self, token: str) -> None:
         if self._folder(token).exists():
             raise ConceptError(
-                f"There is a concept {token} in the library already: choose another name, or rename or "
-                "delete that one first."
+                "There is a concept {token} in the library already: choose another name, or rename or "
+                "delete that one first.",
+                token=token,
             )
 
     def _place(self, built: Path, token: str) -> Entry:
@@ -297,7 +308,9 @@ class Library:
             try:
                 lock.acquire(timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL)
             except Timeout as error:
-                raise ConceptError(f"The library in {self.root} is in use elsewhere: try again.") from error
+                raise ConceptError(
+                    "The library in {folder} is in use elsewhere: try again.", folder=self.root
+                ) from error
             try:
                 yield
             finally:
@@ -316,7 +329,9 @@ class Library:
         try:
             yield
         except (OSError, shutil.Error) as error:
-            raise ConceptError(f"The library in {self.root} cannot be used: {error}") from error
+            raise ConceptError(
+                "The library in {folder} cannot be used: {error}", folder=self.root, error=error
+            ) from error
 
 
 def _read(folder: Path) -> Entry:
@@ -324,12 +339,12 @@ def _read(folder: Path) -> Entry:
     with shown_as(folder.name, folder):
         concept = load_concept(folder)
         if folder.name != _folder_name(concept.token):
-            raise ConceptError(f"It is {concept.token}, so the folder must be called as it is.")
+            raise ConceptError("It is {token}, so the folder must be called as it is.", token=concept.token)
         try:
             added = (folder / "concept.json").stat().st_mtime
             return Entry(folder, concept, added, next(iter(picture_files(folder)), None))
         except OSError as error:
-            raise ConceptError(f"It cannot be read: {error}") from error
+            raise ConceptError("It cannot be read: {error}", error=error) from error
 
 
 def _folder_name(token: str) -> str:
@@ -342,4 +357,6 @@ def _write_over(concept: Concept, folder: Path) -> None:
     try:
         save_concept(concept, folder)
     except (ValueError, TypeError) as error:  # facts that were read as JSON, but are not sound text
-        raise ConceptError(f"The facts about {concept.token} are damaged: {error}") from error
+        raise ConceptError(
+            "The facts about {token} are damaged: {error}", token=concept.token, error=error
+        ) from error

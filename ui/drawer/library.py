@@ -14,6 +14,8 @@ from typing import Any
 import gradio as gr
 
 from ti_core.errors import ConceptError, IncompatibleConceptError
+from ti_core.languages import tell
+from ti_core.messages import renamed
 from ti_core.model.backbone import Backbone
 from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
 from ti_core.words.concept import Concept
@@ -28,7 +30,7 @@ from ui.parts.thumbnails import thumbnail_uri
 from ui.server.drawing import served
 from ui.server.errors import plainly
 from ui.server.studio import Studio
-from ui.texts import Language, explain, label, language_of, say, translate
+from ui.texts import Language, explain, label, language_of, say
 
 PICTURES_SHOWN = 4
 
@@ -261,7 +263,7 @@ def imported_text(language: Language, imported: Sequence[Imported]) -> str:
         facts = {"token": concept.token, "source": each.source, "model": concept.base.id}
         sentences.append(say(language, key, **facts))
     remarks = dict.fromkeys(remark for each in imported for remark in each.remarks)
-    sentences += [translate(language, remark) for remark in remarks]
+    sentences += [tell(language, remark) for remark in remarks]
     return (" " if language == "en" else "").join(sentences)
 
 
@@ -339,7 +341,7 @@ def damaged_html(language: Language, root: Path, errors: list[ConceptError]) -> 
 
 
 def _reason(language: Language, root: Path, error: ConceptError) -> str:
-    return explain(language, ConceptError(str(error).replace(f"{root}{os.sep}", "")))
+    return tell(language, renamed(error.message, f"{root}{os.sep}", ""))
 
 
 def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> str:

@@ -123,14 +123,18 @@ class Trainer:
             if self._closing:
                 raise RunError("The program is being closed: start the training when it runs again.")
             if run.folder in self._jobs:
-                raise RunError(f"{run.config.token} is in training already: wait for it, or stop it.")
+                raise RunError(
+                    "{token} is in training already: wait for it, or stop it.", token=run.config.token
+                )
             if len(self._jobs) >= self._max_jobs:
                 raise TooManyJobs([other.status(companions=0) for other in self._jobs.values()])
             for other in self._jobs.values():
                 if other.backbone is not backbone:
                     raise ConfigError(
-                        f"{other.run.config.token} is being learned on {other.backbone.base.id}: "
-                        "choose that model, or wait until its training has ended."
+                        "{token} is being learned on {model}: choose that model, or wait until its training "
+                        "has ended.",
+                        token=other.run.config.token,
+                        model=other.backbone.base.id,
                     )
             self._failures.pop(run.folder, None)
             self._jobs[run.folder] = job

@@ -101,7 +101,9 @@ class ModelKeeper:
         model_source(name)
         with self._changed:
             if self._status.phase == "loading":
-                raise ConfigError(f"{self._status.name} is being loaded: wait for it, or cancel it first.")
+                raise ConfigError(
+                    "{model} is being loaded: wait for it, or cancel it first.", model=self._status.name
+                )
             self._backbone = self._pace = self._fetched = None
             self._status, self._started = ModelStatus(name, "loading"), time.monotonic()
             self._loader = threading.Thread(
@@ -171,7 +173,12 @@ class ModelKeeper:
             backbone, error = None, reason
         except Exception as reason:
             log.exception("Loading %s failed", loading.name)
-            backbone, error = None, ModelError(f"The model {loading.name} could not be loaded: {reason}")
+            backbone, error = (
+                None,
+                ModelError(
+                    "The model {name} could not be loaded: {reason}", name=loading.name, reason=reason
+                ),
+            )
         with self._changed:
             if self._status is not loading:  # cancelled meanwhile
                 return

@@ -21,6 +21,7 @@ from ti_core.config import TrainingConfig
 from ti_core.drawing.generate import GeneratedPicture, generate
 from ti_core.drawing.settings import Order
 from ti_core.errors import OneWordError, RunError
+from ti_core.messages import Listing, Message
 from ti_core.model.backbone import Backbone
 from ti_core.pictures.prepare import Picture
 from ti_core.training.preparation import prepare
@@ -94,14 +95,14 @@ class BorrowedGpu:
 
 
 def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
-    """The core's errors come back as their sentences, for an error itself may not be pickled."""
+    """The core's errors come back as their messages: what an error holds beside may not be pickled."""
 
     @borrow
-    def there(*arguments: Any) -> tuple[Result | None, str | None]:
+    def there(*arguments: Any) -> tuple[Result | None, Message | Listing | None]:
         try:
             return work(*arguments), None
         except OneWordError as error:
-            return None, str(error)
+            return None, error.message
 
     def here(*arguments: Any) -> Any:
         result, refusal = there(*arguments)
@@ -157,7 +158,9 @@ class SlicedTrainer:
         with self._lock:
             self._forget_left()
             if run.folder in self._jobs:
-                raise RunError(f"{run.config.token} is in training already: wait for it, or stop it.")
+                raise RunError(
+                    "{token} is in training already: wait for it, or stop it.", token=run.config.token
+                )
             if len(self._jobs) >= self._max_jobs:
                 raise TooManyJobs([self.status(other.run) for other in self._jobs.values()])
             (run.folder / STOP_FILE).unlink(missing_ok=True)

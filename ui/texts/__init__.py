@@ -1,54 +1,61 @@
-"""Everything the page says, in English and Japanese.
+"""Everything the page says.
 
-Each part of the page has a module here with two tables of the same keys, ``EN`` and ``JA``. What stands
-still is translated in the browser (:func:`label`); what the server composes, on the server (:func:`say`).
+Each part of the page has a module here with its English texts by their keys; the catalogues of the other
+languages have them under the same keys (:mod:`ti_core.languages`). What stands still is translated in the
+browser (:func:`label`); what the server composes, on the server (:func:`say`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 import gradio as gr
 
 from ti_core.errors import OneWordError, UnknownTokenError
+from ti_core.languages import choose_language, languages, tell, translator
+from ti_core.messages import either, in_words
 from ui.texts import compose, drawing, frame, generate, hub, library, style, train, verdicts
-from ui.texts.core import in_japanese
 
-Language = Literal["en", "ja"]
-PARTS = (frame, library, hub, drawing, train, generate, compose, style, verdicts)
+Language = str
+"""The code of a language that the program speaks, such as ``en``."""
 
-TEXTS: dict[Language, dict[str, str]] = {
-    "en": {key: text for part in PARTS for key, text in part.EN.items()},
-    "ja": {key: text for part in PARTS for key, text in part.JA.items()},
+TEXTS: dict[str, str] = {
+    key: text
+    for part in (frame, library, hub, drawing, train, generate, compose, style, verdicts)
+    for key, text in part.TEXTS.items()
 }
-OR: dict[Language, str] = {"en": " or ", "ja": "、"}
-label = gr.I18n(**TEXTS)
+"""The English texts by their keys."""
+
+
+def page_text(language: Language, key: str) -> str:
+    """The text of a key with its ``{placeholders}`` still open."""
+    return translator(language)(TEXTS[key], key)
+
+
+label = gr.I18n(**{language: {key: page_text(language, key) for key in TEXTS} for language in languages()})
 """``label(key)``: a text that the browser translates; also what ``launch(i18n=...)`` takes."""
 
 
-def say(language: Language, key: str, **values: object) -> str:
+def say(language: Language, key: str, **values: Any) -> str:
     """The text of a key with its ``{placeholders}`` filled in."""
-    return TEXTS[language][key].format(**values)
+    translate = translator(language)
+    words = {name: in_words(value, translate) for name, value in values.items()}
+    return page_text(language, key).format(**words)
 
 
 def explain(language: Language, error: OneWordError) -> str:
     """What the core says of an error, in the reader's language; its concepts are the page's words."""
     if isinstance(error, UnknownTokenError):
         return " ".join(no_word(language, token, closest) for token, closest in error.unknown.items())
-    return translate(language, str(error))
+    return tell(language, error)
 
 
 def no_word(language: Language, token: str, closest: Sequence[str]) -> str:
     """That there is no such word, and what to do; ``closest`` are those that may be meant."""
     if not closest:
         return say(language, "drawing_no_word", token=token)
-    return say(language, "drawing_no_word_but", token=token, closest=OR[language].join(closest))
-
-
-def translate(language: Language, message: str) -> str:
-    """A sentence of the core in the reader's language."""
-    return message if language == "en" else in_japanese(message) or message
+    return say(language, "drawing_no_word_but", token=token, closest=either(closest))
 
 
 def duration(language: Language, seconds: float) -> str:
@@ -62,12 +69,6 @@ def duration(language: Language, seconds: float) -> str:
 
 def language_of(request: gr.Request) -> Language:
     """The language chosen in the page's address, ``?lang=ja``, else the one that the browser asks for."""
-    chosen = request.query_params.get("lang", "").split("-")[0].lower()
-    if chosen in TEXTS:
-        return chosen
-    accepted = request.headers.get("accept-language", "")
-    for entry in accepted.split(","):  # browsers list them by preference
-        language = entry.split(";")[0].strip().split("-")[0].lower()
-        if language in TEXTS:
-            return language
-    return "en"
+    accepted = request.headers.get("accept-language", "")  # browsers list them by preference
+    wishes = [entry.partition(";")[0].strip() for entry in accepted.split(",")]
+    return choose_language([request.query_params.get("lang", ""), *wishes])

@@ -1,6 +1,6 @@
 """What the tabs that draw have in common."""
 
-EN = {
+TEXTS = {
     "drawing_draw": "Draw",
     "drawing_cancel": "Cancel",
     "drawing_loading": "The model is being loaded; drawing begins right after.",
@@ -46,52 +46,4 @@ EN = {
     "drawing_scheduler": "Sampler",
     "drawing_own_scheduler": "The model's own best",
     "drawing_examples": "Examples",
-}
-
-JA = {
-    "drawing_draw": "生成する",
-    "drawing_cancel": "中止",
-    "drawing_loading": "モデルを読み込んでいます。終わりしだい生成を始めます。",
-    "drawing_waiting": "順番を待っています（{place} 番目）",
-    "drawing_begins": "生成を始めます。",
-    "drawing_now": "生成中：{done} / {total} ステップ",
-    "drawing_left": "、残り約 {duration}",
-    "drawing_done": "{count} 枚を生成しました。",
-    "drawing_stopped": "中止しました（{count} 枚を生成）。",
-    "drawing_hidden": (
-        "次のシードの画像は、モデルのセーフティチェッカーが隠しました：{seeds}。"
-        "別のシードか、別のプロンプトを試してください。"
-    ),
-    "drawing_caption": "シード {seed}",
-    "drawing_pictures": "画像",
-    "drawing_prompt": "プロンプト",
-    "drawing_prompt_info": "何を描くかを英語で。(word:1.3) で強く、(word:0.7) で弱くできます。",
-    "drawing_prompt_placeholder": "a monster on the beach",
-    "drawing_your_words": "わたしのことば",
-    "drawing_tab_completes": "Tab で補完",
-    "drawing_no_word": "{token} ということばはありません。学習するか、消してください。",
-    "drawing_no_word_but": (
-        "{token} ということばはありません。{closest} を使うか、{token} を学習するか、消してください。"
-    ),
-    "drawing_use": "{token} を使う",
-    "drawing_remove": "消す",
-    "drawing_tokens": "{count} / {most} トークン",
-    "drawing_chunks": "{count} トークン：最大 {most} トークンずつ、{chunks} 回に分けて処理します",
-    "drawing_more": "詳細設定",
-    "drawing_negative": "ネガティブプロンプト",
-    "drawing_negative_info": "画像に入れたくないもの。",
-    "drawing_count": "枚数",
-    "drawing_steps": "ステップ数",
-    "drawing_steps_info": "多いほど時間がかかり、細かくなります。たいていは 25 で十分です。",
-    "drawing_guidance": "ガイダンススケール",
-    "drawing_guidance_info": "プロンプトにどれだけ従うか。0 ならモデルに合った値を使います。",
-    "drawing_seed": "シード",
-    "drawing_seed_info": "同じシードなら、同じ画像をもう一度生成できます。",
-    "drawing_new_seed": "新しいシード",
-    "drawing_width": "幅 (px)",
-    "drawing_height": "高さ (px)",
-    "drawing_size_info": "0 ならモデルに合った大きさにします。",
-    "drawing_scheduler": "サンプラー",
-    "drawing_own_scheduler": "モデルに合ったもの",
-    "drawing_examples": "例",
 }

@@ -1,6 +1,6 @@
 """The tab where a person draws with their words."""
 
-EN = {
+TEXTS = {
     "generate_empty": "Write what to draw first.",
     "generate_no_word": "There is none of your words in the prompt: put one in, such as <our-cat>.",
     "generate_strength": "Strength of your words",
@@ -53,61 +53,4 @@ EN = {
     "generate_grid_same_axes": "Columns and rows are the same setting: choose two that differ.",
     "generate_grid_too_large": "That is {count} pictures; a grid has at most {most}: take some values out.",
     "generate_no_run": "The training of {token} is not kept here, so its earlier steps are not known.",
-}
-
-JA = {
-    "generate_empty": "まず、何を描くかを書いてください。",
-    "generate_no_word": "プロンプトにことばが入っていません。<our-cat> のように入れてください。",
-    "generate_strength": "ことばの強さ",
-    "generate_strength_info": "1：学習したまま。0：学習前の初期語。1 より大きいと誇張されます。",
-    "generate_pairs": "ことばあり・なしを比べる",
-    "generate_pairs_info": "同じシードで、ことばを使った画像と初期語を使った画像を 1 枚ずつ生成します。",
-    "generate_words": "ことば",
-    "generate_size": "大きさ (px)",
-    "generate_same_seed": "このシードを使う",
-    "generate_same_settings": "設定をすべて使う",
-    "generate_to_style": "「スタイル」へ送る",
-    "generate_download": "ダウンロード (PNG)",
-    "generate_parameters": "テキスト形式",
-    "generate_parameters_info": "ほかの多くのソフトが読める形式です。PNG の中にも入っています。",
-    "generate_from_file": "画像から設定を読み込む",
-    "generate_file": "PNG",
-    "generate_file_info": "ここか A1111 で生成した PNG を選ぶと、中の設定が入力欄に戻ります。",
-    "generate_taken": "画像の設定を入力欄に入れました。",
-    "generate_other_model": (
-        "この画像は {model} で生成されました。{base} では、大きさも中身も違う画像になります。"
-    ),
-    "generate_other_word": (
-        "{token} ということばがありません。取り込むか、学習するか、プロンプトから消してください。"
-    ),
-    "generate_other_version": "今の {token} は、この画像を生成したときと内容か強さが違います。",
-    "generate_other_scheduler": "{scheduler} というサンプラーはここにないため、今の選択のままにしました。",
-    "generate_other_seed": "シード {seed} はここでは使えないため、今の値のままにしました。",
-    "generate_other_size": "大きさ {width} × {height} はここでは使えないため、モデルに合った大きさにします。",
-    "generate_bounded": "{name}は {value} でしたが、ここでは {now} にします。",
-    "generate_other_strength": "ことばの強さ（{strengths}）はここでは設定できないため、1 にします。",
-    "generate_from_picture": "この画像は別の画像をもとに生成されました。ここでは何もない状態から生成します。",
-    "generate_grid": "比較表を作る",
-    "generate_grid_info": (
-        "値の組み合わせごとに 1 枚ずつ、36 枚まで生成します。ほかは上の設定のままです。"
-        "値はカンマで区切ってください。"
-    ),
-    "generate_grid_columns": "横",
-    "generate_grid_rows": "縦",
-    "generate_grid_values": "値",
-    "generate_grid_draw": "比較表を生成する",
-    "generate_grid_sheet": "1 枚にまとめた比較表",
-    "generate_axis_none": "–",
-    "generate_axis_word": "ことば",
-    "generate_axis_strength": "強さ",
-    "generate_axis_guidance": "ガイダンススケール",
-    "generate_axis_steps": "ステップ数",
-    "generate_axis_seed": "シード",
-    "generate_axis_saved_step": "学習のステップ",
-    "generate_grid_no_values": "比較表の値を、カンマで区切って入力してください。",
-    "generate_grid_bad_values": "「{values}」は使えません。1, 2, 3 のように、数を入力してください。",
-    "generate_grid_many_steps": "ステップ数は {most} までです。少なくしてください。",
-    "generate_grid_same_axes": "横と縦が同じ設定です。別のものを選んでください。",
-    "generate_grid_too_large": "{count} 枚になります。比較表は {most} 枚までなので、値を減らしてください。",
-    "generate_no_run": "{token} の学習の記録がここにないため、途中のステップはわかりません。",
 }

@@ -1,6 +1,6 @@
 """Words on the Hugging Face Hub: publishing one's own, and finding those of others."""
 
-EN = {
+TEXTS = {
     "hub_publish_title": "Publish on the Hub",
     "hub_publish_about": (
         "Makes a repository on Hugging Face that diffusers, stable-diffusion-webui and this program can "
@@ -51,61 +51,5 @@ EN = {
     "hub_guessed": (
         "{token} is one of your words now. Its repository names no base model; {model} is a guess by its "
         "size."
-    ),
-}
-
-JA = {
-    "hub_publish_title": "Hub で公開する",
-    "hub_publish_about": (
-        "Hugging Face にリポジトリを作ります。diffusers、stable-diffusion-webui、このプログラムで"
-        "使えます。ことばと学習の記録が公開されます。比較のために生成した画像があれば、それも公開されます。"
-    ),
-    "hub_name": "リポジトリ",
-    "hub_name_info": "owner/name の形で、スラッシュの前は自分の名前です。",
-    "hub_private": "非公開",
-    "hub_private_info": "自分だけが見られます。",
-    "hub_pictures": "学習に使った画像も公開する",
-    "hub_pictures_info": "選ばなければ、学習に使った画像は公開されません。",
-    "hub_publish": "公開する",
-    "hub_who": "Hugging Face に {name} としてログインしています。",
-    "hub_login_machine": (
-        "公開するには Hugging Face へのログインが必要です。このマシンのターミナルで `hf auth login` を"
-        "実行してから、ここを開き直してください。"
-    ),
-    "hub_login_space": "公開するには、まず下のボタンで Hugging Face にログインしてください。",
-    "hub_login_nowhere": (
-        "このサーバーではログインできません。ことばをダウンロードして、自分のマシンから公開してください。"
-    ),
-    "hub_publishing": "公開しています…",
-    "hub_published": "{token} を公開しました：",
-    "hub_was_there": "{token} は同じ内容ですでに公開されています：",
-    "hub_keeps_card": (
-        "README.md は Hub で編集されているため、そのまま残しました。作り直すには Hub で削除してください。"
-    ),
-    "hub_browse_title": "Hub のことば",
-    "hub_browse_about": "ほかの人が公開したことばです。追加すると、自分のものと同じように使えます。",
-    "hub_query": "名前",
-    "hub_query_what": "名前の一部",
-    "hub_author": "作者",
-    "hub_author_what": "すべて",
-    "hub_base": "ベースモデル",
-    "hub_base_info": "選ぶか、owner/name を入力してください。ことばは同じ種類のモデルでだけ使えます。",
-    "hub_base_any": "すべて",
-    "hub_search": "検索",
-    "hub_searching": "Hub を検索しています…",
-    "hub_none_found": "見つかりませんでした。名前を短くするか、ベースモデルを「すべて」にしてください。",
-    "hub_found": "{count} 個見つかりました（よく使われている順）。",
-    "hub_found_more": "よく使われている {count} 個を表示しています。",
-    "hub_more": "もっと見る",
-    "hub_base_unknown": "ベースモデル不明",
-    "hub_downloads": "ダウンロード {count} 回",
-    "hub_add": "わたしのことばに追加",
-    "hub_add_named": "{name} をわたしのことばに追加",
-    "hub_look_named": "{name} を Hub で見る",
-    "hub_adding": "{name} を取得しています…",
-    "hub_added": "{token} を「わたしのことば」に加えました（{model} 用）。",
-    "hub_guessed": (
-        "{token} を「わたしのことば」に加えました。リポジトリにベースモデルの記載がないため、{model} は"
-        "ベクトルの次元数からの推定です。"
     ),
 }

@@ -1,6 +1,6 @@
 """The Style tab."""
 
-EN = {
+TEXTS = {
     "style_choose": "Choose the word whose style to take.",
     "style_no_style": (
         "None of your words is a style yet: choose a thing to try its look, teach a style, or try with the "
@@ -27,33 +27,4 @@ EN = {
         "How much is drawn anew; less keeps more of the picture. It is cropped to the shape of the drawing."
     ),
     "style_comparison": "Before and after",
-}
-
-JA = {
-    "style_choose": "どのことばのスタイルにするかを選んでください。",
-    "style_no_style": (
-        "種類が「スタイル」のことばがまだありません。学習するか、「もの」を選んで見た目を試すか、"
-        "用意されたことばで試してください。"
-    ),
-    "style_none": (
-        "スタイルには、使用中のモデルのことばが必要ですが、まだありません。"
-        "まず、そのスタイルの画像を数枚使って学習するか、用意されたことばで試してください。"
-    ),
-    "style_no_word": "まず、上でことばを選んでください。画像はそのスタイルになります。",
-    "style_way_subjects": "題材から",
-    "style_way_picture": "自分の画像から",
-    "style_subjects": "題材",
-    "style_subjects_info": "英語で、1 行に 1 つずつ書いてください。ほかのことばも入れられます。",
-    "style_subjects_placeholder": "a house",
-    "style_no_subjects": "まず、題材をひとつ以上書いてください（例：a house）。",
-    "style_many_pictures": (
-        "全部で {count} 枚になります。題材か枚数を減らして、{most} 枚以内にしてください。"
-    ),
-    "style_picture": "画像",
-    "style_no_picture": "まず、画像をドロップするか、貼り付けるか、例から選んでください。",
-    "style_strength": "強さ",
-    "style_strength_info": (
-        "どれだけ描き直すか。小さいほど元の画像が残ります。画像は、生成する画像の縦横比に合わせて切り抜かれます。"
-    ),
-    "style_comparison": "変換前と変換後",
 }

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from ti_core.errors import RunError, TrainingError
 from ti_core.files import write_whole
+from ti_core.messages import both
 from ti_core.model.backbone import Backbone
 from ti_core.training.initial_word import OnCandidate
 from ti_core.training.loop import advance, evaluate_loss
@@ -76,9 +77,11 @@ def _advance(backbone: Backbone, entries: Sequence[_OpenRun]) -> list[Snapshot]:
         folders = [entry.run.folder for entry in entries if entry.state in error.states]
         if not folders:
             raise
-        named = " and ".join(map(str, folders))
         raise TrainingError(
-            f"{error} See {named}; every run is kept as it was last saved.", folders=folders
+            "{error} See {folder}; every run is kept as it was last saved.",
+            error=error,
+            folder=both(folders),
+            folders=folders,
         ) from error
 
 
@@ -121,7 +124,10 @@ class _OpenRun:
                 write_whole(file, partial(snapshot.preview.save, format="PNG"))
         except OSError as error:
             raise RunError(
-                f"Step {snapshot.step} could not be written to {self.run.folder}: {error}"
+                "Step {step} could not be written to {folder}: {error}",
+                step=snapshot.step,
+                folder=self.run.folder,
+                error=error,
             ) from error
         if snapshot.evaluation is not None:
             self.keep_vectors(backbone)
@@ -171,7 +177,9 @@ def keep_result(backbone: Backbone, run: Run) -> Concept:
     try:
         state = load_state(backbone, run)
         if not state.evaluations:
-            raise RunError(f"The run in {run.folder} has not learned anything yet: resume it first.")
+            raise RunError(
+                "The run in {folder} has not learned anything yet: resume it first.", folder=run.folder
+            )
         concept = learned_concept(backbone, state)
         save_concept(concept, run.folder, run_images(run))
     finally:
@@ -192,6 +200,10 @@ def load_state(backbone: Backbone, run: Run, on_candidate: OnCandidate | None = 
     state = prepare(backbone, load_run_pictures(run), config, initializer=facts.get("initializer"))
     try:
         restore_state(state, facts, tensors)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"The state in {run.folder} is not this run's ({error}): start a new one.") from error
+    except (KeyError, TypeError, ValueError, RunError) as error:
+        raise RunError(
+            "The state in {folder} is not this run's ({error}): start a new one.",
+            folder=run.folder,
+            error=error,
+        ) from error
     return state

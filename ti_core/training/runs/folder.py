@@ -19,6 +19,7 @@ from PIL import Image
 from ti_core.config import TrainingConfig
 from ti_core.errors import ConfigError, RunError, RunMismatchError, TokenNameError
 from ti_core.files import replace_file
+from ti_core.messages import Message, setting, value
 from ti_core.model.backbone import Backbone
 from ti_core.model.base import BaseModel
 from ti_core.pictures.prepare import Picture, fingerprint
@@ -65,7 +66,7 @@ class Run:
     def concept(self) -> Concept:
         """The result. Raises :class:`RunError` if there is none yet."""
         if not self.has_result:
-            raise RunError(f"The run in {self.folder} has no result yet: resume it first.")
+            raise RunError("The run in {folder} has no result yet: resume it first.", folder=self.folder)
         return load_concept(self.folder)
 
 
@@ -77,8 +78,10 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if (folder / "run.json").is_file():
-            raise RunError(f"{folder} holds a run already: resume it, or choose another folder.")
-        raise RunError(f"{folder} holds something else already: choose another folder.")
+            raise RunError(
+                "{folder} holds a run already: resume it, or choose another folder.", folder=folder
+            )
+        raise RunError("{folder} holds something else already: choose another folder.", folder=folder)
     check_words(backbone, pictures, config)
     prints = tuple(fingerprint(picture) for picture in pictures)
     created = datetime.now(timezone.utc).isoformat()
@@ -108,7 +111,9 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
                 folder.rmdir()  # Windows renames nothing onto an empty folder
             replace_file(written, folder)
     except OSError as error:
-        raise RunError(f"The run could not be written to {folder}: {error}") from error
+        raise RunError(
+            "The run could not be written to {folder}: {error}", folder=folder, error=error
+        ) from error
     return run
 
 
@@ -125,7 +130,9 @@ def open_run(folder: Path) -> Run:
             description["created"],
         )
     except (KeyError, TypeError, AttributeError, ConfigError, TokenNameError) as error:
-        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+        raise RunError(
+            "The run in {folder} cannot be read ({error}): start a new one.", folder=folder, error=error
+        ) from error
 
 
 def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
@@ -149,34 +156,66 @@ def check_model(run: Run, backbone: Backbone) -> None:
     """Raises :class:`RunMismatchError` if a run was started on another model, or in another precision."""
     differences = []
     if run.base != backbone.base:
-        same_id = run.base.id == backbone.base.id
-        now = f"another version of {backbone.base.id}" if same_id else backbone.base.id
-        differences.append(f"the base model was {run.base.id} and is now {now}")
+        differences.append(model_difference(run.base, backbone.base))
     if run.dtype != backbone.dtype:
-        differences.append(f"the precision was {_name_of(run.dtype)} and is now {_name_of(backbone.dtype)}")
+        differences.append(
+            Message(
+                "the precision was {before} and is now {after}",
+                before=_name_of(run.dtype),
+                after=_name_of(backbone.dtype),
+            )
+        )
     if differences:
         raise RunMismatchError(differences)
 
 
+def model_difference(before: BaseModel, after: BaseModel) -> Message:
+    """How two base models differ, to be told as a part of :class:`RunMismatchError`."""
+    if before.id == after.id:
+        return Message(
+            "the base model was {before} and is now another version of {after}",
+            before=before.id,
+            after=after.id,
+        )
+    return Message("the base model was {before} and is now {after}", before=before.id, after=after.id)
+
+
 def check_same(run: Run, config: TrainingConfig, pictures: Sequence[Picture] | None = None) -> None:
     """Raises :class:`RunMismatchError` naming each setting that differs, and each of any given pictures."""
-    differences = []
     then, now = run.config.to_dict(), config.to_dict()
-    for name in then:
-        if then[name] != now[name]:
-            differences.append(f"{name} was {then[name]!r} and is now {now[name]!r}")
+    differences = [
+        Message(
+            "{name} was {before} and is now {after}",
+            name=setting(name),
+            before=_shown(name, then[name]),
+            after=_shown(name, now[name]),
+        )
+        for name in then
+        if then[name] != now[name]
+    ]
     if pictures is not None:
         differences += _picture_differences(run, pictures)
     if differences:
         raise RunMismatchError(differences)
 
 
-def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[str]:
+def _shown(name: str, given: object) -> Message | str:
+    """A setting's value; a word of the person's own is never translated, even if it looks like a choice."""
+    return repr(given) if name in ("token", "initializer") else value(given)
+
+
+def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[Message]:
     prints = tuple(fingerprint(picture) for picture in pictures)
     if len(prints) != len(run.fingerprints):
-        return [f"there were {len(run.fingerprints)} pictures and are now {len(prints)}"]
+        return [
+            Message(
+                "there were {before} pictures and are now {after}",
+                before=len(run.fingerprints),
+                after=len(prints),
+            )
+        ]
     return [
-        f"{picture.name} is another picture, or has another caption"
+        Message("{name} is another picture, or has another caption", name=picture.name)
         for picture, before, after in zip(pictures, run.fingerprints, prints, strict=True)
         if before != after
     ]
@@ -191,9 +230,13 @@ def lock_run(run: Run) -> FileLock:
     try:
         lock.acquire()
     except Timeout as error:
-        raise RunError(f"The run in {run.folder} is in training elsewhere: wait for it.") from error
+        raise RunError(
+            "The run in {folder} is in training elsewhere: wait for it.", folder=run.folder
+        ) from error
     except OSError as error:
-        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
+        raise RunError(
+            "The run in {folder} cannot be written to: {error}", folder=run.folder, error=error
+        ) from error
     return lock
 
 
@@ -213,7 +256,11 @@ def load_run_pictures(run: Run) -> list[Picture]:
         size = (entry["width"], entry["height"])
         picture = Picture(entry["name"], image, mask, entry["caption"], size, ())
         if fingerprint(picture) != entry["fingerprint"]:
-            raise RunError(f"Picture {number} of the run in {run.folder} has been changed: start a new run.")
+            raise RunError(
+                "Picture {number} of the run in {folder} has been changed: start a new run.",
+                number=number,
+                folder=run.folder,
+            )
         pictures.append(picture)
     return pictures
 
@@ -230,7 +277,12 @@ def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Ima
         with Image.open(run.folder / "pictures" / f"{number}{suffix}.png") as file:
             yield file
     except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
-        raise RunError(f"Picture {number} of the run in {run.folder} cannot be read: {error}") from error
+        raise RunError(
+            "Picture {number} of the run in {folder} cannot be read: {error}",
+            number=number,
+            folder=run.folder,
+            error=error,
+        ) from error
 
 
 def run_images(run: Run) -> list[Image.Image]:
@@ -261,9 +313,11 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{folder} holds no training run: check the path.") from error
+        raise RunError("{folder} holds no training run: check the path.", folder=folder) from error
     except (OSError, ValueError) as error:
-        raise RunError(f"The run in {folder} cannot be read ({error}): start a new one.") from error
+        raise RunError(
+            "The run in {folder} cannot be read ({error}): start a new one.", folder=folder, error=error
+        ) from error
     if not isinstance(description, dict) or description.get("version") != VERSION:
-        raise RunError(f"The run in {folder} was written by another version: start a new one.")
+        raise RunError("The run in {folder} was written by another version: start a new one.", folder=folder)
     return description

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from ti_core.errors import RunError
 from ti_core.files import write_text_whole
+from ti_core.messages import Said, from_json, to_json
 from ti_core.training.runs.folder import Run
 from ti_core.training.state import Snapshot
 
@@ -27,7 +28,7 @@ class StepMetrics:
     norm: Mapping[str, float]
     evaluation: float | None = None
     nearest: tuple[tuple[str, float], ...] = ()
-    preview_error: str = ""
+    preview_error: Said | None = None
 
 
 def read_metrics(run: Run) -> list[StepMetrics]:
@@ -41,7 +42,9 @@ def read_metrics(run: Run) -> list[StepMetrics]:
     except FileNotFoundError:
         return []
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({error}): remove it; the run can go on without it.") from error
+        raise RunError(
+            "{file} is damaged ({error}): remove it; the run can go on without it.", file=path, error=error
+        ) from error
 
 
 class _MetricsFile:
@@ -82,7 +85,9 @@ def open_metrics(run: Run, step: int) -> TextIO:
             write_text_whole(path, "".join(line for line in lines if _is_of(line, step)))
         return path.open("a", encoding="utf-8", buffering=1)  # by lines: others read it meanwhile
     except OSError as error:
-        raise RunError(f"The metrics of the run in {run.folder} cannot be written: {error}") from error
+        raise RunError(
+            "The metrics of the run in {folder} cannot be written: {error}", folder=run.folder, error=error
+        ) from error
 
 
 def _is_of(line: str, step: int) -> bool:
@@ -100,11 +105,14 @@ def metrics_line(snapshot: Snapshot) -> dict[str, Any]:
         line["evaluation"] = snapshot.evaluation.loss
         line["nearest"] = [[word, cosine] for word, cosine in snapshot.nearest]
     if snapshot.preview_error:
-        line["preview_error"] = snapshot.preview_error
+        line["preview_error"] = to_json(snapshot.preview_error)
     return line
 
 
 def _from_metrics_line(line: Mapping[str, Any]) -> StepMetrics:
     nearest = tuple((word, cosine) for word, cosine in line.get("nearest", ()))
-    evaluation, preview_error = line.get("evaluation"), line.get("preview_error", "")
-    return StepMetrics(line["step"], line["loss"], line["norm"], evaluation, nearest, preview_error)
+    failure = line.get("preview_error")
+    preview_error = None if failure is None else from_json(failure)
+    return StepMetrics(
+        line["step"], line["loss"], line["norm"], line.get("evaluation"), nearest, preview_error
+    )

@@ -49,7 +49,9 @@ def save_state(folder: Path, state: TrainingState) -> None:
     try:
         write_whole(newest, write, sync=True, previous=previous)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"The state could not be saved in {folder}: {error}") from error
+        raise RunError(
+            "The state could not be saved in {folder}: {error}", folder=folder, error=error
+        ) from error
 
 
 def restore_state(
@@ -57,13 +59,19 @@ def restore_state(
 ) -> None:
     """Bring a state that was just prepared to where it was when it was saved; the twin of :func:`save_state`.
 
-    Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` if what was saved is of another run.
+    Raises :class:`KeyError`, :class:`TypeError`, :class:`ValueError` or :class:`RunError` if the state was
+    saved by another run.
     """
 
     def like(rows: torch.Tensor, key: str, *several: int) -> torch.Tensor:
         shape = (*several, *rows.shape)
         if tensors[key].shape != shape:
-            raise ValueError(f"{key} is of shape {tuple(tensors[key].shape)}, not {shape}")
+            raise RunError(
+                "{key} is of shape {shape}, not {wanted}",
+                key=key,
+                shape=tuple(tensors[key].shape),
+                wanted=shape,
+            )
         return tensors[key].to(rows.device)
 
     state.step, state.finish = facts["step"], facts["finish"]

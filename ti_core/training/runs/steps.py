@@ -31,7 +31,12 @@ def save_step(run: Run, step: int, vectors: Mapping[str, torch.Tensor], facts: M
         file.parent.mkdir(exist_ok=True)
         write_whole(file, partial(save_file, tensors, metadata={"facts": json.dumps(facts)}))
     except (OSError, SafetensorError) as error:
-        raise RunError(f"The vectors of step {step} could not be written to {run.folder}: {error}") from error
+        raise RunError(
+            "The vectors of step {step} could not be written to {folder}: {error}",
+            step=step,
+            folder=run.folder,
+            error=error,
+        ) from error
 
 
 def concept_at(run: Run, step: int) -> Concept:
@@ -48,11 +53,24 @@ def concept_at(run: Run, step: int) -> Concept:
     except FileNotFoundError as error:
         saved = saved_steps(run)
         closest = min(saved, key=lambda other: abs(other - step), default=None)
-        advice = "resume it first" if closest is None else f"choose {closest}, the closest that is"
-        raise RunError(f"Step {step} of the run in {run.folder} is not saved: {advice}.") from error
+        if closest is None:
+            raise RunError(
+                "Step {step} of the run in {folder} is not saved: resume it first.",
+                step=step,
+                folder=run.folder,
+            ) from error
+        raise RunError(
+            "Step {step} of the run in {folder} is not saved: choose {closest}, the closest that is.",
+            step=step,
+            folder=run.folder,
+            closest=closest,
+        ) from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, ConceptError) as error:
         raise RunError(
-            f"Step {step} of the run in {run.folder} cannot be read ({error}): choose another."
+            "Step {step} of the run in {folder} cannot be read ({error}): choose another.",
+            step=step,
+            folder=run.folder,
+            error=error,
         ) from error
 
 
@@ -109,4 +127,6 @@ def drop_later_files(run: Run, step: int) -> None:
         for folder in run.folder.glob(f"{BESIDE}*"):
             shutil.rmtree(folder)
     except OSError as error:
-        raise RunError(f"The run in {run.folder} cannot be written to: {error}") from error
+        raise RunError(
+            "The run in {folder} cannot be written to: {error}", folder=run.folder, error=error
+        ) from error

@@ -14,14 +14,15 @@ import torch
 
 from ti_core.config import MAX_VECTORS
 from ti_core.errors import ConceptError
+from ti_core.messages import Message
 
 T5_WIDTH = 4096
 MAX_WIDTH = 2048  # no CLIP is wider
 SOUND_LENGTHS = (0.01, 100.0)  # of a vector; those of SD 1's vocabulary are about 0.4 long
 SHOWN_LENGTH = 60  # letters of a foreign name in a message
 
-IS_DAMAGED = "It is damaged: download or export it again."
-TOO_MANY_PARTS = "It holds too many parts to be an embedding: choose another file."
+IS_DAMAGED = Message("It is damaged: download or export it again.")
+TOO_MANY_PARTS = Message("It holds too many parts to be an embedding: choose another file.")
 
 # What zipfile, struct, Pillow and the arithmetic on foreign numbers raise for a damaged file.
 DAMAGED = (
@@ -67,36 +68,44 @@ def read_rows(tensor: StoredTensor) -> torch.Tensor:
     """
     if not tensor.dtype.is_floating_point:
         kind = str(tensor.dtype).removeprefix("torch.")
-        raise ConceptError(f"It holds {kind} numbers; an embedding has floating-point ones.")
+        raise ConceptError("It holds {dtype} numbers; an embedding has floating-point ones.", dtype=kind)
     if len(tensor.shape) not in (1, 2):
         raise ConceptError(
-            f"It holds a tensor of {len(tensor.shape)} dimensions; an embedding is a list of vectors."
+            "It holds a tensor of {dimensions} dimensions; an embedding is a list of vectors.",
+            dimensions=len(tensor.shape),
         )
     count, width = tensor.shape if len(tensor.shape) == 2 else (1, tensor.shape[0])
     if width == T5_WIDTH:
         raise ConceptError(
-            "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): "
-            "no model here has one, so choose another file."
+            "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): no model here has "
+            "one, so choose another file."
         )
     if not 1 <= width <= MAX_WIDTH:
         raise ConceptError(
-            f"Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding."
+            "Its vectors have {width} numbers each, as those of no text encoder have: it is no embedding.",
+            width=width,
         )
     if not 1 <= count <= MAX_VECTORS:
-        raise ConceptError(f"It holds {count} vectors; a word has 1 to {MAX_VECTORS}.")
+        raise ConceptError("It holds {count} vectors; a word has 1 to {most}.", count=count, most=MAX_VECTORS)
     rows = tensor.read().to(torch.float32).reshape(count, width)
     if not bool(torch.isfinite(rows).all()):
         raise ConceptError("It holds numbers that are not finite: the training that wrote it had failed.")
     return rows
 
 
-def length_remarks(rows: torch.Tensor) -> tuple[str, ...]:
+def length_remarks(rows: torch.Tensor) -> tuple[Message, ...]:
     """What to say of vectors (n, d) that are of a length that no word has."""
     lengths = rows.norm(dim=1)
     if SOUND_LENGTHS[0] <= lengths.min() and lengths.max() <= SOUND_LENGTHS[1]:
         return ()
     low, high = f"{lengths.min():.3g}", f"{lengths.max():.3g}"
-    return (f"Its vectors are {low} to {high} long, unlike those of other words: it may draw noise.",)
+    return (
+        Message(
+            "Its vectors are {low} to {high} long, unlike those of other words: it may draw noise.",
+            low=low,
+            high=high,
+        ),
+    )
 
 
 def zip_directory_bytes(file: IO[bytes]) -> int | None:

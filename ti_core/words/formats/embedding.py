@@ -13,6 +13,7 @@ import torch
 
 from ti_core.config import KINDS, Kind
 from ti_core.errors import ConceptError, IncompatibleConceptError, ModelError, TokenNameError
+from ti_core.messages import Said, both
 from ti_core.model.base import BaseModel
 from ti_core.model.families import Family
 from ti_core.model.presets import PRESETS, ModelPreset, preset_of
@@ -59,7 +60,7 @@ class Embedding:
     """All about the base model, where this program wrote it down."""
     initializer: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Said, ...] = ()
     """Sentences on what a person should know."""
 
     @property
@@ -118,8 +119,10 @@ def to_concepts(
     for own in tokens:
         if tokens.count(own) > 1:
             raise ConceptError(
-                f"{source} holds {own} more than once: give its words other names, or take its files one by "
-                "one."
+                "{name} holds {token} more than once: give its words other names, or take its files one by "
+                "one.",
+                name=source,
+                token=own,
             )
     return concepts
 
@@ -133,7 +136,9 @@ def base_called(name: str) -> BaseModel:
         )
     if preset is None:
         names = ", ".join([*WIDTHS, *(each.name for each in PRESETS)])
-        raise ModelError(f"There is no base model called {name[:SHOWN_LENGTH]}: choose {names}.")
+        raise ModelError(
+            "There is no base model called {name}: choose {names}.", name=name[:SHOWN_LENGTH], names=names
+        )
     return BaseModel(preset.name, preset.family, _widths(preset))
 
 
@@ -178,12 +183,12 @@ def _no_model(embedding: Embedding) -> ConceptError:
     if widths == [CLIP_G_WIDTH]:
         return ConceptError(
             "Its vectors of 1280 numbers are the second half of a word for Stable Diffusion XL, without the "
-            "first, or a word for the paper's own model, which is none of those here: "
-            "put both halves into one folder or .zip, and give that."
+            "first, or a word for the paper's own model, which is none of those here: put both halves into "
+            "one folder or .zip, and give that."
         )
-    shown = " and ".join(str(width) for width in widths)
     return ConceptError(
-        f"No known model takes vectors of {shown} numbers: say which base model they are for."
+        "No known model takes vectors of {widths} numbers: say which base model they are for.",
+        widths=both(widths),
     )
 
 
@@ -200,10 +205,25 @@ def _placed(embedding: Embedding, token: str, base: BaseModel) -> Mapping[str, t
         for family, name in FAMILY_NAMES.items()
         if list(WIDTHS[family].values()) == list(widths.values())
     ]
-    advice = f"choose a model of {fitting[0]}" if fitting else "choose the model that it was learned on"
+    if fitting:
+        raise IncompatibleConceptError(
+            "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose a model "
+            "of {fitting}.",
+            token=token,
+            widths=_shown(widths),
+            model=base.id,
+            family=base.family,
+            wanted=_shown(base.widths),
+            fitting=fitting[0],
+        )
     raise IncompatibleConceptError(
-        f"{token} has vectors of {_shown(widths)} numbers, but {base.id} ({base.family}) takes "
-        f"{_shown(base.widths)}: {advice}."
+        "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose the model "
+        "that it was learned on.",
+        token=token,
+        widths=_shown(widths),
+        model=base.id,
+        family=base.family,
+        wanted=_shown(base.widths),
     )
 
 

@@ -253,7 +253,9 @@ class _Machine:
             state = stack.pop()
             self._set_state(stack[-1], state)
         else:
-            raise ConceptError(f"It holds the instruction {name}, which no embedding needs: do not use it.")
+            raise ConceptError(
+                "It holds the instruction {name}, which no embedding needs: do not use it.", name=name
+            )
 
     def _since_mark(self) -> list[Any]:
         start = self.marks.pop()
@@ -297,7 +299,9 @@ class _Machine:
                 return []
             case _Name(module, name):
                 asked = f"{module}.{name}"[:SHOWN_LENGTH]
-                raise ConceptError(f"It asks to run {asked}, which no embedding needs: do not use it.")
+                raise ConceptError(
+                    "It asks to run {name}, which no embedding needs: do not use it.", name=asked
+                )
         raise ConceptError(IS_DAMAGED)
 
 

@@ -26,10 +26,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from ti_core.errors import ConceptError
 from ti_core.files import write_whole
+from ti_core.messages import Message
 from ti_core.words.formats.contents import DAMAGED, Contents, StoredTensor
 
 CHUNK = "sd-ti-embedding"
-DATA_IS_DAMAGED = "The data in the picture is damaged: save it again as it was first published."
+DATA_IS_DAMAGED = Message("The data in the picture is damaged: save it again as it was first published.")
 MAX_PNG_BYTES = 20 * 2**20
 MAX_CARD_PIXELS = 8_000_000
 MAX_JSON_BYTES = 4 * 2**20  # 75 vectors of 1280 numbers take some 2 MB
@@ -49,12 +50,18 @@ def read_png(path: Path) -> Contents:
     Raises :class:`ConceptError` if there is no sound one, or the picture is damaged or too large.
     """
     if path.stat().st_size > MAX_PNG_BYTES:
-        raise ConceptError(f"It is a picture of more than {MAX_PNG_BYTES // 2**20} MiB: save it smaller.")
+        raise ConceptError(
+            "It is a picture of more than {limit} MiB: save it smaller.", limit=MAX_PNG_BYTES // 2**20
+        )
     try:
         with Image.open(path, formats=["PNG"]) as image:
             width, height = image.size
             if width * height > MAX_CARD_PIXELS:
-                raise ConceptError(f"It is a picture of {width} × {height} pixels, too large for a word.")
+                raise ConceptError(
+                    "It is a picture of {width} × {height} pixels, too large for a word.",
+                    width=width,
+                    height=height,
+                )
             return Contents(_values_in(image), is_picture=True)
     except UNREADABLE as error:
         raise ConceptError("It is a damaged picture: save it again as it was first published.") from error

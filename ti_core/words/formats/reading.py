@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from ti_core.errors import ConceptError
+from ti_core.messages import Message, Said
 from ti_core.words.folder import MAX_FILE_BYTES, load_concept
 from ti_core.words.formats.contents import (
     MAX_WIDTH,
@@ -66,7 +67,7 @@ def read_embeddings(path: Path) -> list[Embedding]:
     try:
         found = _read_folder(path) if path.is_dir() else _read_with_companion(path)
     except OSError as error:
-        raise ConceptError(f"{path.name} cannot be read: {error}") from error
+        raise ConceptError("{name} cannot be read: {error}", name=path.name, error=error) from error
     return found
 
 
@@ -88,7 +89,9 @@ def _named(folder: Path, name: str) -> list[Path]:
 
 def _read_native(folder: Path) -> Embedding:
     if (folder / "concept.json").stat().st_size > MAX_TEXT_BYTES:
-        raise ConceptError(f"{folder.name}/concept.json is larger than 1 MiB: it is no concept's.")
+        raise ConceptError(
+            "{folder}/concept.json is larger than 1 MiB: it is no concept's.", folder=folder.name
+        )
     concept = load_concept(folder)
     check_facts(concept)
     return Embedding(
@@ -136,7 +139,10 @@ def _read_every_file(folder: Path) -> list[Embedding]:
     read = others or pictures
     if len(read) > MAX_FILES:
         raise ConceptError(
-            f"{folder.name} holds {len(read)} embedding files: choose a folder of at most {MAX_FILES}."
+            "{name} holds {count} embedding files: choose a folder of at most {limit}.",
+            name=folder.name,
+            count=len(read),
+            limit=MAX_FILES,
         )
     found: list[Embedding] = []
     errors: list[ConceptError] = []
@@ -149,9 +155,9 @@ def _read_every_file(folder: Path) -> list[Embedding]:
         raise (
             errors[0]
             if errors
-            else ConceptError(f"{folder.name} holds no embedding file: choose another folder.")
+            else ConceptError("{name} holds no embedding file: choose another folder.", name=folder.name)
         )
-    found[0] = replace(found[0], remarks=found[0].remarks + tuple(map(str, errors)))
+    found[0] = replace(found[0], remarks=(*found[0].remarks, *(error.message for error in errors)))
     return [
         each for number, each in enumerate(found) if not any(_same(each, other) for other in found[:number])
     ]
@@ -177,7 +183,9 @@ def _read_with_companion(path: Path) -> list[Embedding]:
     [one, *_], [other, *_] = _read_file(first), _read_file(second)
     if one.name != other.name or len(one.vectors) + len(other.vectors) > 2:
         raise ConceptError(
-            f"{first.name} and {second.name} hold different words: put each into a folder of its own."
+            "{first} and {second} hold different words: put each into a folder of its own.",
+            first=first.name,
+            second=second.name,
         )
     [rows], [other_rows] = one.vectors.values(), other.vectors.values()
     return [replace(one, vectors={"clip_l": rows, "clip_g": other_rows}, remarks=one.remarks + other.remarks)]
@@ -185,15 +193,19 @@ def _read_with_companion(path: Path) -> list[Embedding]:
 
 def _read_file(path: Path) -> list[Embedding]:
     if not path.is_file():
-        raise ConceptError(f"There is no file {path}: check the path.")
+        raise ConceptError("There is no file {name}: check the path.", name=path)
     try:
         with _opened(path) as contents:
             found = _recognised(contents)
         is_bundle = found[0].source == "LoRA"
         if not is_bundle and not contents.is_picture and path.stat().st_size > MAX_FILE_BYTES:
-            raise ConceptError(f"It is larger than {MAX_FILE_BYTES // 2**20} MiB, and no embedding is.")
+            raise ConceptError(
+                "It is larger than {limit} MiB, and no embedding is.", limit=MAX_FILE_BYTES // 2**20
+            )
     except ConceptError as error:
-        raise ConceptError(f"{path.name} holds no usable embedding. {error}") from error
+        raise ConceptError(
+            "{name} holds no usable embedding. {reason}", name=path.name, reason=error
+        ) from error
     generic = path.stem.startswith("learned_embeds")
     return [replace(each, file_name=path.absolute().parent.name if generic else path.stem) for each in found]
 
@@ -237,14 +249,16 @@ def _recognised(contents: Contents) -> list[Embedding]:
     usable = {key: value for key, value in values.items() if not str(key).endswith("_out")}
     if not usable:
         raise ConceptError(
-            "It holds only OneTrainer's output vectors (_out), which live behind the text encoder: "
-            "no other program can use them, so train it again without them."
+            "It holds only OneTrainer's output vectors (_out), which live behind the text encoder: no other "
+            "program can use them, so train it again without them."
         )
-    left_out = ("OneTrainer's output vectors (_out) were left out.",) if len(usable) < len(values) else ()
+    left_out: tuple[Said, ...] = ()
+    if len(usable) < len(values):
+        left_out = (Message("OneTrainer's output vectors (_out) were left out."),)
     if any(_starts(key, "t5") for key in usable):
         raise ConceptError(
-            "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): "
-            "no model here has one, so choose another file."
+            "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): no model here has "
+            "one, so choose another file."
         )
     if set(usable) <= set(ENCODER_KEYS):
         ordered = {key: usable[key] for key in ENCODER_KEYS if key in usable}
@@ -305,23 +319,25 @@ def _from_bundle(values: Mapping[str, Any]) -> list[Embedding]:
     return found
 
 
-def _count_remarks(names: Collection[str]) -> tuple[str, ...]:
+def _count_remarks(names: Collection[str]) -> tuple[Said, ...]:
     """What to say of several words in a file. Raises :class:`ConceptError` if they are too many."""
     if len(names) > MAX_WORDS:
         raise ConceptError(TOO_MANY_PARTS)
+    if len(names) < 2:
+        return ()
     words = ", ".join(map(_short, names))[:MAX_FACT_LENGTH]
-    return (f"The file holds {len(names)} words: {words}.",) if len(names) > 1 else ()
+    return (Message("The file holds {count} words: {words}.", count=len(names), words=words),)
 
 
 def _embedding(
-    tensors: Mapping[str, StoredTensor], source: str, remarks: tuple[str, ...] = (), **fields: Any
+    tensors: Mapping[str, StoredTensor], source: str, remarks: tuple[Said, ...] = (), **fields: Any
 ) -> Embedding:
     """The one place where tensors are read; ``""`` is the key of one whose encoder is not named."""
     if not all(isinstance(tensor, StoredTensor) for tensor in tensors.values()):
         raise _unknown(tensors)
     vectors = {key: read_rows(tensor) for key, tensor in tensors.items()}
     for rows in vectors.values():
-        remarks += length_remarks(rows)
+        remarks = (*remarks, *length_remarks(rows))
     if list(vectors) == [""]:
         vectors = one_encoder(vectors[""])
     return Embedding(vectors, source, remarks=remarks, **fields)
@@ -336,8 +352,8 @@ def _unknown(values: Mapping[Any, Any]) -> ConceptError:
     keys = [str(key) for key in values]
     if set(keys) >= XTI_KEYS:
         return ConceptError(
-            "It is an extended textual inversion (XTI) of kohya, a word for each layer of the model: "
-            "it works in no prompt, so train it again as an ordinary one."
+            "It is an extended textual inversion (XTI) of kohya, a word for each layer of the model: it "
+            "works in no prompt, so train it again as an ordinary one."
         )
     if any(WHOLE_MODEL.match(key) for key in keys):
         return ConceptError("It is a whole model, not a word: choose the word's own file.")
@@ -350,7 +366,7 @@ def _unknown(values: Mapping[Any, Any]) -> ConceptError:
     if not keys:
         return ConceptError("It holds no vectors: choose another file.")
     shown = _shown_keys(keys)
-    return ConceptError(f"It holds {shown}, as no embedding format does: choose another file.")
+    return ConceptError("It holds {key}, as no embedding format does: choose another file.", key=shown)
 
 
 def _shown_keys(keys: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from ti_core.errors import ConceptError
 from ti_core.files import write_text_whole, write_whole
+from ti_core.messages import series
 from ti_core.model.presets import find_preset
 from ti_core.words.card import concept_card
 from ti_core.words.concept import EMBEDDING_FILES, Concept
@@ -61,11 +62,19 @@ def write_embedding(
     """
     fitting = layouts_for(concept)
     if layout not in fitting:
-        count = len(concept.vectors)
-        encoders = "one text encoder" if count == 1 else f"{count} text encoders"
+        if len(concept.vectors) == 1:
+            raise ConceptError(
+                "{token} has vectors for one text encoder, which {layout} cannot hold: choose {layouts}.",
+                token=concept.token,
+                layout=layout,
+                layouts=series(fitting),
+            )
         raise ConceptError(
-            f"{concept.token} has vectors for {encoders}, which {layout} cannot hold: "
-            f"choose {', '.join(fitting)}."
+            "{token} has vectors for {encoders} text encoders, which {layout} cannot hold: choose {layouts}.",
+            token=concept.token,
+            encoders=len(concept.vectors),
+            layout=layout,
+            layouts=series(fitting),
         )
     if layout == "native":
         save_concept(concept, target, pictures)
@@ -74,7 +83,12 @@ def write_embedding(
         target.mkdir(parents=True, exist_ok=True)
         return _write(concept, target, layout, pictures)
     except (OSError, SafetensorError, RuntimeError) as error:  # a full disk is each of them
-        raise ConceptError(f"{concept.token} could not be written to {target}: {error}") from error
+        raise ConceptError(
+            "{token} could not be written to {folder}: {error}",
+            token=concept.token,
+            folder=target,
+            error=error,
+        ) from error
 
 
 def _write(concept: Concept, folder: Path, layout: Layout, pictures: Sequence[Image.Image]) -> list[Path]:

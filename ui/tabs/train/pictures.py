@@ -18,6 +18,7 @@ from PIL import Image
 
 from ti_core.errors import PictureError
 from ti_core.files import write_text_whole
+from ti_core.languages import tell
 from ti_core.model.presets import find_preset
 from ti_core.pictures.prepare import Box, Picture, prepare_picture
 from ti_core.pictures.remarks import find_near_duplicates
@@ -221,7 +222,7 @@ def share_background(pictures: Sequence[Picture]) -> bool:
 def desk_html(language: Language, desk: Desk) -> str:
     """The cards, what is to be said of all of them, and what could not be used."""
     pictures = [card.seen for card in desk.cards]
-    remarks = [[_remark(language, remark) for remark in picture.remarks] for picture in pictures]
+    remarks = [[tell(language, remark) for remark in picture.remarks] for picture in pictures]
     names = [
         say(language, "train_picture", number=number, name=picture.name)
         for number, picture in enumerate(pictures, start=1)
@@ -298,10 +299,6 @@ def _shown_size(width: int, height: int) -> tuple[int, int]:
 def _with_card(desk: Desk, changed: Card) -> Desk:
     cards = tuple(changed if card.id == changed.id else card for card in desk.cards)
     return replace(desk, cards=cards)
-
-
-def _remark(language: Language, remark: str) -> str:
-    return explain(language, PictureError(remark))
 
 
 def _card_html(language: Language, card: Card, name: str, remarks: Sequence[str], *, selected: bool) -> str:

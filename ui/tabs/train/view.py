@@ -10,7 +10,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.errors import GenerationError
 from ti_core.pictures.decode import open_picture
 from ti_core.training.runs import (
     Run,
@@ -30,7 +29,7 @@ from ui.server.people import Home
 from ui.server.studio import Studio
 from ui.tabs.train.result import evidence_files, evidence_html, loss_in_words, shelved_token, words_in_line
 from ui.tabs.train.runs import ACTIVE, names_in_training
-from ui.texts import Language, duration, explain, language_of, say
+from ui.texts import Language, duration, language_of, say
 
 PREVIEW_SIDE = 128  # pixels
 
@@ -197,7 +196,7 @@ def _facts_html(language: Language, job: _Job) -> str:
         facts.append(say(language, "train_nearest", words=words_in_line(nearest)))
     failed = next((line for line in reversed(job.metrics) if line.preview_error), None)
     if failed:
-        reason = explain(language, GenerationError(failed.preview_error))
+        reason = failed.preview_error
         facts.append(say(language, "train_no_preview", step=failed.step, reason=reason))
     items = "".join(f"<li>{html.escape(fact)}</li>" for fact in facts)
     return f'<ul class="train-facts">{items}</ul>'

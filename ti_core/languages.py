@@ -1,0 +1,73 @@
+"""The languages in which the program speaks: English, and one gettext catalogue (PO) for each other.
+
+A catalogue is ``locale/<language>/LC_MESSAGES/one-word.po``: another language is one more file.
+Translators can try theirs first: the environment variable ``ONE_WORD_LOCALE`` names a folder of further
+catalogues.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ti_core.messages import Translate, in_english, in_words
+from ti_core.resources import LOCALES
+
+ENGLISH = "en"
+CATALOGUE = Path("LC_MESSAGES") / "one-word.po"
+FOLDER_VARIABLE = "ONE_WORD_LOCALE"
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The codes of all languages there are, English first, the others in alphabetical order."""
+    return (ENGLISH, *sorted(_catalogue_files()))
+
+
+def choose_language(wishes: Sequence[str]) -> str:
+    """The first of the wishes, such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``, that there is; else English."""
+    codes = [wish.replace("_", "-").partition("-")[0].lower() for wish in wishes]
+    return next((code for code in codes if code in languages()), ENGLISH)
+
+
+def tell(language: str, said: Any) -> str:
+    """A message, an error, a listing or plain text in a language, or in English without a translation."""
+    return str(in_words(said, translator(language)))
+
+
+@cache
+def translator(language: str) -> Translate:
+    """Looks templates up in the catalogue of a language."""
+    if language == ENGLISH:
+        return in_english
+    texts = _read_catalogue(language)
+    return lambda template, context: texts.get((template, context), template)
+
+
+def language_name(language: str) -> str:
+    """What a language calls itself, such as 日本語."""
+    from babel import Locale  # takes a moment to import
+
+    return str(Locale.parse(language).display_name)
+
+
+def _catalogue_files() -> Mapping[str, Path]:
+    folders = [LOCALES, *map(Path, filter(None, [os.environ.get(FOLDER_VARIABLE)]))]
+    files = [file for folder in folders for file in folder.glob(f"*/{CATALOGUE}")]
+    return {file.parents[1].name: file for file in files}
+
+
+def _read_catalogue(language: str) -> Mapping[tuple[str, str], str]:
+    """The translations by template and context; doubtful ("fuzzy") and empty ones are left out."""
+    from babel.messages.pofile import read_po  # takes a moment to import
+
+    with _catalogue_files()[language].open("rb") as file:
+        catalogue = read_po(file)
+    return {
+        (str(entry.id), entry.context or ""): str(entry.string)
+        for entry in catalogue
+        if entry.id and entry.string and not entry.fuzzy
+    }
