@@ -1,10 +1,9 @@
-"""The catalogues of languages: complete, well-formed, and a further language is one more file."""
+"""The catalogues of languages: complete and well-formed."""
 
 from __future__ import annotations
 
 import ast
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -168,21 +167,3 @@ def test_every_message_gets_the_values_that_its_template_needs() -> None:
                     if template in known and None not in given and not placeholders(template) <= given:
                         wrong.append(f"{file.name}:{node.lineno} {template!r}")
     assert wrong == []
-
-
-# --- one more language ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def esperanto(tmp_path: Path) -> Path:
-    """A folder of catalogues with one of a made-up Esperanto: every text between guillemets."""
-    file = tmp_path / "eo" / CATALOGUE
-    file.parent.mkdir(parents=True)
-    [japanese] = [file for file in FILES if file.parents[1].name == "ja"]
-    shutil.copy(japanese, file)
-    catalogue = read(file)
-    for entry in catalogue:
-        if entry.id and entry.context != "joint":
-            entry.string = f"«{entry.id}»"
-    write(catalogue, file)
-    return tmp_path

@@ -28,9 +28,22 @@ def languages() -> tuple[str, ...]:
 
 
 def choose_language(wishes: Sequence[str]) -> str:
-    """The first of the wishes, such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``, that there is; else English."""
-    codes = [wish.replace("_", "-").partition("-")[0].lower() for wish in wishes]
-    return next((code for code in codes if code in languages()), ENGLISH)
+    """The first of the wishes, such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``, that can be granted, or English.
+
+    A wish is granted by its own language, or else by that language as another country speaks it.
+    """
+    for wish in wishes:
+        code = wish.partition(".")[0].replace("_", "-").lower()
+        same = [known for known in languages() if known.lower() == code]
+        similar = [known for known in languages() if _primary(known) == _primary(code)]
+        if granted := same or similar:
+            return granted[0]
+    return ENGLISH
+
+
+def _primary(code: str) -> str:
+    """The language without the country."""
+    return code.partition("-")[0].lower()
 
 
 def tell(language: str, said: Any) -> str:
@@ -51,13 +64,13 @@ def language_name(language: str) -> str:
     """What a language calls itself, such as 日本語."""
     from babel import Locale  # takes a moment to import
 
-    return str(Locale.parse(language).display_name)
+    return str(Locale.parse(language, sep="-").display_name)
 
 
 def _catalogue_files() -> Mapping[str, Path]:
     folders = [LOCALES, *map(Path, filter(None, [os.environ.get(FOLDER_VARIABLE)]))]
     files = [file for folder in folders for file in folder.glob(f"*/{CATALOGUE}")]
-    return {file.parents[1].name: file for file in files}
+    return {file.parents[1].name.replace("_", "-"): file for file in files}
 
 
 def _read_catalogue(language: str) -> Mapping[tuple[str, str], str]:

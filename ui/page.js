@@ -7,8 +7,13 @@ window.oneWord = {
   // server chooses in the same way.
   language() {
     const asked = new URLSearchParams(location.search).get("lang");
-    const known = [asked, ...navigator.languages].map((name) => name?.toLowerCase().split("-")[0]);
-    return known.find((name) => LANGUAGES.includes(name)) ?? LANGUAGES[0];
+    const primary = (name) => name.toLowerCase().split("-")[0];
+    for (const wish of [asked, ...navigator.languages].filter(Boolean)) {
+      const same = LANGUAGES.find((name) => name.toLowerCase() === wish.toLowerCase());
+      const similar = LANGUAGES.find((name) => primary(name) === primary(wish));
+      if (same ?? similar) return same ?? similar;
+    }
+    return LANGUAGES[0];
   },
 
   // Gradio translates to the browser's language once, as it starts: it finds the one asked for there.

@@ -23,6 +23,7 @@ from ti_core.errors import (
     PromptError,
     UnknownTokenError,
 )
+from ti_core.messages import Message
 from ti_core.model.backbone import Backbone
 from ti_core.model.base import BaseModel
 from ti_core.model.families import Family
@@ -553,10 +554,10 @@ def test_the_fastest_dtype_computes():
     assert best_device().type in ("cpu", "cuda", "mps")
 
 
-def test_a_full_memory_is_an_error_of_our_own_with_advice():
+def test_a_full_memory_is_an_error_of_our_own():
     with (
-        pytest.raises(GenerationError, match="memory of the device is full: draw less"),
-        out_of_memory_as(GenerationError, "draw less"),
+        pytest.raises(GenerationError, match="memory is full: draw less"),
+        out_of_memory_as(GenerationError, Message("The memory is full: draw less.")),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

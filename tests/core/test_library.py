@@ -780,7 +780,7 @@ def test_what_a_file_leaves_open_is_told(library: Library, tmp_path: Path):
     [imported] = library.import_file(tmp_path / "neko.safetensors")
     assert imported.entry.concept.token == "<neko>" and imported.source == "emb_params"
     assert imported.guessed and imported.entry.concept.base.id == "sd15"
-    assert "unlike those of other words" in imported.remarks[0]
+    assert "unlike those of other words" in str(imported.remarks[0])
     library.delete("<neko>")
     [imported] = library.import_file(
         tmp_path / "neko.safetensors", BaseModel("waifu", "sd1", {"clip_l": 768})

@@ -153,6 +153,12 @@ def test_a_value_is_translated_if_it_is_a_word_of_the_program(
 # --- languages --------------------------------------------------------------------------------------------
 
 
+def test_a_country_has_its_own_catalogue_or_shares_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ti_core.languages.languages", lambda: ("en", "ja", "zh-CN", "zh-TW"))
+    assert choose_language(["zh_TW.UTF-8"]) == "zh-TW"
+    assert choose_language(["zh-HK", "ja"]) == "zh-CN"
+
+
 @pytest.mark.parametrize(
     ("wishes", "language"),
     [

@@ -125,7 +125,7 @@ def test_sideways_pictures_come_upright(tmp_path, format, orientation):
     assert image.size == (128, 64)
     assert_is_upright_quarters(image)
     if format != "HEIF":  # its reader turns the picture by its own tag, before EXIF is asked
-        assert any("upright" in remark for remark in remarks)
+        assert any("upright" in str(remark) for remark in remarks)
 
 
 def test_an_upright_picture_has_no_remarks(tmp_path):
@@ -138,7 +138,7 @@ def test_the_first_frame_is_used(tmp_path, format):
     path = save(quarters(), tmp_path / "moving", format, **frames)
     image, _, remarks = open_picture(path)
     assert_is_upright_quarters(image)
-    assert any("first" in remark for remark in remarks)
+    assert any("first" in str(remark) for remark in remarks)
 
 
 def test_a_phones_jpeg_with_a_hidden_second_picture_is_an_ordinary_jpeg(tmp_path):
@@ -214,7 +214,7 @@ def test_an_embedded_profile_is_applied(tmp_path, stored):
     image, _, remarks = open_picture(path)
     expected = BLUE if stored.mode == "RGB" else (128, 128, 128)
     assert is_close(image.getpixel((8, 8)), expected, tolerance=6)
-    assert any("xRGB" in remark for remark in remarks)
+    assert any("xRGB" in str(remark) for remark in remarks)
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path):
@@ -226,7 +226,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path):
 def test_a_broken_profile_is_ignored_and_said(tmp_path):
     image, _, remarks = open_picture(save(quarters(), tmp_path / "a.png", icc_profile=b"not a profile"))
     assert image.tobytes() == quarters().tobytes()
-    assert any("profile" in remark and "ignored" in remark for remark in remarks)
+    assert any("profile" in str(remark) and "ignored" in str(remark) for remark in remarks)
 
 
 def test_metadata_is_stripped(tmp_path):
@@ -279,11 +279,11 @@ def test_alpha_becomes_the_mask_and_white(tmp_path, stored, format, options, opa
     assert mask is not None and mask.mode == "L" and mask.size == image.size == (64, 64)
     assert mask.getpixel((10, 32)) >= 250 and mask.getpixel((54, 32)) <= 5
     assert is_close(image.getpixel((10, 32)), opaque) and is_close(image.getpixel((54, 32)), WHITE, 5)
-    assert any("do not count" in remark for remark in remarks)
+    assert any("do not count" in str(remark) for remark in remarks)
 
     flat, no_mask, remarks = open_picture(path, alpha="flatten")
     assert no_mask is None and flat.tobytes() == image.tobytes()
-    assert any("white" in remark for remark in remarks)
+    assert any("white" in str(remark) for remark in remarks)
 
 
 def test_a_palette_with_alpha_is_understood(tmp_path):
@@ -426,7 +426,7 @@ def test_what_a_folder_holds_beside_pictures_is_named_unless_it_belongs_there(tm
     pictures, rejected = load_pictures([tmp_path, tmp_path / "a.png"], 32)
     assert [picture.name for picture in pictures] == ["a.png"]
     assert [picture.name for picture in rejected] == ["photo", "scan.psd"]
-    assert rejected[1].reason.startswith("scan.psd is not named like a picture.")
+    assert str(rejected[1].reason).startswith("scan.psd is not named like a picture.")
 
 
 def test_a_file_that_is_named_itself_is_used_whatever_its_suffix(tmp_path):
@@ -449,7 +449,7 @@ def test_a_name_is_made_printable(tmp_path, stored, shown):
     assert picture.name == shown
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + stored)).write_bytes(b"")
     _, [rejected] = load_pictures([tmp_path], 32)
-    assert rejected.name == shown and rejected.reason.startswith(f"{shown} is an empty file")
+    assert rejected.name == shown and str(rejected.reason).startswith(f"{shown} is an empty file")
 
 
 def test_find_pictures_refuses_what_is_not_there(tmp_path):
@@ -478,7 +478,7 @@ def test_one_bad_file_of_five_leaves_four(tmp_path):
     pictures, rejected = load_pictures([tmp_path], 64)
     assert [picture.name for picture in pictures] == ["0.png", "1.png", "3.png", "4.png"]
     assert [picture.name for picture in rejected] == ["2.png"]
-    assert rejected[0].reason.startswith("2.png is a text file")
+    assert str(rejected[0].reason).startswith("2.png is a text file")
 
 
 # --- preparing --------------------------------------------------------------------------------------------
@@ -520,7 +520,9 @@ def test_any_shape_gets_the_asked_size(tmp_path, size, target):
 
 def test_remarks_on_size_and_shape(tmp_path):
     def remarks(*size: int) -> str:
-        return "; ".join(prepare_picture(save(Image.new("RGB", size), tmp_path / "a.png"), 64).remarks)
+        return "; ".join(
+            map(str, prepare_picture(save(Image.new("RGB", size), tmp_path / "a.png"), 64).remarks)
+        )
 
     assert remarks(64, 64) == remarks(192, 64) == remarks(200, 300) == ""
     assert "smaller than the model's 64 px; it was enlarged" in remarks(200, 63)
@@ -538,10 +540,12 @@ def test_captions(tmp_path):
     ]:
         (tmp_path / "a.txt").write_bytes(content)
         picture = prepare_picture(str(path), 32)
-        assert picture.caption == expected and not any("caption" in remark for remark in picture.remarks)
+        assert picture.caption == expected and not any("caption" in str(remark) for remark in picture.remarks)
     (tmp_path / "a.txt").write_bytes("grün".encode("latin-1"))
     picture = prepare_picture(path, 32)
-    assert picture.caption is None and any("a.txt is not readable" in remark for remark in picture.remarks)
+    assert picture.caption is None and any(
+        "a.txt is not readable" in str(remark) for remark in picture.remarks
+    )
 
 
 @pytest.mark.parametrize("suffix", [".TXT", ".Txt"])

@@ -31,6 +31,7 @@ from ti_core.errors import (
     RunMismatchError,
     TrainingError,
 )
+from ti_core.messages import Message
 from ti_core.model.backbone import Backbone
 from ti_core.model.families import Family
 from ti_core.pictures.prepare import Picture
@@ -65,6 +66,7 @@ TRAIN_IN_A_PROCESS = """
 import sys
 from pathlib import Path
 import torch
+from ti_core.messages import Message
 from ti_core.model.backbone import Backbone
 from ti_core.training.runs import open_run, train_runs
 
@@ -524,7 +526,7 @@ def test_a_resume_with_anything_else_names_each_difference(run):
     def differences(config=run.config, pictures: Sequence[Picture] = pictures) -> str:
         with pytest.raises(RunMismatchError) as caught:
             check_same(run, config, pictures)
-        return "; ".join(caught.value.differences)
+        return "; ".join(map(str, caught.value.differences))
 
     assert (
         differences(config=make_config(steps=41, seed=1))
@@ -728,7 +730,8 @@ def test_a_preview_that_cannot_be_drawn_is_told_and_nothing_else_changes(sd1, tm
         patch.setattr(loop, "generate", fail)
         finish(sd1, run)
     told = [line.preview_error for line in read_metrics(run)]
-    assert told == ["", "The memory of the device is full.", "", "The memory of the device is full."]
+    full = Message("The memory of the device is full.")
+    assert told == [None, full, None, full]
     assert list_previews(run) == [] and len(list_previews(whole)) == 2
     assert run.concept().sha256 == whole.concept().sha256
     assert not any(line.preview_error for line in read_metrics(whole))

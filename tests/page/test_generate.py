@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import gradio as gr
@@ -48,8 +47,6 @@ from ui.tabs.generate.tab import (
     without,
 )
 from ui.tabs.train.result import shelve
-from ui.texts import drawing as drawing_texts
-from ui.texts import generate as generate_texts
 
 ME = request_of()
 JAPANESE = request_of(language="ja")
@@ -457,14 +454,3 @@ def test_the_tab_is_built_with_the_settings_that_its_handler_takes(studio: Studi
     ]
     defaults = [component.value for component in drawing.inputs[3:]]
     assert read_settings("a cat", *defaults) == GenerationSettings("a cat", count=4)
-
-
-@pytest.mark.parametrize("part", [drawing_texts, generate_texts], ids=["drawing", "generate"])
-def test_both_languages_say_the_same(part: Any) -> None:
-    def fields(text: str) -> set[str | None]:
-        return {name for _, name, _, _ in Formatter().parse(text)} - {None}
-
-    assert part.EN.keys() == part.JA.keys()
-    assert {key: fields(text) for key, text in part.EN.items()} == {
-        key: fields(text) for key, text in part.JA.items()
-    }

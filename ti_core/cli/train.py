@@ -150,7 +150,7 @@ def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: R
     from ti_core.pictures.folders import load_pictures
 
     pictures, rejected = load_pictures(paths, size)
-    report.facts["rejected"] = [{"name": entry.name, "reason": entry.reason} for entry in rejected]
+    report.facts["rejected"] = [{"name": entry.name, "reason": str(entry.reason)} for entry in rejected]
     for entry in rejected:
         say(f"Left out: {entry.reason}")
     if not pictures:
