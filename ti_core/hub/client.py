@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from huggingface_hub import HfApi, constants, get_session, hf_hub_url, set_client_factory
+from huggingface_hub import HfApi, constants, get_session, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -17,7 +17,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
-from huggingface_hub.utils._http import default_client_factory
 
 from ti_core.errors import (
     ConceptError,
@@ -49,12 +48,15 @@ FAILURES: tuple[type[Exception], ...] = (
 )
 
 
-def _patient_client() -> Any:
-    """The client's own, with a time-out for every request and an end to its patience."""
-    client = default_client_factory()
-    client.event_hooks["request"].append(_set_time_out)
-    client.event_hooks["response"].append(_give_up_on_refusal)
-    return client
+def _be_patient() -> None:
+    """Give the client a time-out for every request, and an end to its patience with refusals."""
+    client = get_session()
+    hooks = client.event_hooks
+    if _set_time_out not in hooks["request"]:
+        client.event_hooks = {
+            "request": [*hooks["request"], _set_time_out],
+            "response": [*hooks["response"], _give_up_on_refusal],
+        }
 
 
 def _set_time_out(request: Any) -> None:
@@ -68,9 +70,6 @@ def _give_up_on_refusal(response: Any) -> None:
     if response.request.method == "POST" and response.status_code in (409, 429):
         response.read()
         hf_raise_for_status(response)
-
-
-set_client_factory(_patient_client)
 
 
 def page_address(repo_id: str) -> str:
@@ -133,6 +132,7 @@ def download(api: HfApi, there: ModelInfo, path: str, limit: int) -> bytes:
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn whatever goes wrong with the Hub into one sentence about ``what``, in which no token stands."""
+    _be_patient()
     try:
         yield
     except FAILURES as error:

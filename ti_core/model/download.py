@@ -23,6 +23,7 @@ from huggingface_hub import (
     HfApi,
     constants,
     get_hf_file_metadata,
+    get_session,
     hf_hub_download,
     hf_hub_url,
     try_to_load_from_cache,
@@ -37,14 +38,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from ti_core.errors import Cancelled, ModelError
 from ti_core.model.families import read_family
 from ti_core.model.sources import ModelSource
 
 INDEX = "model_index.json"
+PARTIAL_CONTENT = 206  # the status of an answer that begins in the middle of a file
 TIMEOUT = 20.0  # seconds, for an answer of the Hub
 SMALL = 10_000_000  # bytes: what is less is not worth resuming
 LARGEST_CONFIGURATION = 20_000_000  # bytes: no configuration or tokenizer comes near
@@ -301,7 +302,9 @@ def _fetch_large(source: ModelSource, name: str, size: int, order: _Order, befor
     headers = build_hf_headers()
     if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
         headers.pop("authorization", None)
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source.repository, repo_type="model")
+    folder = Path(constants.HF_HUB_CACHE) / constants.REPO_ID_SEPARATOR.join(
+        ("models", *source.repository.split("/"))
+    )
     blob = folder / "blobs" / str(metadata.etag)
     part = blob.with_name(f"{blob.name}.part")
     blob.parent.mkdir(parents=True, exist_ok=True)
@@ -314,33 +317,41 @@ def _fetch_large(source: ModelSource, name: str, size: int, order: _Order, befor
 
 
 def _download(url: str, part: Path, headers: dict[str, str], size: int, order: _Order, before: int) -> None:
-    """Download what is missing of a file; ``part`` holds its beginning."""
+    """Download what is missing of a file; ``part`` holds its beginning.
+
+    A connection that breaks is opened anew as long as each one brings something.
+    """
     part.touch()
     if part.stat().st_size > size:
         part.unlink()
         part.touch()
-    with part.open("r+b") as file:
-        here = file.seek(0, 2)
+    while (here := part.stat().st_size) < size:
+        try:
+            _append(url, part, headers, order, before)
+        except Exception as error:
+            if not _is_broken_connection(error) or part.stat().st_size == here:
+                raise
 
-        class Meter:
-            """Stands where the client has its progress bar, and is told of every piece."""
 
-            done = here
+def _append(url: str, part: Path, headers: dict[str, str], order: _Order, before: int) -> None:
+    """Add to a file what one connection brings of the rest."""
+    with part.open("ab") as file:
+        here = file.tell()
+        asked = {**headers, "Range": f"bytes={here}-", "Accept-Encoding": "identity"}
+        with get_session().stream(
+            "GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True
+        ) as response:
+            hf_raise_for_status(response)
+            if response.status_code != PARTIAL_CONTENT:  # the whole file, whatever was asked for
+                file.truncate(here := 0)
+            for chunk in response.iter_bytes(constants.DOWNLOAD_CHUNK_SIZE):
+                here += file.write(chunk)
+                order.report(before + here)
 
-            def __init__(self, **_options: Any) -> None:
-                pass
 
-            def update(self, count: int) -> None:
-                Meter.done += count
-                order.report(before + Meter.done)
-
-            def __enter__(self) -> Meter:
-                return self
-
-            def __exit__(self, *_: object) -> None:
-                pass
-
-        http_get(url, file, resume_size=here, headers=headers, expected_size=size, tqdm_class=Meter)
+def _is_broken_connection(error: Exception) -> bool:
+    """Whether an error is the HTTP library's own, which differs between versions of the client."""
+    return type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests")
 
 
 def _check_content(part: Path, etag: str, source: ModelSource, name: str) -> None:
@@ -463,8 +474,8 @@ def _told_plainly(source: ModelSource) -> Iterator[None]:
             repository=repository,
             reason=error.strerror or type(error).__name__,
         ) from error
-    except Exception as error:  # the HTTP library's own, which differs between versions of the client
-        if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
+    except Exception as error:
+        if _is_broken_connection(error):
             raise ModelError(
                 "The connection to the Hugging Face Hub broke off ({reason}): try again; what was "
                 "downloaded of {repository} is kept.",
