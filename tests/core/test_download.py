@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from ti_core.errors import Cancelled, ModelError
 from ti_core.model import download
 from ti_core.model.backbone import Backbone
-from ti_core.model.download import fetch_configuration, fetch_model, is_present, pipeline_files
+from ti_core.model.download import PIECE, fetch_configuration, fetch_model, is_present, pipeline_files
 from ti_core.model.sources import ModelSource, model_source
 
 REPO = "ann/tiny"
@@ -199,7 +199,7 @@ def test_a_stopped_download_goes_on_where_it_was(
     downloads: list[tuple[str, int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)
+    monkeypatch.setattr(download, "PIECE", 10_000)
     files[UNET] = files[UNET] + bytes(200_000)  # which does not matter to what is only downloaded
     hub.add(REPO, files)
     progress: list[int] = []
@@ -220,6 +220,55 @@ def test_a_stopped_download_goes_on_where_it_was(
     assert (folder / UNET).read_bytes() == files[UNET]
     fetch_model(SOURCE)
     assert len(downloads) == already + len(again)  # nothing twice
+
+
+def test_a_broken_connection_is_opened_anew_where_it_broke(
+    hub: HubServer,
+    files: dict[str, bytes],
+    downloads: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, broken = hub_server.Handler._send, []
+
+    def break_off(handler: Any, status: int, headers: Any, content: bytes) -> None:
+        if handler.command == "GET" and handler.path.endswith(UNET) and len(broken) < 2:
+            broken.append(len(content))
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(content[: len(content) // 2])
+            handler.close_connection = True
+            return
+        send(handler, status, headers, content)
+
+    monkeypatch.setattr(hub_server.Handler, "_send", break_off)
+    hub.add(REPO, files)
+    folder, _ = fetch_model(SOURCE)
+    assert (folder / UNET).read_bytes() == files[UNET]
+    begins = [first for name, first in downloads if name == UNET]
+    assert begins == sorted(set(begins)) and len(begins) == 3
+    assert broken[0] // 2 - begins[1] < PIECE
+
+
+def test_a_server_that_cannot_begin_in_the_middle_sends_the_whole_file(
+    hub: HubServer,
+    files: dict[str, bytes],
+    downloads: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    send_file = hub_server.Handler._file
+
+    def send_whole(handler: Any, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        del handler.headers["Range"]
+        return send_file(handler, repo_id, path)
+
+    monkeypatch.setattr(hub_server.Handler, "_file", send_whole)
+    hub.add(REPO, files)
+    part = tmp_path / "cache/models--ann--tiny/blobs" / f"{hashlib.sha256(files[UNET]).hexdigest()}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(files[UNET][:5_000])
+    assert (fetch_model(SOURCE)[0] / UNET).read_bytes() == files[UNET]
 
 
 def test_what_was_damaged_on_its_way_is_not_kept(

@@ -47,6 +47,7 @@ from ti_core.model.sources import ModelSource
 INDEX = "model_index.json"
 PARTIAL_CONTENT = 206  # the status of an answer that begins in the middle of a file
 TIMEOUT = 20.0  # seconds, for an answer of the Hub
+PIECE = 2**16  # bytes that are written at a time; what a connection brings of one before it breaks is lost
 SMALL = 10_000_000  # bytes: what is less is not worth resuming
 LARGEST_CONFIGURATION = 20_000_000  # bytes: no configuration or tokenizer comes near
 HALF = "fp16"  # the usual name of the weights in half precision
@@ -344,7 +345,7 @@ def _append(url: str, part: Path, headers: dict[str, str], order: _Order, before
             hf_raise_for_status(response)
             if response.status_code != PARTIAL_CONTENT:  # the whole file, whatever was asked for
                 file.truncate(here := 0)
-            for chunk in response.iter_bytes(constants.DOWNLOAD_CHUNK_SIZE):
+            for chunk in response.iter_bytes(PIECE):
                 here += file.write(chunk)
                 order.report(before + here)
 
