@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import app
 from benchmarks.machine import describe_machine
@@ -35,7 +36,7 @@ def main() -> None:
         print(f"app.py until it answers   {start_page(Path(folder) / 'data'):6.1f} s")
 
 
-def run(*arguments: str) -> tuple[float, dict]:
+def run(*arguments: str) -> tuple[float, dict[str, Any]]:
     """Seconds of one command in a process of its own, and the JSON object that it prints."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "ti_core", *arguments, "--json"]

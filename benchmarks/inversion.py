@@ -32,7 +32,7 @@ from benchmarks.sheets import Cell, contact_sheet
 from benchmarks.toybox import load_toybox
 from demo_model.world import DEVELOPMENT, HELD_OUT, NounThing, concept_pictures
 from demo_model.world import Concept as WorldConcept
-from ti_core.config import Kind, TrainingConfig
+from ti_core.config import TrainingConfig
 from ti_core.drawing.generate import generate_all
 from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
@@ -40,7 +40,7 @@ from ti_core.judging.scores import Showing, score, showing_orders
 from ti_core.model.backbone import Backbone
 from ti_core.pictures.prepare import Picture
 from ti_core.prompts.grammar import replace_token
-from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
+from ti_core.prompts.templates import PLAIN_TEMPLATES, Kind, fill_template
 from ti_core.training.loop import train
 from ti_core.training.preparation import prepare
 from ti_core.training.selection import has_levelled

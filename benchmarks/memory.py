@@ -84,7 +84,7 @@ def measure(family: Family, work: str, level: str, full: bool) -> float:
         list(generate(backbone, GenerationSettings("a cat", count=1, steps=2)))
     if backbone.device.type == "cuda":
         return torch.cuda.max_memory_allocated()
-    return peak_of_process() - before
+    return float(peak_of_process() - before)
 
 
 def train(backbone: Backbone) -> None:

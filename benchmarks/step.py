@@ -11,6 +11,8 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -66,7 +68,7 @@ def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: in
     ]
     times: dict[str, list[float]] = {part: [] for part in PARTS}
 
-    def timed(part: str, work: Callable):
+    def timed(part: str, work: Callable[[], Any]) -> Any:
         start = time.perf_counter()
         result = work()
         torch.get_device_module(backbone.device).synchronize()
@@ -79,9 +81,7 @@ def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: in
         timesteps = torch.randint(0, backbone.num_timesteps, (batch_size,), device=backbone.device)
         noisy = backbone.add_noise(posterior.mean, noise, timesteps)
         conditioning = timed("text", lambda: backbone.encode_prompts(prompts, {TOKEN: vectors}))
-        prediction = timed(
-            "UNet forward", lambda noisy=noisy, t=timesteps, c=conditioning: backbone.predict(noisy, t, c)
-        )
+        prediction = timed("UNet forward", partial(backbone.predict, noisy, timesteps, conditioning))
         loss = (prediction - noise).square().mean()
         timed("backward", loss.backward)
         timed("optimiser", optimizer.step)

@@ -6,6 +6,8 @@ two CPU cores can train and run it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -110,7 +112,7 @@ def start_as_thumbnail(vae: AutoencoderKL) -> None:
                 torch.nn.init.dirac_(module.conv_shortcut.weight)
                 module.conv_shortcut.bias.zero_()
 
-    def open_coder(conv_in, colours: torch.Tensor) -> None:
+    def open_coder(conv_in: Any, colours: torch.Tensor) -> None:
         """Make channels (colour, -colour, constant, -constant) of each of the first three groups."""
         conv_in.weight[:12].zero_()
         conv_in.bias[:12].zero_()
@@ -120,7 +122,7 @@ def start_as_thumbnail(vae: AutoencoderKL) -> None:
             conv_in.bias[4 * colour + 2] = constant
             conv_in.bias[4 * colour + 3] = -constant
 
-    def close_coder(norm, conv_out, colours: torch.Tensor) -> None:
+    def close_coder(norm: Any, conv_out: Any, colours: torch.Tensor) -> None:
         """Read the colours back from behind the norm and the activation, as ``colours`` (out, 3)."""
         group = norm.num_channels // norm.num_groups
         pairs_per_group = min(3, group // 4)

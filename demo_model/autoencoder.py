@@ -41,7 +41,8 @@ def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
 
 def divergence_of(posterior: DiagonalGaussianDistribution) -> torch.Tensor:
     """The mean KL divergence of a latent's number from the standard normal distribution."""
-    return 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
+    excess: torch.Tensor = posterior.mean.square() + posterior.var - 1 - posterior.logvar
+    return 0.5 * excess.mean()
 
 
 def reconstruction_loss(reconstruction: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:

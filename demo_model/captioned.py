@@ -79,9 +79,10 @@ class LatentPool:
         return self._pool.added
 
     def _tokens(self, captions: list[str]) -> torch.Tensor:
-        return self._tokenizer(
+        tokens: torch.Tensor = self._tokenizer(
             captions, padding="max_length", max_length=FULL_CAPTION, truncation=True, return_tensors="pt"
-        ).input_ids.to(torch.int16)
+        ).input_ids
+        return tokens.to(torch.int16)
 
     def _settings_tokens(
         self, caption: str, subjects: dict[str, Subject]
@@ -160,7 +161,7 @@ class LatentPool:
 def moved_words(text_encoder: CLIPTextModel, named: Named, vectors: torch.Tensor) -> Iterator[None]:
     """Add ``vectors`` (m, width) to the embeddings of the named words while the context is open."""
 
-    def move(_module, _inputs, embeddings: torch.Tensor) -> torch.Tensor:
+    def move(_module: object, _inputs: object, embeddings: torch.Tensor) -> torch.Tensor:
         where = (named.rows, named.places)
         return embeddings.index_put(where, vectors.to(embeddings.dtype), accumulate=True)
 

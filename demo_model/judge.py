@@ -273,7 +273,8 @@ def judge_loss(
 def portraits_of_names(tokenizer: CLIPTokenizer) -> torch.Tensor:
     """Tokens (names, length) of a sentence with each of ``NAMES``."""
     sentences = [PLAIN_TEMPLATES["object"].format(with_article(name)) for name in NAMES]
-    return tokenizer(sentences, padding=True, return_tensors="pt").input_ids
+    tokens: torch.Tensor = tokenizer(sentences, padding=True, return_tensors="pt").input_ids
+    return tokens
 
 
 def same_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ def learning_rate_at(share: float, peak: float, step: int, decay_share: float, w
     return peak * min(1.0, (step + 1) / warmup) * min(1.0, (1 - share) / decay_share)
 
 
-def save_checkpoint(path: Path, **content) -> None:
+def save_checkpoint(path: Path, **content: object) -> None:
     """Write atomically: a kill leaves the previous checkpoint."""
     temporary = path.with_suffix(".partial")
     torch.save(content, temporary)
@@ -58,7 +58,7 @@ def mixed_precision(device: torch.device) -> torch.autocast:
 
 def _cpu_has_bfloat16() -> bool:
     able = torch.cpu.get_capabilities()
-    return able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 @torch.no_grad()

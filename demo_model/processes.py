@@ -58,7 +58,9 @@ def in_processes(count: int, work: Callable[..., None], *arguments: object) -> N
         spawn(_join, (count, (Path(folder) / "meeting").as_uri(), work, arguments), nprocs=count)
 
 
-def _join(rank: int, count: int, address: str, work: Callable[..., None], arguments: tuple) -> None:
+def _join(
+    rank: int, count: int, address: str, work: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=count)
     work(Processes(count, rank), *arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,13 +51,13 @@ class Renderer:
         self._render = render
         self._ahead = 3 * workers
         self._executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-        self._waiting: deque = deque()
+        self._waiting: deque[Future[Any]] = deque()
 
     def __enter__(self) -> Renderer:
         self._fill()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _fill(self) -> None:

@@ -168,7 +168,8 @@ def remake(pipeline: StableDiffusionPipeline, latents: torch.Tensor, captions: l
     timesteps = torch.linspace(start, 0, REMAKING_STEPS + 1).round().long().tolist()
     alphas = scheduler.alphas_cumprod.to(latents.device)
     noise = torch.randn_like(latents)
-    noisy = scheduler.add_noise(latents, noise, torch.full((len(latents),), start, device=latents.device))
+    starts = torch.full((len(latents),), start, device=latents.device)
+    noisy: torch.Tensor = scheduler.add_noise(latents, noise, starts)
     for now, then in zip(timesteps, timesteps[1:], strict=False):
         velocity = pipeline.unet(noisy, now, hidden).sample.float()
         signal, spread = alphas[now].sqrt(), (1 - alphas[now]).sqrt()

@@ -31,7 +31,7 @@ class Message:
         self.values: Mapping[str, Any] = {name: _plain(given) for name, given in values.items()}
 
     def __str__(self) -> str:
-        return in_words(self, in_english)
+        return str(in_words(self, in_english))
 
     def __repr__(self) -> str:
         return f"Message({str(self)!r})"
@@ -53,7 +53,7 @@ class Listing:
     joint: str
 
     def __str__(self) -> str:
-        return in_words(self, in_english)
+        return str(in_words(self, in_english))
 
 
 Said = Message | Listing | str

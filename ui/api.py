@@ -22,11 +22,12 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ti_core.config import Kind, TrainingConfig, check_whole
+from ti_core.config import TrainingConfig, check_whole
 from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import PictureError
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
+from ti_core.prompts.templates import Kind
 from ti_core.training.runs import Run
 from ui.parts.controls import MAX_COUNT, MAX_STEPS
 from ui.parts.prompt_box import all_words, concepts_in

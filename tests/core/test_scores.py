@@ -15,7 +15,6 @@ from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from ti_core.cli import app
-from ti_core.config import Kind
 from ti_core.drawing.generate import Progress
 from ti_core.errors import Cancelled, ConceptError, ConfigError, GenerationError, ModelError
 from ti_core.judging import judge as judging
@@ -33,6 +32,7 @@ from ti_core.judging.scores import (
 from ti_core.model.backbone import Backbone
 from ti_core.model.base import BaseModel
 from ti_core.model.families import Family
+from ti_core.prompts.templates import Kind
 from ti_core.words.arithmetic import interpolate_from_initial
 from ti_core.words.card import concept_card
 from ti_core.words.concept import Concept

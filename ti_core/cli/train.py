@@ -13,11 +13,12 @@ import typer
 
 from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
-from ti_core.config import Kind, TrainingConfig
+from ti_core.config import TrainingConfig
 from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
 from ti_core.messages import Message
 from ti_core.model.presets import find_preset
 from ti_core.model.sources import model_id
+from ti_core.prompts.templates import Kind
 
 if TYPE_CHECKING:
     from ti_core.model.backbone import Backbone

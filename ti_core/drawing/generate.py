@@ -196,7 +196,7 @@ def _draw(
             takewhile(lambda picture: picture[0].in_common == first.in_common, pictures[start : start + most])
         )
 
-        def after_step(_pipeline, step: int, _timestep, tensors: dict) -> dict:
+        def after_step(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             if on_progress is not None:
                 on_progress(Progress(done + (step + 1) * len(batch), total))
             if should_stop is not None and should_stop():
@@ -211,7 +211,7 @@ def _draw(
         else:
             arguments["strength"] = first.recipe.strength
         with torch.no_grad(), backbone.memory.at_work("unet"):
-            return first.sampler(
+            latents: torch.Tensor = first.sampler(
                 **arguments,
                 num_inference_steps=first.recipe.steps,
                 guidance_scale=first.recipe.guidance_scale,
@@ -222,6 +222,7 @@ def _draw(
                 callback_on_step_end=after_step,
                 output_type="latent",
             ).images
+        return latents
 
     while start < len(pictures):
         with out_of_memory_as(GenerationError, TOO_LARGE):

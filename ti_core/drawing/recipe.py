@@ -251,11 +251,12 @@ def _read_prompts(text: str) -> tuple[str, str]:
 
 def _read_number(key: str, value: str, name: str, convert: type[int] | type[float]) -> int | float:
     try:
-        return _checked(name, convert(value), _TYPES[name])
+        number: int | float = _checked(name, convert(value), _TYPES[name])
     except ValueError:
         raise RecipeError(
             'The setting "{setting}" is no number; it may have been edited.', setting=f"{key}: {value[:40]}"
         ) from None
+    return number
 
 
 def _read_scheduler(sampler: str, schedule: str) -> str:

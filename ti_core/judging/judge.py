@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError
 
-from ti_core.config import KINDS, Kind
+from ti_core.config import KINDS
 from ti_core.errors import ModelError
 from ti_core.model.base import BaseModel
+from ti_core.prompts.templates import Kind
 from ti_core.resources import ASSETS
 
 EMBEDDED_MODEL = "toybox"

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ti_core.config import Kind, check_whole
+from ti_core.config import check_whole
 from ti_core.drawing.generate import OnProgress, ShouldStop, generate_all
 from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import ConfigError, GenerationError
 from ti_core.judging.judge import Judge, Looks, likeness, likeness_among
 from ti_core.model.backbone import Backbone
 from ti_core.prompts.grammar import replace_token
-from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
+from ti_core.prompts.templates import PLAIN_TEMPLATES, Kind, fill_template
 from ti_core.words.card import SCORES
 from ti_core.words.concept import Concept
 

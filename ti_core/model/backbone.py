@@ -206,7 +206,9 @@ class Backbone:
         """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
         with self.memory.at_work("vae"):
-            return self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype)).sample.float()
+            decoded = self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype))
+        pictures: torch.Tensor = decoded.sample.float()
+        return pictures
 
     @torch.no_grad()
     def is_unsafe(self, picture: Image.Image) -> bool:
@@ -329,12 +331,14 @@ class Backbone:
 
     def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """Noisy latents z_t (b, c, h, w) for integer timesteps (b,)."""
-        return self.noise_scheduler.add_noise(latents, noise, timesteps)
+        noisy: torch.Tensor = self.noise_scheduler.add_noise(latents, noise, timesteps)
+        return noisy
 
     def target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """What :meth:`predict` should give: the noise, or the velocity of a v-prediction model."""
         if self.noise_scheduler.config.prediction_type == "v_prediction":
-            return self.noise_scheduler.get_velocity(latents, noise, timesteps)
+            velocity: torch.Tensor = self.noise_scheduler.get_velocity(latents, noise, timesteps)
+            return velocity
         return noise
 
     def min_snr_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
@@ -342,7 +346,8 @@ class Backbone:
         alphas = self._alphas[timesteps]
         snr = alphas / (1 - alphas)
         is_velocity = self.noise_scheduler.config.prediction_type == "v_prediction"
-        return snr.clamp(max=gamma) / (snr + 1 if is_velocity else snr)
+        weights: torch.Tensor = snr.clamp(max=gamma) / (snr + 1 if is_velocity else snr)
+        return weights
 
     def predict(
         self, noisy_latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning
@@ -369,12 +374,14 @@ class Backbone:
             time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
             added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
         with self.memory.at_work("unet"):
-            return self.unet(
+            output = self.unet(
                 noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
                 timesteps,
                 encoder_hidden_states=conditioning.hidden,
                 added_cond_kwargs=added,
-            ).sample.float()
+            )
+        prediction: torch.Tensor = output.sample.float()
+        return prediction
 
     @contextmanager
     def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
@@ -399,7 +406,7 @@ class Backbone:
         timesteps = torch.zeros(1, dtype=torch.long, device=self.device)
         same = Conditioning(hidden, conditioning.pooled)
         kept = kept_bytes(lambda: self.predict(latents, timesteps, same), self.unet)
-        return kept * (self.unet.config.sample_size / side) ** 2
+        return float(kept * (self.unet.config.sample_size / side) ** 2)
 
     # --- sampling ---------------------------------------------------------------------------------------
 

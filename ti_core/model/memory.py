@@ -164,7 +164,7 @@ def free_bytes(device: torch.device) -> float:
         return torch.cuda.mem_get_info(device)[0] + held
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return psutil.virtual_memory().available
+    return float(psutil.virtual_memory().available)
 
 
 def release(device: torch.device) -> None:

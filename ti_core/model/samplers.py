@@ -54,7 +54,8 @@ def _noisy_latents(
     """Stands in for a picture-to-picture pipeline's ``prepare_latents``: noisy latents (b, c, h, w)."""
     latents = latents.to(device, dtype)
     noise = randn_tensor(latents.shape, generator=generator, device=device, dtype=dtype)
-    return scheduler.add_noise(latents, noise, timestep)
+    noisy: torch.Tensor = scheduler.add_noise(latents, noise, timestep)
+    return noisy
 
 
 def _at_the_denoiser(pipeline_class: type) -> Any:

@@ -85,7 +85,8 @@ class TextEncoder:
     @property
     def table(self) -> torch.Tensor:
         """The frozen embeddings (vocabulary, d), where they are now."""
-        return self.model.get_input_embeddings().weight.detach()
+        weights: torch.Tensor = self.model.get_input_embeddings().weight
+        return weights.detach()
 
     @property
     def width(self) -> int:
@@ -129,7 +130,7 @@ class TextEncoder:
     def _splice(self, rows: list[int], positions: list[int], values: list[torch.Tensor]) -> Iterator[None]:
         """Put ``values`` at (rows, positions) of the looked-up embeddings while the context is open."""
 
-        def place(_module, _inputs, embeddings: torch.Tensor) -> torch.Tensor:
+        def place(_module: Any, _inputs: Any, embeddings: torch.Tensor) -> torch.Tensor:
             if not values:
                 return embeddings
             device = embeddings.device

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from ti_core.config import KINDS, MAX_VECTORS, Kind
+from ti_core.config import KINDS, MAX_VECTORS
 from ti_core.errors import ConceptError, ConfigError, IncompatibleConceptError, TokenNameError
 from ti_core.messages import series, template
 from ti_core.model.base import BaseModel
 from ti_core.model.families import FAMILIES
 from ti_core.prompts.names import token_for_name
+from ti_core.prompts.templates import Kind
 
 EMBEDDING_FILES = ("learned_embeds.safetensors", "learned_embeds_2.safetensors")
 

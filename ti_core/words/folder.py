@@ -142,7 +142,7 @@ def _read_embedding(path: Path, token: str) -> torch.Tensor:
                 raise ConceptError(
                     "{file} does not hold {token}: the files do not belong together.", file=path, token=token
                 )
-            rows = file.get_tensor(token).clone()  # a mapped file cannot be replaced on Windows
+            rows: torch.Tensor = file.get_tensor(token).clone()  # a mapped file cannot be replaced on Windows
     except SafetensorError as error:
         raise ConceptError(
             "{file} is not a readable safetensors file ({error}).", file=path, error=error

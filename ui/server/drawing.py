@@ -202,4 +202,4 @@ def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
 
 def served(path: Path) -> str:
     """A copy of a home's file that the page may show: the homes themselves are served to no one."""
-    return save_file_to_cache(path, get_upload_folder())
+    return str(save_file_to_cache(path, get_upload_folder()))

@@ -116,7 +116,8 @@ def _read_newest(folder: Path, read: Callable[[Any], T]) -> T | None:
 
 def _facts(file: Any) -> dict[str, Any]:
     """The facts of an open state; they stand before its tensors, which stay unread."""
-    return json.loads(file.metadata()["state"])
+    facts: dict[str, Any] = json.loads(file.metadata()["state"])
+    return facts
 
 
 def _tensors(file: Any) -> dict[str, torch.Tensor]:

@@ -121,6 +121,7 @@ def zip_directory_bytes(file: IO[bytes]) -> int | None:
     at = tail.rfind(b"PK\5\6")
     if not 0 <= at <= len(tail) - 22:
         return None
+    length: int
     [length] = struct.unpack_from("<L", tail, at + 12)
     if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
         larger = tail[max(0, at - 76) : at - 20]

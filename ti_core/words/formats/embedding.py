@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from ti_core.config import KINDS, Kind
+from ti_core.config import KINDS
 from ti_core.errors import ConceptError, IncompatibleConceptError, ModelError, TokenNameError
 from ti_core.messages import Said, both
 from ti_core.model.base import BaseModel
 from ti_core.model.families import Family
 from ti_core.model.presets import PRESETS, ModelPreset, preset_of
 from ti_core.prompts.names import token_for_name
+from ti_core.prompts.templates import Kind
 from ti_core.words.concept import Concept
 from ti_core.words.formats.contents import SHOWN_LENGTH
 
