@@ -102,7 +102,7 @@ def pairs(judge: Judge, draw: Draw) -> Asked:
     rng = np.random.default_rng(SEED + 3)
     chosen = list(combinations(range(len(FAMILIES)), 2))
     families = list(FAMILIES.values())
-    read = judge.read([portrait_prompt(family.name) for family in families])
+    read = judge.text_features([portrait_prompt(family.name) for family in families])
     prompts, real = [], []
     for first, second in chosen:
         both = (families[first], families[second])
@@ -113,7 +113,7 @@ def pairs(judge: Judge, draw: Draw) -> Asked:
     def found_both(pictures: Sequence[Image.Image]) -> float:
         right = []
         for picture, asked in zip(pictures, chosen, strict=True):
-            agreement = judge.look(crops_of(picture)).shared @ read.T
+            agreement = judge.image_features(crops_of(picture)).shared @ read.T
             right.append(set(agreement.amax(0).topk(2).indices.tolist()) == set(asked))
         return float(np.mean(right))
 
@@ -140,9 +140,12 @@ def _compared(
     real: Sequence[Image.Image],
 ) -> Asked:
     """How often, of all ``sentences``, a picture agrees most with that of its number in ``asked``."""
-    read = judge.read(sentences)
+    read = judge.text_features(sentences)
     shares = [
-        ((judge.look(pictures).shared @ read.T).argmax(1) == torch.tensor(asked)).float().mean().item()
+        ((judge.image_features(pictures).shared @ read.T).argmax(1) == torch.tensor(asked))
+        .float()
+        .mean()
+        .item()
         for pictures in (drawn, real)
     ]
     return Asked(what, len(sentences), len(asked), *shares)

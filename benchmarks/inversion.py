@@ -35,8 +35,8 @@ from demo_model.world import Concept as WorldConcept
 from ti_core.config import TrainingConfig
 from ti_core.drawing.generate import generate_all
 from ti_core.drawing.settings import GenerationSettings, Order
-from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, Looks, load_judge
-from ti_core.judging.scores import Showing, score, showing_orders
+from ti_core.judging.judge import EMBEDDED_JUDGE, ImageFeatures, Judge, load_judge
+from ti_core.judging.scores import SampleFeatures, sample_orders, score
 from ti_core.model.backbone import Backbone
 from ti_core.pictures.prepare import Picture
 from ti_core.prompts.grammar import replace_token
@@ -239,9 +239,9 @@ class Bench:
         self.subject = subject
         self.pictures = training_pictures(subject, backbone.resolution)
         self._backbone, self._judge = backbone, judge
-        self._real: Looks = judge.look([picture.image for picture in self.pictures])
-        self._initial: Showing | None = None
-        self._shown: dict[str, Showing] = {}
+        self._real: ImageFeatures = judge.image_features([picture.image for picture in self.pictures])
+        self._initial: SampleFeatures | None = None
+        self._shown: dict[str, SampleFeatures] = {}
 
     def found(self, word: Learned) -> dict[str, Any]:
         """What the judge says of a word, with what it cost."""
@@ -264,11 +264,11 @@ class Bench:
             "norm": float(rows.norm(dim=1).mean() / start[name].norm(dim=1).mean()),
         } | found.to_dict()
 
-    def _show(self, concept: Concept, initial: bool) -> Showing:
-        orders = showing_orders(concept, initial=initial, count=DRAWN)
+    def _show(self, concept: Concept, initial: bool) -> SampleFeatures:
+        orders = sample_orders(concept, initial=initial, count=DRAWN)
         drawing = generate_all(self._backbone, orders, batch_size=DRAWN_TOGETHER)
         drawn = [picture.image for picture in drawing]
-        return Showing.of(self._judge, drawn, concept.kind, DRAWN)
+        return SampleFeatures.of(self._judge, drawn, concept.kind, DRAWN)
 
 
 class Course:

@@ -92,14 +92,18 @@ def same_styled_thing(judge: Judge, things: Things, rng: np.random.Generator) ->
 
 def found_again(judge: Judge, first: list[Picture], second: list[Picture]) -> float:
     """How often, of the ``second`` pictures, the one most like a ``first`` one has its place."""
-    seen, again = (judge.look([image_of(picture) for picture in pictures]) for pictures in (first, second))
+    seen, again = (
+        judge.image_features([image_of(picture) for picture in pictures]) for pictures in (first, second)
+    )
     best = likeness(seen, again, "object").argmax(1)
     return float((best == torch.arange(len(best))).float().mean())
 
 
 def closer_pairs(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often two pictures of one thing are more alike than pictures of it and of another of its family."""
-    first, second = (judge.look([image_of(view(thing, None, rng)) for thing in things]) for _ in range(2))
+    first, second = (
+        judge.image_features([image_of(view(thing, None, rng)) for thing in things]) for _ in range(2)
+    )
     cosines = likeness(first, second, "object")
     names = [thing.name for thing in things]
     same_family = torch.tensor([[one == other for other in names] for one in names]).fill_diagonal_(False)
@@ -109,11 +113,11 @@ def closer_pairs(judge: Judge, things: Things, rng: np.random.Generator) -> floa
 def same_style(judge: Judge, things: Things, rng: np.random.Generator) -> float:
     """How often a picture is most like a picture of another thing in the same held-out style."""
     chosen = [things[index] for index in rng.permutation(len(things))]
-    references = judge.look([image_of(view(chosen.pop(), style, rng)) for style in HELD_OUT_STYLES])
+    references = judge.image_features([image_of(view(chosen.pop(), style, rng)) for style in HELD_OUT_STYLES])
     right = []
     for number, style in enumerate(HELD_OUT_STYLES):
         pictures = [image_of(view(chosen[index], style, rng)) for index in range(STYLED_THINGS)]
-        best = likeness(judge.look(pictures), references, "style").argmax(1)
+        best = likeness(judge.image_features(pictures), references, "style").argmax(1)
         right.append((best == number).float().mean())
     return float(torch.stack(right).mean())
 
@@ -124,7 +128,7 @@ def right_caption(judge: Judge, things: Things, rng: np.random.Generator) -> flo
     while len(pictures) < THINGS:
         picture = view(things[len(pictures)], sample_style(rng, FULL_MIX), rng)
         pictures.setdefault(picture.captions[0], image_of(picture))
-    agreement = judge.look(list(pictures.values())).shared @ judge.read(list(pictures)).T
+    agreement = judge.image_features(list(pictures.values())).shared @ judge.text_features(list(pictures)).T
     return float((agreement.argmax(1) == torch.arange(THINGS)).float().mean())
 
 

@@ -21,10 +21,10 @@ from ti_core.judging import judge as judging
 from ti_core.judging.judge import Judge, judge_for, likeness, likeness_among, load_judge
 from ti_core.judging.scores import (
     SCENE_PROMPTS,
-    Evaluation,
+    ConceptScores,
     Score,
     crops_of,
-    evaluate,
+    evaluate_concept,
     find_concepts,
     judge_comparison,
     without_token,
@@ -67,25 +67,25 @@ def concept_on(backbone: Backbone, initializer: str = "cat", kind: str = "object
 
 
 def test_a_picture_is_most_like_itself(judge: Judge) -> None:
-    looks = judge.look(pictures(4))
+    features = judge.image_features(pictures(4))
     for kind in LIKENESS:
-        cosines = likeness(looks, looks, kind)
+        cosines = likeness(features, features, kind)
         assert torch.allclose(cosines.diagonal(), torch.ones(4), atol=1e-5)
         assert torch.equal(cosines.argmax(1), torch.arange(4))
-        pairs = likeness_among(looks, kind)
+        pairs = likeness_among(features, kind)
         assert len(pairs) == 6
         assert float(pairs.mean()) == pytest.approx(float(cosines.sum() - 4) / 12, abs=1e-5)
 
 
 def test_each_kind_has_entries_of_its_own(judge: Judge) -> None:
-    looks = judge.look(pictures(2))
-    assert {kind: states.shape[1] for kind, states in looks.likeness.items()} == {"object": 10, "style": 6}
+    features = judge.image_features(pictures(2))
+    assert {kind: states.shape[1] for kind, states in features.likeness.items()} == {"object": 10, "style": 6}
 
 
 def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = judge.look(pictures(5))
+    together = judge.image_features(pictures(5))
     monkeypatch.setattr(judging, "BATCH_ROWS", 2)
-    parted = judge.look(pictures(5))
+    parted = judge.image_features(pictures(5))
     assert torch.allclose(together.shared, parted.shared, atol=1e-5)
     assert torch.allclose(together.likeness["style"], parted.likeness["style"], atol=1e-5)
 
@@ -93,17 +93,17 @@ def test_a_picture_is_seen_alike_alone_and_in_company(judge: Judge, monkeypatch:
 def test_in_ten_views_a_picture_and_its_mirror_image_are_the_same(judge: Judge) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     picture, other = (Image.fromarray(each) for each in pixels)
-    looks = judge.look([picture, ImageOps.mirror(picture), other])
-    mirrored, first, _ = likeness_among(looks, "object").tolist()
+    features = judge.image_features([picture, ImageOps.mirror(picture), other])
+    mirrored, first, _ = likeness_among(features, "object").tolist()
     assert mirrored == pytest.approx(1, abs=1e-5) and first < 0.9999
 
 
 def test_of_a_general_clip_the_shared_space_is_compared_in_one_view(tmp_path: Path) -> None:
     general = load_judge(str(save_tiny_judge(tmp_path)), CPU)
     [picture] = pictures(1)
-    looks = general.look([picture, ImageOps.mirror(picture)])
-    assert torch.equal(looks.likeness["object"], looks.shared)
-    assert float(looks.shared[0] @ looks.shared[1]) < 0.9999
+    features = general.image_features([picture, ImageOps.mirror(picture)])
+    assert torch.equal(features.likeness["object"], features.shared)
+    assert float(features.shared[0] @ features.shared[1]) < 0.9999
 
 
 def test_ten_views_are_the_picture_its_corners_and_their_mirror_images() -> None:
@@ -116,10 +116,10 @@ def test_ten_views_are_the_picture_its_corners_and_their_mirror_images() -> None
 
 
 def test_sentences_and_pictures_share_a_space_and_long_sentences_are_cut(judge: Judge) -> None:
-    read = judge.read(["a cat", "a photo of a cat " * 60])
-    assert read.shape == (2, judge.look(pictures(1)).shared.shape[1])
+    read = judge.text_features(["a cat", "a photo of a cat " * 60])
+    assert read.shape == (2, judge.image_features(pictures(1)).shared.shape[1])
     assert torch.allclose(read.norm(dim=1), torch.ones(2), atol=1e-5)
-    assert torch.allclose(judge.read(["a cat"])[0], read[0], atol=1e-5)
+    assert torch.allclose(judge.text_features(["a cat"])[0], read[0], atol=1e-5)
 
 
 def test_a_judge_that_is_not_there_is_said(sd1: Backbone) -> None:
@@ -151,31 +151,31 @@ def test_the_embedded_model_has_its_own_judge_or_says_that_it_has_none(
 @pytest.mark.parametrize("kind", ["object", "style"])
 def test_a_word_that_is_still_its_initial_word_scores_as_that(sd1: Backbone, judge: Judge, kind: str) -> None:
     same = interpolate_from_initial(sd1, concept_on(sd1, kind=kind), 0.0)
-    found = evaluate(sd1, judge, same, pictures(3), **QUICK)
+    found = evaluate_concept(sd1, judge, same, pictures(3), **QUICK)
     for score in (found.likeness, found.agreement, found.diversity):
         assert score.learned == pytest.approx(score.initial, abs=1e-4)
 
 
 def test_the_scores_are_those_of_the_pictures(sd1: Backbone, judge: Judge) -> None:
     seen: list[Progress] = []
-    found = evaluate(sd1, judge, concept_on(sd1), pictures(3), **QUICK, on_progress=seen.append)
+    found = evaluate_concept(sd1, judge, concept_on(sd1), pictures(3), **QUICK, on_progress=seen.append)
     assert found.likeness.learned != found.likeness.initial
-    real = judge.look(pictures(3))
+    real = judge.image_features(pictures(3))
     assert found.likeness.real == pytest.approx(float(likeness_among(real, "object").mean()), abs=1e-5)
     drawn = 2 * (QUICK["count"] + len(SCENE_PROMPTS["object"]))
     assert (seen[-1].done, seen[-1].total) == (drawn * QUICK["steps"], drawn * QUICK["steps"])
     assert [now.done for now in seen] == sorted(now.done for now in seen)
     assert found.judge == judge.name
-    assert evaluate(sd1, judge, concept_on(sd1), pictures(3), **QUICK) == found
+    assert evaluate_concept(sd1, judge, concept_on(sd1), pictures(3), **QUICK) == found
 
 
 def test_what_cannot_be_told_is_refused(sd1: Backbone, judge: Judge) -> None:
     with pytest.raises(ConfigError, match="two pictures"):
-        evaluate(sd1, judge, concept_on(sd1), pictures(1), **QUICK)
+        evaluate_concept(sd1, judge, concept_on(sd1), pictures(1), **QUICK)
     with pytest.raises(ConceptError, match="which word it started from"):
-        evaluate(sd1, judge, concept_on(sd1, initializer=""), pictures(2), **QUICK)
+        evaluate_concept(sd1, judge, concept_on(sd1, initializer=""), pictures(2), **QUICK)
     with pytest.raises(Cancelled):
-        evaluate(sd1, judge, concept_on(sd1), pictures(2), **QUICK, should_stop=lambda: True)
+        evaluate_concept(sd1, judge, concept_on(sd1), pictures(2), **QUICK, should_stop=lambda: True)
 
 
 def test_a_picture_that_the_safety_checker_hid_is_not_judged(
@@ -183,11 +183,11 @@ def test_a_picture_that_the_safety_checker_hid_is_not_judged(
 ) -> None:
     monkeypatch.setattr(sd1, "is_unsafe", lambda picture: True)
     with pytest.raises(GenerationError, match="hid a picture"):
-        evaluate(sd1, judge, concept_on(sd1), pictures(2), **QUICK)
+        evaluate_concept(sd1, judge, concept_on(sd1), pictures(2), **QUICK)
 
 
 def test_shares_of_the_way() -> None:
-    found = Evaluation("<a>", "object", "me", Score(0.7, 0.5, 0.9), Score(0.3, 0.4, 0.1), Score(0, 0, 0))
+    found = ConceptScores("<a>", "object", "me", Score(0.7, 0.5, 0.9), Score(0.3, 0.4, 0.1), Score(0, 0, 0))
     assert found.recovered == pytest.approx(0.5)
     assert found.kept == pytest.approx(0.75)
     assert json.loads(json.dumps(found.to_dict()))["likeness"] == {
@@ -222,12 +222,12 @@ def test_a_comparison_is_judged_by_the_same_measure(sd1: Backbone, judge: Judge)
 
 def test_the_scene_that_is_seen_is_the_one_closest_to_the_picture(sd1: Backbone, judge: Judge) -> None:
     prompts = SCENE_PROMPTS["object"]
-    sentences = judge.read([without_token(prompt, "{}") for prompt in prompts])
+    sentences = judge.text_features([without_token(prompt, "{}") for prompt in prompts])
     first, second = pictures(2)
     asked = prompts[0].format("<our-cat>")
     for scene in pictures(6):
         verdict = judge_comparison(judge, concept_on(sd1), [first], first, second, scene, asked)
-        agreement = (judge.look([scene]).shared @ sentences.T)[0]
+        agreement = (judge.image_features([scene]).shared @ sentences.T)[0]
         assert verdict.seen == without_token(prompts[int(agreement.argmax())], "{}")
         assert verdict.agreement == pytest.approx(agreement[0].item(), abs=1e-5), "the first was asked for"
         assert verdict.rival_agreement == pytest.approx(agreement[1:].max().item(), abs=1e-5)
@@ -240,7 +240,7 @@ def test_a_concept_is_found_where_its_picture_is(judge: Judge) -> None:
     beside.paste(first, (0, 0))  # where one of the parts is
 
     def found(picture: Image.Image, kind: Kind) -> list[bool]:
-        references = [(kind, judge.look([own, own])) for own in (first, second)]
+        references = [(kind, judge.image_features([own, own])) for own in (first, second)]
         return find_concepts(judge, picture, references)
 
     assert found(first, "style") == [True, False]

@@ -250,14 +250,16 @@ def test_the_judge_learns_to_compare_what_it_compares_later(monkeypatch: pytest.
     processor = CLIPImageProcessor(
         do_resize=False, do_center_crop=False, do_rescale=False, do_normalize=False
     )
-    looks = Judge(model, processor, tokenizer, "new", torch.device("cpu")).look(list(batch.pictures[0]))
+    features = Judge(model, processor, tokenizer, "new", torch.device("cpu")).image_features(
+        list(batch.pictures[0])
+    )
     seen = []
     reader = judge.SettingsReader()
     reader.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     judge.judge_loss(model, reader, judge.portraits_of_names(tokenizer), batch)
     for kind, ends in judge.LIKENESS.items():
         compared = F.normalize(seen[0][0][:, slice(*ends)], dim=-1)
-        assert torch.allclose(looks.likeness[kind], compared, atol=1e-4)
+        assert torch.allclose(features.likeness[kind], compared, atol=1e-4)
 
 
 def test_the_pairs_of_the_judge_share_a_thing_or_a_style_or_nothing() -> None:

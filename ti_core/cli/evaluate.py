@@ -13,7 +13,7 @@ from ti_core.cli.terminal import Interrupt, JsonOption, progress, reporting, say
 from ti_core.errors import ConceptError, PictureError
 
 if TYPE_CHECKING:
-    from ti_core.judging.scores import Evaluation
+    from ti_core.judging.scores import ConceptScores
     from ti_core.words.concept import Concept
 
 
@@ -38,7 +38,7 @@ def evaluate_command(
         name = choose_model(model, loaded.base)
         from ti_core.drawing.generate import Progress
         from ti_core.judging.judge import judge_for
-        from ti_core.judging.scores import evaluate, evaluation_orders
+        from ti_core.judging.scores import evaluate_concept, evaluation_orders
         from ti_core.pictures.folders import find_pictures, load_pictures
         from ti_core.words.card import SCORES
         from ti_core.words.folder import picture_files
@@ -61,7 +61,7 @@ def evaluate_command(
             def report_progress(now: Progress) -> None:
                 show(100 * now.done // now.total, "")
 
-            found = evaluate(
+            found = evaluate_concept(
                 backbone,
                 judge,
                 loaded,
@@ -88,7 +88,7 @@ def evaluate_command(
         report.lines.append(f"Judged by {found.judge}.")
 
 
-def _keep(found: Evaluation, model: str, evaluated: Concept, folder: Path) -> None:
+def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) -> None:
     """Write the scores of a concept into its folder, which stays as old as it is, if it is still there."""
     from ti_core.words.folder import load_concept, save_concept
 

@@ -32,7 +32,7 @@ CORNER_SIDE = 5 / 6  # of a picture's side
 
 
 @dataclass(frozen=True)
-class Looks:
+class ImageFeatures:
     """What the judge sees in pictures, unit vectors: ``likeness`` (b, d) for a concept of each kind, and
     ``shared`` (b, p), the space in which sentences are too."""
 
@@ -42,8 +42,10 @@ class Looks:
     def __len__(self) -> int:
         return len(self.shared)
 
-    def __getitem__(self, rows: slice) -> Looks:
-        return Looks({kind: states[rows] for kind, states in self.likeness.items()}, self.shared[rows])
+    def __getitem__(self, rows: slice) -> ImageFeatures:
+        return ImageFeatures(
+            {kind: states[rows] for kind, states in self.likeness.items()}, self.shared[rows]
+        )
 
 
 class Judge:
@@ -56,8 +58,8 @@ class Judge:
         self._parts: Mapping[Kind, Sequence[int]] | None = getattr(model.config, "likeness", None)
 
     @torch.no_grad()
-    def look(self, pictures: Sequence[Image.Image]) -> Looks:
-        """See RGB pictures of any size, cropped in the middle to a square.
+    def image_features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
+        """What the judge sees in RGB pictures of any size, cropped in the middle to a square.
 
         A judge that was trained to compare things has entries of its pooled state for each kind of concept,
         and is so small that ten views of a picture tell it far more than one. With any other, one view is
@@ -73,12 +75,12 @@ class Judge:
         states = torch.cat(pooled, dim=1)  # (views, b, d)
         shared = _mean_direction(self._model.visual_projection(states))
         if self._parts is None:
-            return Looks(dict.fromkeys(KINDS, shared), shared)
+            return ImageFeatures(dict.fromkeys(KINDS, shared), shared)
         parts = {kind: _mean_direction(states[..., slice(*ends)]) for kind, ends in self._parts.items()}
-        return Looks(parts, shared)
+        return ImageFeatures(parts, shared)
 
     @torch.no_grad()
-    def read(self, sentences: Sequence[str]) -> torch.Tensor:
+    def text_features(self, sentences: Sequence[str]) -> torch.Tensor:
         """Unit vectors (b, p) of sentences in the shared space; one that is too long is cut."""
         tokens = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
         output = self._model.text_model(**tokens.to(self.device))
@@ -106,15 +108,15 @@ def _mean_direction(states: torch.Tensor) -> torch.Tensor:
     return F.normalize(F.normalize(states.float(), dim=-1).mean(0), dim=-1).cpu()
 
 
-def likeness(first: Looks, second: Looks, kind: Kind) -> torch.Tensor:
+def likeness(first: ImageFeatures, second: ImageFeatures, kind: Kind) -> torch.Tensor:
     """Cosines (a, b) of how alike each two pictures are, for a concept of that kind."""
     return first.likeness[kind] @ second.likeness[kind].T
 
 
-def likeness_among(looks: Looks, kind: Kind) -> torch.Tensor:
+def likeness_among(features: ImageFeatures, kind: Kind) -> torch.Tensor:
     """Cosines (n * (n - 1) / 2,) of all pairs of different pictures."""
-    first, second = torch.triu_indices(len(looks), len(looks), offset=1)
-    return likeness(looks, looks, kind)[first, second]
+    first, second = torch.triu_indices(len(features), len(features), offset=1)
+    return likeness(features, features, kind)[first, second]
 
 
 def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> Judge:

@@ -19,7 +19,7 @@ from ti_core.config import check_whole
 from ti_core.drawing.generate import OnProgress, ShouldStop, generate_all
 from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import ConfigError, GenerationError
-from ti_core.judging.judge import Judge, Looks, likeness, likeness_among
+from ti_core.judging.judge import ImageFeatures, Judge, likeness, likeness_among
 from ti_core.model.backbone import Backbone
 from ti_core.prompts.grammar import replace_token
 from ti_core.prompts.templates import PLAIN_TEMPLATES, Kind, fill_template
@@ -65,7 +65,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ConceptScores:
     """``likeness`` of pictures to the real ones (the real ones: to each other), ``agreement`` of pictures
     with the scenes asked for (the real ones: without being asked), ``diversity`` of pictures of one prompt,
     1 - their likeness to each other. All are means of cosines, by the opinion of ``judge``."""
@@ -102,22 +102,22 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Showing:
+class SampleFeatures:
     """What the judge sees in the pictures that a word draws: ``plain``, ``count`` of each plain prompt, and
     ``scenes``, one of each."""
 
-    plain: Looks
-    scenes: Looks
+    plain: ImageFeatures
+    scenes: ImageFeatures
     count: int
 
     @classmethod
-    def of(cls, judge: Judge, pictures: Sequence[Image.Image], kind: Kind, count: int) -> Showing:
-        """The pictures as :func:`showing_orders` has them drawn."""
-        looks, portraits = judge.look(pictures), len(PLAIN_PROMPTS[kind]) * count
-        return cls(looks[:portraits], looks[portraits:], count)
+    def of(cls, judge: Judge, pictures: Sequence[Image.Image], kind: Kind, count: int) -> SampleFeatures:
+        """The pictures as :func:`sample_orders` has them drawn."""
+        features, portraits = judge.image_features(pictures), len(PLAIN_PROMPTS[kind]) * count
+        return cls(features[:portraits], features[portraits:], count)
 
 
-def showing_orders(
+def sample_orders(
     concept: Concept, *, initial: bool, count: int, steps: int = GenerationSettings.steps, seed: int = 0
 ) -> list[Order]:
     """What to draw to see a word, or its ``initial`` word from the same seeds.
@@ -156,11 +156,11 @@ def evaluation_orders(
     return [
         order
         for initial in (False, True)
-        for order in showing_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
+        for order in sample_orders(concept, initial=initial, count=count, steps=steps, seed=seed)
     ]
 
 
-def evaluate(
+def evaluate_concept(
     backbone: Backbone,
     judge: Judge,
     concept: Concept,
@@ -171,7 +171,7 @@ def evaluate(
     seed: int = 0,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
-) -> Evaluation:
+) -> ConceptScores:
     """Draw with the word and with its initial word, from the same seeds, and let the judge look.
 
     ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises as
@@ -188,17 +188,19 @@ def evaluate(
             )
         drawn.append(picture.image)
     learned, initially = (
-        Showing.of(judge, half, concept.kind, count)
+        SampleFeatures.of(judge, half, concept.kind, count)
         for half in (drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :])
     )
-    return score(judge, concept, judge.look(pictures), learned, initially)
+    return score(judge, concept, judge.image_features(pictures), learned, initially)
 
 
-def score(judge: Judge, concept: Concept, real: Looks, learned: Showing, initial: Showing) -> Evaluation:
+def score(
+    judge: Judge, concept: Concept, real: ImageFeatures, learned: SampleFeatures, initial: SampleFeatures
+) -> ConceptScores:
     """What the judge says of the pictures of a word, of its initial word, and the ``real`` ones."""
     prompts = [fill_template(template, concept.token) for template in SCENE_PROMPTS[concept.kind]]
-    sentences = judge.read([without_token(prompt, concept.token) for prompt in prompts])
-    return Evaluation(
+    sentences = judge.text_features([without_token(prompt, concept.token) for prompt in prompts])
+    return ConceptScores(
         token=concept.token,
         kind=concept.kind,
         judge=judge.name,
@@ -239,7 +241,7 @@ class Verdict:
 
     @property
     def recovered(self) -> float | None:
-        """As :attr:`Evaluation.recovered`."""
+        """As :attr:`ConceptScores.recovered`."""
         return _share(self.likeness)
 
 
@@ -254,25 +256,31 @@ def judge_comparison(
 ) -> Verdict:
     """What the judge says of a picture with the initial word, one with the learned word, and one in the scene
     of a ``prompt``. Of a single real picture, the likeness to each other is 1."""
-    looks = judge.look(real)
-    alike, alike_before = likeness(judge.look([learned, initial]), looks, concept.kind).mean(1).tolist()
-    among = likeness_among(looks, concept.kind).mean().item() if len(looks) > 1 else 1.0
+    features = judge.image_features(real)
+    alike, alike_before = (
+        likeness(judge.image_features([learned, initial]), features, concept.kind).mean(1).tolist()
+    )
+    among = likeness_among(features, concept.kind).mean().item() if len(features) > 1 else 1.0
     asked = without_token(prompt, concept.token)
     scenes = [without_token(other, "{}") for other in SCENE_PROMPTS[concept.kind]]
     others = [other for other in scenes if other != asked]
-    agreement, *agreements = (judge.look([scene]).shared @ judge.read([asked, *others]).T)[0].tolist()
+    agreement, *agreements = (judge.image_features([scene]).shared @ judge.text_features([asked, *others]).T)[
+        0
+    ].tolist()
     rival_agreement, rival = max(zip(agreements, others, strict=True))
     return Verdict(judge.name, Score(alike, alike_before, among), asked, agreement, rival, rival_agreement)
 
 
-def find_concepts(judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, Looks]]) -> list[bool]:
+def find_concepts(
+    judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, ImageFeatures]]
+) -> list[bool]:
     """Whether each of two or more concepts is in a picture; ``references`` are their kinds and what the judge
     sees in their real pictures.
 
     One is there if some part of the picture is nearer to its own pictures than to the other concepts': beyond
     the middle between what those look like to each other. A style is looked for in the picture as a whole.
     """
-    parts = judge.look(crops_of(picture))
+    parts = judge.image_features(crops_of(picture))
     found = []
     for number, (kind, own) in enumerate(references):
         others = [
@@ -305,13 +313,13 @@ def _share(score: Score) -> float | None:
     return (score.learned - score.initial) / way if way > 0 else None
 
 
-def _agreement(looks: Looks, sentences: torch.Tensor) -> float:
+def _agreement(features: ImageFeatures, sentences: torch.Tensor) -> float:
     """The mean cosine of each picture with its own sentence."""
-    return (looks.shared * sentences).sum(-1).mean().item()
+    return (features.shared * sentences).sum(-1).mean().item()
 
 
-def _diversity(looks: Looks, count: int) -> float:
+def _diversity(features: ImageFeatures, count: int) -> float:
     """1 - the mean cosine of any two of the ``count`` pictures of one prompt."""
     first, second = torch.triu_indices(count, count, offset=1)
-    alike = [(group @ group.T)[first, second] for group in looks.shared.split(count)]
+    alike = [(group @ group.T)[first, second] for group in features.shared.split(count)]
     return 1 - torch.cat(alike).mean().item()

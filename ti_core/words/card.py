@@ -159,7 +159,7 @@ def _how_trained(concept: Concept) -> str:
 
 
 def _how_good(concept: Concept) -> str:
-    """The scores of exactly these vectors, as an :class:`~ti_core.judging.scores.Evaluation` added them."""
+    """The scores of exactly these vectors, if they were measured."""
     scores = concept.training.get("scores")
     if not isinstance(scores, Mapping) or scores.get("sha256") != concept.sha256:
         return ""

@@ -48,7 +48,9 @@ class Finder:
             self.remark = say(language, "verdict_none", reason=explain(language, error))
             return
         self._judge, self.remark = judge, say(language, "verdict_marks", judge=_name(language, judge.name))
-        self._references = [(word.kind, judge.look(own)) for word, own in zip(words, pictures, strict=True)]
+        self._references = [
+            (word.kind, judge.image_features(own)) for word, own in zip(words, pictures, strict=True)
+        ]
 
     @property
     def remark_html(self) -> str:
