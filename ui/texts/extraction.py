@@ -113,6 +113,7 @@ def update(file: Path, texts: list[Text]) -> Catalog:
         )
     with file.open("rb") as opened:
         catalogue = read_po(opened)
+    current.creation_date = catalogue.creation_date  # a date would change with every run
     catalogue.update(current, keep_user_comments=True)
     return catalogue
 
