@@ -17,9 +17,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import app
 from benchmarks.machine import describe_machine
 from ti_core.resources import ASSETS
+from ui.launch import FIRST_PORT, free_port
+
+APP = Path(__file__).resolve().parent.parent / "app.py"
 
 
 def main() -> None:
@@ -46,9 +48,9 @@ def run(*arguments: str) -> tuple[float, dict[str, Any]]:
 
 def start_page(data: Path) -> float:
     """Seconds from the start of ``app.py`` over a new folder until its page is served."""
-    port = str(app.free_port("127.0.0.1", app.FIRST_PORT))
+    port = str(free_port("127.0.0.1", FIRST_PORT))
     start = time.perf_counter()
-    command = [sys.executable, app.__file__, "--port", port, "--data", str(data)]
+    command = [sys.executable, str(APP), "--port", port, "--data", str(data)]
     page = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +38,21 @@ def serve(
 
     ``environment`` is what it has beside this process's own.
     """
+    command = [sys.executable, "app.py", "--port", str(port), "--data", str(data), *options]
+    with answering(command, port, ROOT, data.with_suffix(".log"), environment) as address:
+        yield address
+
+
+@contextmanager
+def answering(
+    command: Sequence[str], port: int, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A server in a process of its own that starts in ``folder``; the address it answers at."""
     address = f"http://127.0.0.1:{port}"
-    log = data.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), "--data", str(data), *options],
-            cwd=ROOT,
+            command,
+            cwd=folder,
             env={**os.environ, **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -69,9 +78,9 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str, log: 
                 return
         except (urllib.error.URLError, TimeoutError):
             if process.poll() is not None:
-                raise AssertionError(f"app.py ended:\n{log.read_text(errors='replace')}") from None
+                raise AssertionError(f"The page ended:\n{log.read_text(errors='replace')}") from None
             time.sleep(0.2)
-    raise AssertionError(f"app.py did not answer:\n{log.read_text(errors='replace')}")
+    raise AssertionError(f"The page did not answer:\n{log.read_text(errors='replace')}")
 
 
 @contextmanager

@@ -21,14 +21,15 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from helpers.requests import request_of
+from helpers.serving import ROOT
 from PIL import Image
 
-import app
 from ti_core.drawing.recipe import read_recipe
 from ti_core.model.backbone import Backbone
 from ti_core.training.runs import open_run
 from ti_core.words.concept import Concept
 from ti_core.words.library import Library
+from ui import launch
 from ui.server.people import COOKIE
 from ui.server.studio import Studio
 from ui.tabs.train.pictures import Desk, add_pictures
@@ -57,7 +58,7 @@ def running(data: Path, model: Path, **options: Any) -> Iterator[Running]:
     studio = Studio(data, **options)
     studio.models.load(str(model))
     studio.models.wait()
-    page = app.serve(studio, data, HOST, app.free_port(HOST, FIRST_PORT))
+    page = launch.serve(studio, data, HOST, launch.free_port(HOST, FIRST_PORT))
     try:
         yield Running(str(page.local_url).rstrip("/"), studio, data)
     finally:
@@ -340,16 +341,18 @@ def test_a_port_that_is_taken_leads_to_the_next(
         served.append((studio, *place))
         return SimpleNamespace(block_thread=lambda: models.append(studio.models.status.name))
 
-    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(launch, "serve", serve)
     with socket.socket() as other:
         other.bind((HOST, 0))
         other.listen()
         taken = other.getsockname()[1]
         options = ["--port", str(taken), "--data", str(tmp_path), "--model", str(tiny_sd1), "--max-jobs", "3"]
         monkeypatch.setattr(sys, "argv", ["app.py", *options])
-        app.main()
+        with pytest.raises(SystemExit) as ended:
+            launch.main()
+    assert not ended.value.code
     [(studio, data, host, port)] = served
-    assert (data, host) == (tmp_path, HOST) and taken < port < taken + app.PORTS_TRIED
+    assert (data, host) == (tmp_path, HOST) and taken < port < taken + launch.PORTS_TRIED
     assert f"Port {taken} is taken; using {port} instead." in capsys.readouterr().out
     assert studio.limits.jobs == 3 and not studio.homes.shared
     assert models == [str(tiny_sd1)]
@@ -377,7 +380,7 @@ def test_what_cannot_be_is_said_before_the_page_is_built(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["app.py", "--data", str(tmp_path), *options])
     with pytest.raises(SystemExit) as ended:
-        app.main()
+        launch.main()
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
 
@@ -387,14 +390,14 @@ def test_ports_that_are_all_taken_are_said(capsys: pytest.CaptureFixture[str]) -
         other.bind((HOST, 65535))
         other.listen()
         with pytest.raises(SystemExit):
-            app.free_port(HOST, 65535)
+            launch.free_port(HOST, 65535)
     assert "Ports 65535 to 65535 are all taken" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="This machine has no IPv6.")
 def test_the_page_is_served_at_an_address_of_ipv6(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
-    page = app.serve(studio, tmp_path, "::1", app.free_port("::1", FIRST_PORT))
+    page = launch.serve(studio, tmp_path, "::1", launch.free_port("::1", FIRST_PORT))
     try:
         assert "One Word" in httpx.get(str(page.local_url)).text
     finally:
@@ -402,8 +405,9 @@ def test_the_page_is_served_at_an_address_of_ipv6(tmp_path: Path) -> None:
         studio.trainer.close()
 
 
-def test_the_help_names_every_option() -> None:
-    command = [sys.executable, str(Path(app.__file__)), "--help"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+@pytest.mark.parametrize("start", [("app.py",), ("-c", "from ui.command import run; run()", "page")])
+def test_the_help_names_every_option(start: tuple[str, ...]) -> None:
+    command = [sys.executable, *start, "--help"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for option in ("--host", "--port", "--model", "--data", "--shared", "--share", "--max-waiting"):
         assert option in text

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from ti_core import __version__
 from ti_core.cli.convert import convert_command
 from ti_core.cli.draw import compose_command, generate_command, style_command
 from ti_core.cli.evaluate import evaluate_command
@@ -25,22 +25,21 @@ from ti_core.cli.show import inspect_command, models_command, runs_command
 from ti_core.cli.terminal import say
 from ti_core.cli.train import train_command
 
-# Read by the model libraries when they are imported; their remarks and bars are not for the person.
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("TQDM_DISABLE", "1")
-
 USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
 TYPERS_INTERRUPT = 130  # what it returns for a Ctrl-C before the command has begun
 
+STYLE: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+"""How every command line of the program behaves, as typer's options."""
+
 app = typer.Typer(
     help="Teach a frozen text-to-image model one new word from a few pictures, and draw with it.",
-    add_completion=False,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **STYLE,
 )
 app.command("train")(train_command)
 app.command("generate")(generate_command)
@@ -55,13 +54,32 @@ app.command("models")(models_command)
 app.command("runs")(runs_command)
 
 
-def main() -> None:
-    """Run the command line, whatever characters the terminal can show; ends by SystemExit or Ctrl-C."""
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"one-word {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_the_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command's name."""
+
+
+def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
+    """Run a command line, whatever characters the terminal can show; ends by SystemExit or Ctrl-C.
+
+    ``name`` is what the person typed to start it.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:  # by itself typer says a usage error in four lines; to no arguments at all it says the help
-        code = app(prog_name="python -m ti_core", standalone_mode=not sys.argv[1:])
+        code = commands(prog_name=name, standalone_mode=not sys.argv[1:])
     except USAGE_ERROR as error:
         message = " ".join(error.format_message().split())
         say(message)

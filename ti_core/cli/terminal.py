@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +22,16 @@ import typer
 from ti_core.errors import InputError, OneWordError
 from ti_core.messages import Said
 
+SCRIPT = "one-word"  # as pyproject.toml has it installed
 DEBUG_VARIABLE = "ONE_WORD_DEBUG"
 LONGEST_REASON = 300  # characters of an unexpected error's own message
+# Read by the model libraries when they are imported; their remarks and bars are not for the person.
+QUIET_LIBRARIES = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+}
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
@@ -40,6 +50,8 @@ class Report:
 @contextmanager
 def reporting(as_json: bool) -> Iterator[Report]:
     """Print what the command reports, and turn an error into a sentence on stderr and an exit code."""
+    for name, value in QUIET_LIBRARIES.items():
+        os.environ.setdefault(name, value)
     report, code = Report(), 0
     try:
         yield report
@@ -104,10 +116,20 @@ class Interrupt:
 
 def resume_command() -> str:
     """This process's own command line with ``--resume``, quoted for the shell."""
-    words = list(sys.orig_argv)
+    words = _own_command()
     if "--resume" not in words:
         words.insert(words.index("--") if "--" in words else len(words), "--resume")
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _own_command() -> list[str]:
+    """The command line of this process, with the installed script's name where the shell finds the script."""
+    script = Path(sys.argv[0])
+    if script.stem != SCRIPT:
+        return list(sys.orig_argv)
+    found = shutil.which(SCRIPT)
+    known = found and Path(found).with_suffix("") == script.with_suffix("")  # Windows leaves out the .exe
+    return [SCRIPT if known else str(script), *sys.argv[1:]]
 
 
 @contextmanager

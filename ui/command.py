@@ -1,0 +1,18 @@
+"""The installed command ``one-word``: every command of the core, and ``page``."""
+
+from ti_core.__main__ import until_stopped
+
+
+def one_word() -> None:
+    """Run the installed command."""
+    until_stopped(run)
+
+
+def run() -> None:
+    """Run the command line; its modules are imported only here, where a Ctrl-C is met."""
+    from ti_core.cli import app, main
+    from ti_core.cli.terminal import SCRIPT
+    from ui.launch import page_command
+
+    app.command("page")(page_command)
+    main(app, SCRIPT)

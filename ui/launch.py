@@ -1,0 +1,180 @@
+"""Start the page: its options, its address, and how it is served.
+
+Gradio and torch take seconds to import: this module leaves them to the functions that need them, so that
+help and wrong options are answered at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ti_core.cli import STYLE
+from ti_core.cli import main as run_command_line
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from ui.server.studio import Studio
+
+FIRST_PORT = 7860
+PORTS, PORTS_TRIED = 2**16, 20
+DATA_VARIABLE = "ONE_WORD_DATA"
+ON_SPACE = "SPACE_ID" in os.environ
+
+
+def main() -> None:
+    """Serve the page by the options of the command line; ends by SystemExit or Ctrl-C."""
+    commands = typer.Typer(**STYLE)
+    commands.command()(page_command)
+    run_command_line(commands, "python app.py")
+
+
+def check_port(port: int) -> int:
+    """Raises :class:`typer.BadParameter` for a number that is no port."""
+    if 0 < port < PORTS:
+        return port
+    raise typer.BadParameter(f"{port} is no port: choose one from 1 to {PORTS - 1}.")
+
+
+def page_command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0" if ON_SPACE else "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(callback=check_port, help="Port; if it is taken, the next free one."),
+    ] = FIRST_PORT,
+    model: Annotated[
+        str,
+        typer.Option(
+            envvar="ONE_WORD_MODEL",
+            help="Preset, folder, checkpoint file, or owner/name[@revision][:variant] on the Hub.",
+        ),
+    ] = "toybox",
+    data: Annotated[Path, typer.Option(envvar=DATA_VARIABLE, help="Folder of words and runs.")] = Path(
+        "outputs", "page"
+    ),
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Keep the words of each browser apart (always so on a Space).")
+    ] = ON_SPACE,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share", help="Open a public address through Gradio's tunnel; --shared comes with it."
+        ),
+    ] = False,
+    no_safety_checker: Annotated[
+        bool,
+        typer.Option(
+            "--no-safety-checker",
+            help="Leave out the safety checker of a model that ships one (not on a shared server).",
+        ),
+    ] = False,
+    max_waiting: Annotated[int, typer.Option(help="Drawings that may wait in the queue.")] = 16,
+    max_jobs: Annotated[int, typer.Option(help="Words that are learned at the same time.")] = 8,
+    max_pictures: Annotated[int, typer.Option(help="Pictures of one word.")] = 30,
+    max_steps: Annotated[int, typer.Option(help="Steps of one word on a shared server.")] = 2000,
+) -> None:
+    """Serve the page: teach a picture model one new word, and draw with it."""
+    shared = shared or share
+    if shared and no_safety_checker:
+        raise typer.BadParameter(
+            "On a shared server the safety checker stays on: leave out --no-safety-checker."
+        )
+    free = free_port(host, port)
+    if free != port:
+        print(f"Port {port} is taken; using {free} instead.", flush=True)
+
+    import ui.server.zero  # noqa: F401  (before anything touches CUDA)
+    from ti_core.errors import ModelError
+    from ti_core.model.sources import model_source
+    from ui.server.studio import Limits, Studio
+
+    try:
+        model_source(model)
+    except ModelError as error:
+        give_up(str(error))
+    limits = Limits(waiting=max_waiting, jobs=max_jobs, pictures=max_pictures, steps=max_steps)
+    data = data.resolve()
+    studio = Studio(data, shared=shared, limits=limits)
+    studio.models.safety_checker = not no_safety_checker
+    page = serve(studio, data, host, free, share=share)
+    studio.models.load(model)  # only now: what it imports would keep the page waiting
+    try:
+        page.block_thread()
+    finally:
+        studio.trainer.close()
+        studio.models.close()
+
+
+def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = False) -> gr.Blocks:
+    """Build the page over a studio and serve it, but nothing of ``data``, of which the page shows copies.
+
+    Returns once the page answers.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from starlette.middleware import Middleware
+
+    from ui.page import HERE, THEME, FirstScript, build_page
+    from ui.server.people import HomeCookie
+    from ui.texts import label
+
+    page = build_page(studio)
+    page.launch(
+        server_name=f"[{host}]" if ":" in host else host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=True,
+        i18n=label,
+        theme=THEME,
+        css_paths=HERE / "page.css",
+        max_file_size=f"{4 * studio.limits.picture_megabytes}mb",  # one above it takes its company with it
+        app_kwargs={"middleware": [Middleware(HomeCookie), Middleware(FirstScript)]},
+        footer_links=["api"],
+        blocked_paths=[str(data)],
+        run_history=False,
+        enable_monitoring=False,
+        strict_cors=True,
+        ssr_mode=False,
+    )
+    return page
+
+
+def free_port(host: str, first: int) -> int:
+    """``first``, or the next port that nothing listens on. Ends the program if there is none."""
+    ports = range(first, min(first + PORTS_TRIED, PORTS))
+    for port in ports:
+        try:
+            # Gradio asks for the port at 127.0.0.1 too, whatever the host.
+            if can_listen(host, port) and can_listen("127.0.0.1", port):
+                return port
+        except (OSError, UnicodeError):
+            give_up(f"{host} is no address of this machine: choose another with --host, such as 127.0.0.1.")
+    give_up(f"Ports {ports[0]} to {ports[-1]} are all taken: choose another with --port.")
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Whether nothing listens there. Raises :class:`OSError` or :class:`UnicodeError` for an address that is
+    not this machine's."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        if os.name == "posix":  # elsewhere it would take a port that is in use
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            return False
+    return True
+
+
+def give_up(reason: str) -> NoReturn:
+    """End the program as for every input that cannot be used."""
+    print(reason, file=sys.stderr)
+    sys.exit(2)
