@@ -13,7 +13,7 @@ TESTS ?= tests
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run screenshots test messages lint format clean
+.PHONY: help run screenshots test package messages lint format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +26,9 @@ screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and 
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
 	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
+
+package: $(VENV)/.installed-dev  ## build the wheel, install it into an empty environment and use it there
+	$(BIN)/python -m pytest -m network tests/test_install.py
 
 messages: $(VENV)/.installed-dev  ## bring the catalogues in locale/ up to date with what the program says
 	$(BIN)/python -m ui.texts.extraction

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 # Before any test imports huggingface_hub, which reads it at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Before torch is imported: tests that run side by side share the cores.
+# Before torch is imported: tests that run side by side share the cores, and a thread that waits for the
+# others at the end of an operation sleeps; it would spin, on a core that another test could use.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 

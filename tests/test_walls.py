@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "ti_core"
 ABOVE_THE_CORE = {"app", "ui", "gradio", "demo_model", "benchmarks"}
 MODEL_LIBRARIES = {"diffusers", "transformers"}
+HEAVY_LIBRARIES = {*MODEL_LIBRARIES, "gradio", "huggingface_hub", "numpy", "torch"}
 # A module of the core may import from its own layer and from those before it. The longest name that fits
 # a module is its place: "words.arithmetic" stands apart from the rest of "words".
 LAYERS = (
@@ -100,6 +101,14 @@ def test_the_core_imports_nothing_above_it() -> None:
     assert offenders(list(CORE.rglob("*.py")), ABOVE_THE_CORE) == []
 
 
+def test_the_page_imports_nothing_above_it() -> None:
+    assert offenders(list((ROOT / "ui").rglob("*.py")), {"app", "benchmarks"}) == []
+
+
+def test_the_launcher_only_starts_the_page() -> None:
+    assert tops(ROOT / "app.py") - sys.stdlib_module_names == {"ui"}
+
+
 def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
     """Behind it stand the modules that load models and make samplers for it, and for no one else."""
     files = sources(outside={"demo_model", "benchmarks", "tests"})
@@ -115,6 +124,12 @@ def test_the_page_is_built_without_the_model_libraries() -> None:
     """They take seconds to import, and are needed only once a model is loaded."""
     program = f"import sys, ui.page; assert not {MODEL_LIBRARIES} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_help_and_wrong_options_wait_for_no_heavy_library() -> None:
+    program = f"import sys, app, ti_core.cli, ui.command; print(*{HEAVY_LIBRARIES} & set(sys.modules))"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.split() == []
 
 
 def test_the_program_does_not_import_how_its_model_was_made() -> None:

@@ -24,7 +24,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from ti_core import cli
+from ti_core import __version__, cli
 from ti_core.cli import show as show_commands
 from ti_core.cli import terminal
 from ti_core.drawing.recipe import read_recipe
@@ -609,3 +609,22 @@ def test_ctrl_c_keeps_the_pictures_drawn_so_far(tiny_sd1: Path, tmp_path: Path) 
     assert f"pictures kept: {len(facts['files'])}." in stderr
     assert 0 < len(facts["files"]) < 100
     assert sorted(facts["files"]) == sorted(str(file) for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_the_command_to_go_on_with_is_the_installed_one(
+    on_path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name where the shell finds it, else its file; either can be typed as it is."""
+    file = tmp_path / ("one-word.exe" if os.name == "nt" else "one-word")
+    file.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) if on_path else os.devnull)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "one-word"), "train", "my cat", "--name", "cat"])
+    words = ["train", "my cat", "--name", "cat", "--resume"]
+    expected = ["one-word" if on_path else str(tmp_path / "one-word"), *words]
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    assert terminal.resume_command() == join(expected)
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout == f"one-word {__version__}\n"
