@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ti_core.__main__ import until_stopped
 from ti_core.cli import STYLE
 from ti_core.cli import main as run_command_line
 
@@ -30,10 +31,10 @@ ON_SPACE = "SPACE_ID" in os.environ
 
 
 def main() -> None:
-    """Serve the page by the options of the command line; ends by SystemExit or Ctrl-C."""
+    """Serve the page by the options of the command line, as app.py does; ends by SystemExit."""
     commands = typer.Typer(**STYLE)
     commands.command()(page_command)
-    run_command_line(commands, "python app.py")
+    until_stopped(lambda: run_command_line(commands, "python app.py"))
 
 
 def check_port(port: int) -> int:

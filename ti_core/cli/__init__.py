@@ -78,8 +78,10 @@ def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    try:  # by itself typer says a usage error in four lines; to no arguments at all it says the help
-        code = commands(prog_name=name, standalone_mode=not sys.argv[1:])
+    # By itself typer says a usage error in four lines; only what it says to no arguments is wanted: the help.
+    wants_help = bool(commands.info.no_args_is_help) and not sys.argv[1:]
+    try:
+        code = commands(prog_name=name, standalone_mode=wants_help)
     except USAGE_ERROR as error:
         message = " ".join(error.format_message().split())
         say(message)
