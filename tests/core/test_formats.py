@@ -28,7 +28,7 @@ from helpers.concepts import (
     rows,
     same,
 )
-from helpers.hostile_files import XTI
+from helpers.hostile_files import XTI, Storage, archive, program, tensor
 from helpers.japanese import in_japanese
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -325,6 +325,24 @@ def of_old_torch(folder: Path) -> Path:
     return folder / "learned_embeds.bin"
 
 
+def of_a_gpu(folder: Path) -> Path:
+    """Its numbers were on a device that this machine need not have."""
+    values = {TOKEN: tensor(Storage(2 * 768, device="cuda:0"), (2, 768), (768, 1))}
+    archive(folder / "neko.pt", program(values), rows().numpy().tobytes())
+    return folder / "neko.pt"
+
+
+def of_another_protocol(folder: Path) -> Path:
+    torch.save({TOKEN: rows()}, folder / "neko.pt", pickle_protocol=4)
+    return folder / "neko.pt"
+
+
+def parameter_with_attributes() -> torch.nn.Parameter:
+    parameter = torch.nn.Parameter(rows())
+    parameter.note = "ours"
+    return parameter
+
+
 A1111_DICT = {
     "string_to_token": {"*": 265},
     "name": "neko",
@@ -381,6 +399,11 @@ PEERS = {
     "diffusers, half precision": Peer(saved({TOKEN: rows().half()}), "diffusers", TOKEN, "sd15"),
     "diffusers, a bare tensor": Peer(saved(rows()), "tensor", "<neko>", "sd15"),
     "diffusers, of torch 1.5": Peer(of_old_torch, "diffusers", TOKEN, "sd15", count=1),
+    "diffusers, on a GPU": Peer(of_a_gpu, "diffusers", TOKEN, "sd15"),
+    "diffusers, by another pickle protocol": Peer(of_another_protocol, "diffusers", TOKEN, "sd15"),
+    "diffusers, with attributes": Peer(
+        saved({TOKEN: parameter_with_attributes()}), "diffusers", TOKEN, "sd15"
+    ),
     "diffusers, .safetensors": Peer(
         lambda folder: in_safetensors(**{"<s2>": rows(2, 1024)})(folder), "diffusers", "<s2>", "sd21-base"
     ),
@@ -474,6 +497,14 @@ def test_several_words_in_a_file_are_all_read(tmp_path: Path) -> None:
     bundle = in_safetensors(bundle_emb__cat__clip_l=rows(), bundle_emb__dog__emb_params=rows(1))
     found = read_embeddings(bundle(tmp_path))
     assert [(each.name, len(each.vectors["clip_l"])) for each in found] == [("cat", 2), ("dog", 1)]
+
+
+def test_words_that_share_numbers_are_read_each_by_itself(tmp_path: Path) -> None:
+    numbers = rows(3)
+    words = {"cat": numbers[:2], "dog": numbers[1:]}
+    cat, dog = read_embeddings(saved({"string_to_param": words})(tmp_path))
+    assert torch.equal(cat.vectors["clip_l"], words["cat"])
+    assert torch.equal(dog.vectors["clip_l"], words["dog"])
 
 
 def test_a_folder_gives_every_word_in_it_once(tmp_path: Path) -> None:

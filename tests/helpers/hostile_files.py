@@ -43,8 +43,16 @@ class Call:
 class Storage:
     """Pickled by :func:`program`, it is a reference to a storage."""
 
-    def __init__(self, count: Any, kind: Any = torch.FloatStorage, key: str = "0"):
-        self.reference = ("storage", kind, key, "cpu", count)
+    def __init__(self, count: Any, kind: Any = torch.FloatStorage, key: str = "0", device: str = "cpu"):
+        self.reference = ("storage", kind, key, device, count)
+
+
+class OldStorage(Storage):
+    """As torch < 1.6 refers to it."""
+
+    def __init__(self, count: Any):
+        super().__init__(count)
+        self.reference = (*self.reference, None)
 
 
 class _Pickler(pickle.Pickler):
@@ -121,6 +129,20 @@ def hash_bomb() -> bytes:
     return b"}" + pair + b"Ns."
 
 
+def deep_tuple_as_a_key() -> bytes:
+    """A dict whose key is a tuple in a tuple in a tuple …: its hash would end the stack of the process."""
+    return b"})" + b"\x85" * 100_000 + b"Ns."
+
+
+def pairs_without_end() -> bytes:
+    """A pair of pairs of pairs … in place of a tensor: to go through it would take 2 ** 60 steps."""
+    return b"}" + text("string_to_param") + b"}" + text("*") + hash_bomb()[1:-3] + b"ss."
+
+
+def dict_in_itself() -> bytes:
+    return b"}" + SHARED + text("string_to_param") + USE + b"s."
+
+
 SHARED = b"q\x01"
 """The instruction that keeps an object, for others to use it."""
 USE = b"h\x01"
@@ -138,6 +160,26 @@ def called(function: str, *arguments: bytes) -> bytes:
     """The instructions that call a function of torch's or Python's own, "module name"."""
     module, _, name = function.partition(" ")
     return b"c" + f"{module}\n{name}\n".encode() + b"(" + b"".join(arguments) + b"tR"
+
+
+def bytes_without_number() -> bytes:
+    """Eight gigabytes of them."""
+    return called("builtins bytearray", b"\x8a\x06" + (2**33).to_bytes(6, "little")) + b"."
+
+
+def text_twice_as_long_again_and_again() -> bytes:
+    """Four gigabytes of it in the end."""
+    code = called("_codecs encode", text("a"), text("latin-1"))
+    for _ in range(32):
+        code = called("_codecs encode", code, text("hex"))
+    return code + b"."
+
+
+def number_set_in_a_tensor() -> bytes:
+    """An instruction that is for dicts, on a tensor."""
+    reference = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"M\0\x03tQ"
+    arguments = reference, b"K\0", b"M\0\x03\x85", b"K\x01\x85", b"\x89", b"}"
+    return b"}" + text(TOKEN) + called("torch._utils _rebuild_tensor_v2", *arguments) + b"K\0K\x01ss."
 
 
 def one_long_pair_often() -> bytes:
@@ -190,12 +232,11 @@ def name_that_never_ends() -> bytes:
     return hash_bomb()[1:-3] + text("name") + b"\x93."
 
 
-def in_old_torch(keys: bytes) -> Callable[[Path], None]:
+def in_old_torch(keys: bytes, value: Any = None, data: bytes = b"") -> Callable[[Path], None]:
     """A file of torch < 1.6 with these instructions in place of the list of its storages' keys."""
     magic, version = 0x1950A86A20F9469CFC6C, pickle.dumps(1001, 2)
-    return raw(
-        pickle.dumps(magic, 2) + version + version + program({TOKEN: Storage(1)}) + b"\x80\x02" + keys + b"."
-    )
+    head = pickle.dumps(magic, 2) + version + version
+    return raw(head + program({TOKEN: value or Storage(1)}) + b"\x80\x02" + keys + b"." + data)
 
 
 def many_members_beside_words(path: Path) -> None:
@@ -354,6 +395,63 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "name that never ends": ("a.pt", machine_code(name_that_never_ends()), "damaged"),
     "key of a storage that never ends": ("a.bin", in_old_torch(b"](" + hash_bomb()[1:-3] + b"e"), "damaged"),
     "text in place of keys": ("a.bin", in_old_torch(text("0" * 7_000_000)), "damaged"),
+    "deep tuple as a key": ("a.pt", machine_code(deep_tuple_as_a_key()), "damaged"),
+    "pairs without end": ("a.pt", machine_code(pairs_without_end()), "as no embedding format does"),
+    "dict in itself": ("a.pt", machine_code(dict_in_itself()), "as no embedding format does"),
+    "number set in a tensor": ("a.pt", machine_code(number_set_in_a_tensor()), "damaged"),
+    "bytes without number": (
+        "a.pt",
+        machine_code(bytes_without_number()),
+        r"asks to run builtins\.bytearray",
+    ),
+    "text twice as long": (
+        "a.pt",
+        machine_code(text_twice_as_long_again_and_again()),
+        r"asks to run _codecs\.encode",
+    ),
+    "number of many digits": ("a.pt", machine_code(b"L" + b"9" * 4_000_000 + b"L\n."), "damaged"),
+    "number of many bytes": (
+        "a.pt",
+        machine_code(b"\x8b" + struct.pack("<i", 4_000_000) + b"\x7f" * 4_000_000 + b"."),
+        "holds the instruction LONG4",
+    ),
+    "terabytes": ("a.pt", stored((2**19, 2**19), (2**19, 1), 2**38), "as no embedding format does"),
+    "terabytes in old torch": (
+        "a.bin",
+        in_old_torch(
+            b"](" + text("0") + b"e",
+            tensor(OldStorage(2**38), (1, 768), (768, 1), 2**37),
+            struct.pack("<q", 2**38) + bytes(3072),
+        ),
+        "damaged",
+    ),
+    "storage that is not there, in old torch": (
+        "a.bin",
+        in_old_torch(b"]", tensor(OldStorage(768), (1, 768), (768, 1))),
+        "damaged",
+    ),
+    "sparse tensor": (
+        "a.pt",
+        torch_saved({TOKEN: torch.ones(1, 768).to_sparse()}),
+        "asks to run torch.serialization._get_layout",
+    ),
+    "quantised tensor": (
+        "a.pt",
+        pickled(
+            {TOKEN: Call(torch._utils._rebuild_qtensor, Storage(768, torch.ByteStorage), 0, (768,), (1,))}
+        ),
+        "asks to run torch._utils._rebuild_qtensor",
+    ),
+    "tensor of another class": (
+        "a.pt",
+        pickled({TOKEN: Call(torch._tensor._rebuild_from_type_v2, torch._utils._rebuild_tensor_v2)}),
+        "asks to run torch._tensor._rebuild_from_type_v2",
+    ),
+    "tensor without numbers": (
+        "a.pt",
+        torch_saved({TOKEN: torch.ones(1, 768, device="meta")}),
+        "asks to run torch._utils._rebuild_meta_tensor_no_storage",
+    ),
     "many members beside words": ("a.pt", many_members_beside_words, "floating-point"),
     "enormous memo": ("a.pt", machine_code(b"Nr\xff\xff\xff\x7f0."), "holds the instruction POP"),
     "enormous text": ("a.pt", machine_code(b"\x8d" + b"\xff" * 7 + b"\x7f."), "damaged"),
