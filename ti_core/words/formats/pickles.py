@@ -1,9 +1,19 @@
 """Files of torch.save, read as data: no object of a pickle is made and nothing in it is ever called.
 
-A pickle is a program for a small machine. :func:`_interpret` is that machine without the instructions that
-import and call: a global is only its name, and of the functions only those that torch writes for tensors
-mean anything, namely a :class:`StoredTensor`. So one reader serves plain dicts and ``ParameterDict``, the
-zip archives of torch ≥ 1.6 and what older versions wrote, and whatever else stands there is refused.
+``torch.load(weights_only=True)`` runs no foreign code either, but it believes what a file says of itself:
+
+- a dict whose keys are pairs of pairs of pairs …, or numbers of one hash, keeps it busy without end, and one
+  of a key a hundred thousand tuples deep ends the process;
+- ``bytearray`` and ``_codecs.encode``, which it calls, make gigabytes out of a few bytes;
+- of a file of torch < 1.6 it may return a tensor that was never filled: what stood in memory before;
+- before torch 2.10 a storage that claims more numbers than the file has makes it read and write behind their
+  end (CVE-2026-24747);
+- it passes over the checksums of an archive.
+
+To tell such a pickle from others is to know what lies on its stack, which is most of running it. So it is run
+here, by :func:`_objects`: a global is only its name, a call of torch's own functions for tensors only a
+:class:`StoredTensor`, and whatever else stands there is refused. Trusted are zipfile with the archive and its
+checksums, pickletools with decoding the instructions, and torch with the form of a tensor.
 """
 
 from __future__ import annotations
@@ -12,10 +22,9 @@ import io
 import pickletools
 import re
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,37 +42,29 @@ from ti_core.words.formats.contents import (
 )
 
 MAX_PICKLE_BYTES = 4 * 2**20
-MAX_WORK = 120_000  # instructions, and entries of dicts; a whole Stable Diffusion model takes some 60,000
+MAX_WORK = 120_000  # instructions, and entries of dicts; a whole Stable Diffusion model takes some 40,000
 MAX_NAME_LENGTH = 1000  # letters of a key or a global
 MAX_DIRECTORY_BYTES = 2**20
-MAX_NUMBER = 2**48  # in the form of a tensor
+MAX_NUMBER = 2**48  # of the numbers in a storage, and of a key
 MAX_DIMENSIONS = 8
 OLD_MAGIC = 0x1950A86A20F9469CFC6C  # of torch < 1.6
 OLD_HEAD_BYTES = 8 * 2**20  # what is read of such a file
 
 DTYPES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
+    "torch DoubleStorage": torch.float64,
+    "torch FloatStorage": torch.float32,
+    "torch HalfStorage": torch.float16,
+    "torch BFloat16Storage": torch.bfloat16,
+    "torch LongStorage": torch.int64,
+    "torch IntStorage": torch.int32,
+    "torch ShortStorage": torch.int16,
+    "torch CharStorage": torch.int8,
+    "torch ByteStorage": torch.uint8,
+    "torch BoolStorage": torch.bool,
 }
 
 ReadBytes = Callable[[str, int, int], bytes]
 """Bytes of a storage: its key, where they start and how many."""
-
-
-@dataclass(frozen=True)
-class _Name:
-    """A global: nothing is imported."""
-
-    module: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _read_archive(file: IO[bytes]) -> Any:
         raise ConceptError("It is an archive, but neither one of torch nor a word that was exported here.")
     if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
         raise ConceptError("It is packed, as torch never does: do not use it.")
-    data = _start_of(archive, members[program])
+    if members[program].file_size > MAX_PICKLE_BYTES:
+        raise ConceptError(TOO_MANY_PARTS)
     prefix = program.removesuffix("data.pkl")
 
     def read(key: str, start: int, count: int) -> bytes:
@@ -129,13 +131,7 @@ def _read_archive(file: IO[bytes]) -> Any:
             record.seek(start)
             return record.read(count)
 
-    return next(_interpret(io.BytesIO(data), read))
-
-
-def _start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    if info.file_size > MAX_PICKLE_BYTES:
-        raise ConceptError(TOO_MANY_PARTS)
-    return archive.read(info)
+    return next(_objects(io.BytesIO(archive.read(program)), read, {}))
 
 
 def _read_old(file: IO[bytes]) -> Any:
@@ -143,212 +139,171 @@ def _read_old(file: IO[bytes]) -> Any:
     data = file.read(OLD_HEAD_BYTES)
     stream = io.BytesIO(data)
     places: dict[str, int] = {}
-    sizes: dict[str, int] = {}
+    storages: dict[str, _Storage] = {}
 
     def read(key: str, start: int, count: int) -> bytes:
         place = places[key] + start
         return data[place : place + count]
 
-    pickles = _interpret(stream, read, sizes)
-    if next(pickles) != OLD_MAGIC:
+    objects = _objects(stream, read, storages)
+    if next(objects) != OLD_MAGIC:
         raise ConceptError("It is a pickle, but not one of torch: choose another file.")
-    next(pickles), next(pickles)  # versions of the protocol and of the machine
-    values, keys = next(pickles), next(pickles)
+    next(objects), next(objects)  # versions of the protocol and of the machine
+    values, keys = next(objects), next(objects)
     place = stream.tell()
-    if not isinstance(keys, list) or not all(_is_name(key) for key in keys):
+    if not isinstance(keys, list):
         raise ConceptError(IS_DAMAGED)
-    for key in keys:
+    for key in map(_name, keys):
         places[key] = place + 8  # after the number of its elements
-        place += 8 + sizes[key]
+        place += 8 + storages[key].count * storages[key].dtype.itemsize
     return values
 
 
-# --- the machine ------------------------------------------------------------------------------------------
+# --- the pickle -------------------------------------------------------------------------------------------
 
-_CONSTANTS: Mapping[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+LITERALS = re.compile(r"GLOBAL|(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1")
+TAKEN = {  # by an instruction from the top of the stack; None is all since the last mark
+    **dict.fromkeys(("TUPLE", "APPENDS", "SETITEMS"), None),
+    **dict.fromkeys(("TUPLE1", "APPEND", "BINPERSID", "BUILD"), 1),
+    **dict.fromkeys(("TUPLE2", "SETITEM", "STACK_GLOBAL", "REDUCE", "NEWOBJ"), 2),
+    "TUPLE3": 3,
 }
-_LITERALS = re.compile(r"(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1")
 
 
-def _interpret(stream: io.BytesIO, read: ReadBytes, sizes: dict[str, int] | None = None) -> Iterator[Any]:
-    """The object of each pickle in the stream; the bytes of each storage are noted in ``sizes``."""
+def _objects(stream: io.BytesIO, read: ReadBytes, storages: dict[str, _Storage]) -> Iterator[Any]:
+    """The object of each pickle in the stream, as data; the storages named there are put in ``storages``.
+
+    See :mod:`pickletools` for what each instruction does. It may use an object of any size again and again,
+    so none goes through a whole one, but where dicts are joined: there each entry counts as an instruction.
+    """
     left = MAX_WORK
     while True:
-        machine = _Machine(read, {} if sizes is None else sizes, left)
+        stack: list[Any] = []
+        marks: list[int] = []
+        memo: dict[Any, Any] = {}
         for instruction, argument, _ in pickletools.genops(stream):
-            machine.step(instruction.name, argument)
-        [result], left = machine.stack, machine.left
+            name = instruction.name
+            count = TAKEN.get(name, 0)
+            start = marks.pop() if count is None else len(stack) - count
+            taken = stack[start:]
+            del stack[start:]
+            match name:
+                case "PROTO" | "FRAME" | "STOP":
+                    pass
+                case "MARK":
+                    marks.append(len(stack))
+                case "BINPUT" | "LONG_BINPUT":
+                    memo[argument] = stack[-1]
+                case "MEMOIZE":
+                    memo[len(memo)] = stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    stack.append(memo[argument])
+                case "NONE" | "NEWTRUE" | "NEWFALSE":
+                    stack.append(CONSTANTS[name])
+                case "EMPTY_DICT":
+                    stack.append({})
+                case "EMPTY_LIST":
+                    stack.append([])
+                case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    stack.append(tuple(taken))
+                case "APPEND" | "APPENDS":
+                    stack[-1].extend(taken)
+                case "SETITEM" | "SETITEMS":
+                    stack[-1].update(_entries(zip(taken[::2], taken[1::2], strict=True)))
+                case "STACK_GLOBAL":
+                    stack.append(" ".join(map(_name, taken)))
+                case "BINPERSID":
+                    storage = _storage(*taken)
+                    storages[storage.key] = storage
+                    stack.append(storage)
+                case "REDUCE" | "NEWOBJ":
+                    function, arguments = taken
+                    if function == "collections OrderedDict":
+                        pairs: list[Any] = list(*arguments)
+                        stack.append(_entries(pairs))
+                        left -= len(pairs)
+                    else:
+                        stack.append(_called(function, arguments, read))
+                case "BUILD":
+                    if parameters := _parameters(*taken):
+                        stack[-1].update(parameters)
+                        left -= len(parameters)
+                case _ if LITERALS.fullmatch(name):
+                    stack.append(argument)
+                case _:
+                    raise ConceptError(
+                        "It holds the instruction {name}, which no embedding needs: do not use it.", name=name
+                    )
+            left -= 1
+            if left < 0:
+                raise ConceptError(TOO_MANY_PARTS)
+        [result] = stack
         yield result
 
 
-@dataclass
-class _Machine:
-    """What an instruction works on; see :mod:`pickletools` for what each does.
+def _entries(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict; its keys are names and numbers, for the hash of a tuple may never end."""
+    return {
+        key if isinstance(key, int) and abs(key) < MAX_NUMBER else _name(key): value for key, value in pairs
+    }
 
-    An instruction may use an object of any size again and again, so none goes through a whole one, but that
-    which sets the entries of a dict: each of these counts as an instruction does.
-    """
 
-    read: ReadBytes
-    sizes: dict[str, int]
-    left: int
-    stack: list[Any] = field(default_factory=list)
-    marks: list[int] = field(default_factory=list)
-    memo: dict[int, Any] = field(default_factory=dict)
-
-    def step(self, name: str, argument: Any) -> None:
-        self._count(1)
-        stack = self.stack
-        if name in _CONSTANTS:
-            stack.append(_CONSTANTS[name]())
-        elif _LITERALS.fullmatch(name):
-            stack.append(argument)
-        elif name in ("PROTO", "FRAME", "STOP"):
-            pass
-        elif name == "MARK":
-            self.marks.append(len(stack))
-        elif name == "TUPLE":
-            stack.append(tuple(self._since_mark()))
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            count = int(name[-1])
-            stack[-count:] = [tuple(stack[-count:])]
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(self.memo[argument])
-        elif name == "APPEND":
-            value = stack.pop()
-            stack[-1].append(value)
-        elif name == "APPENDS":
-            values = self._since_mark()
-            stack[-1].extend(values)
-        elif name == "SETITEM":
-            value, key = stack.pop(), stack.pop()
-            self._set_items(stack[-1], [(key, value)])
-        elif name == "SETITEMS":
-            values = self._since_mark()
-            self._set_items(stack[-1], list(zip(values[::2], values[1::2], strict=True)))
-        elif name == "GLOBAL":
-            module, _, attribute = argument.partition(" ")
-            stack.append(_global(module, attribute))
-        elif name == "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            stack.append(_global(module, attribute))
-        elif name == "BINPERSID":
-            storage = _storage(stack.pop())
-            self.sizes[storage.key] = storage.count * storage.dtype.itemsize
-            stack.append(storage)
-        elif name in ("REDUCE", "NEWOBJ"):
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(self._call(function, arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            self._set_state(stack[-1], state)
-        else:
-            raise ConceptError(
-                "It holds the instruction {name}, which no embedding needs: do not use it.", name=name
-            )
-
-    def _since_mark(self) -> list[Any]:
-        start = self.marks.pop()
-        taken = self.stack[start:]
-        del self.stack[start:]
-        return taken
-
-    def _count(self, work: int) -> None:
-        self.left -= work
-        if self.left < 0:
-            raise ConceptError(TOO_MANY_PARTS)
-
-    def _set_items(self, target: dict[Any, Any], items: Collection[tuple[Any, Any]]) -> None:
-        self._count(len(items))
-        if not all(_is_key(key) for key, _ in items):
-            raise ConceptError(IS_DAMAGED)
-        target.update(items)
-
-    def _set_state(self, target: Any, state: Any) -> None:
-        """Of a ``ParameterDict``, which holds its parameters; other states say nothing of tensors."""
-        if isinstance(target, dict) and isinstance(state, dict):
-            parameters = state.get("_parameters")
-            if isinstance(parameters, dict):
-                self._set_items(target, parameters.items())
-
-    def _call(self, function: Any, arguments: Any) -> Any:
-        """What one of torch's own functions would make; any other is refused."""
-        match function:
-            case _Name("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor"):
-                storage, offset, shape, strides = arguments[:4]
-                return _tensor(storage, offset, shape, strides, self.read)
-            case _Name("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state"):
-                return arguments[0]
-            case _Name("torch.nn.modules.container", "ParameterDict"):
-                return {}
-            case _Name("collections", "OrderedDict"):
-                pairs: dict[Any, Any] = {}
-                self._set_items(pairs, arguments[0] if arguments else ())
-                return pairs
-            case _Name("__builtin__" | "builtins", "set"):
-                return []
-            case _Name(module, name):
-                asked = f"{module}.{name}"[:SHOWN_LENGTH]
-                raise ConceptError(
-                    "It asks to run {name}, which no embedding needs: do not use it.", name=asked
-                )
+def _name(value: Any) -> str:
+    """The text, if it takes but a moment to hash and to compare."""
+    if not isinstance(value, str) or len(value) > MAX_NAME_LENGTH:
         raise ConceptError(IS_DAMAGED)
+    return value
 
 
-def _is_key(key: Any) -> bool:
-    """Whether hashing it and comparing it take but a moment; that of a tuple may never end."""
-    return isinstance(key, _Name) or _is_name(key) or (isinstance(key, int) and abs(key) < MAX_NUMBER)
+def _called(function: Any, arguments: Any, read: ReadBytes) -> Any:
+    """What one of torch's own functions would make; any other is refused."""
+    match function:
+        case "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor":
+            storage, offset, shape, strides = arguments[:4]
+            return _tensor(storage, offset, shape, strides, read)
+        case "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state":
+            return arguments[0]
+        case "torch.nn.modules.container ParameterDict":
+            return {}
+        case "__builtin__ set" | "builtins set":
+            return []
+        case str() if function.isprintable():
+            asked = function[:SHOWN_LENGTH].replace(" ", ".")
+            raise ConceptError("It asks to run {name}, which no embedding needs: do not use it.", name=asked)
+    raise ConceptError(IS_DAMAGED)
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_NAME_LENGTH
-
-
-def _global(module: Any, name: Any) -> _Name:
-    if not (_is_name(module) and _is_name(name)):
-        raise ConceptError(IS_DAMAGED)
-    return _Name(module, name)
+def _parameters(state: Any) -> dict[Any, Any]:
+    """Those in the state of a ``ParameterDict``; other states say nothing of tensors."""
+    parameters = state.get("_parameters") if isinstance(state, dict) else None
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def _storage(reference: Any) -> _Storage:
     _, kind, key, _, count = reference[:5]
-    dtype = DTYPES.get(kind.name)
-    if dtype is None or not _is_name(key) or type(count) is not int or not 0 <= count < MAX_NUMBER:
+    if _name(kind) not in DTYPES or type(count) is not int or not 0 <= count < MAX_NUMBER:
         raise ConceptError(IS_DAMAGED)
-    return _Storage(key, dtype, count)
+    return _Storage(_name(key), DTYPES[kind], count)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes) -> StoredTensor:
     """Checked against its storage; only rows that lie one after the other are taken."""
     if not isinstance(storage, _Storage) or not len(shape) == len(strides) <= MAX_DIMENSIONS:
         raise ConceptError(IS_DAMAGED)
-    numbers = (offset, *shape, *strides)
-    if not all(type(number) is int and 0 <= number < MAX_NUMBER for number in numbers):
+    form = torch.empty_strided(shape, strides, dtype=storage.dtype, device="meta")
+    if type(offset) is not int or offset < 0:
         raise ConceptError(IS_DAMAGED)
-    count, step = prod(shape), 1
-    if offset + count > storage.count:
+    if offset + form.numel() > storage.count:
         raise ConceptError("It holds a tensor that is larger than its own numbers: do not use it.")
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size > 1 and stride != step:
-            raise ConceptError("It holds a tensor whose numbers are spread or repeated: do not use it.")
-        step *= size
-    itemsize = storage.dtype.itemsize
+    if not form.is_contiguous():
+        raise ConceptError("It holds a tensor whose numbers are spread or repeated: do not use it.")
 
     def read_tensor() -> torch.Tensor:
         try:
-            data = read(storage.key, offset * itemsize, count * itemsize)
-            return torch.frombuffer(bytearray(data), dtype=storage.dtype, count=count).reshape(shape)
+            data = read(storage.key, offset * form.itemsize, form.nbytes)
+            return torch.frombuffer(bytearray(data), dtype=form.dtype, count=form.numel()).reshape(form.shape)
         except DAMAGED as error:
             raise ConceptError(IS_DAMAGED) from error
 
-    return StoredTensor(tuple(shape), storage.dtype, read_tensor)
+    return StoredTensor(tuple(form.shape), form.dtype, read_tensor)
