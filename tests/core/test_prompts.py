@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from ti_core.errors import PromptError, TokenNameError, UnknownTokenError
-from ti_core.prompts.checks import MAX_NAMED, check_length, check_tokens
+from ti_core.prompts.checks import MAX_REPORTED_TOKENS, check_length, check_tokens
 from ti_core.prompts.grammar import (
     Span,
     TextPiece,
@@ -291,7 +291,7 @@ def test_all_unknown_tokens_are_named_but_not_endlessly_many() -> None:
     assert caught.value.unknown == {"<our-cta>": ("<our-cat>",), "<fog>": ()}
     with pytest.raises(UnknownTokenError) as caught:
         check_tokens(" ".join(f"<a{number}>" for number in range(1000)), ["<our-cat>"])
-    assert len(caught.value.unknown) == MAX_NAMED
+    assert len(caught.value.unknown) == MAX_REPORTED_TOKENS
 
 
 @pytest.mark.parametrize("tag", ["<lora:x:1>", "<LoRA:Some Name v2:0.8>", "<lyco:x:1>", "<hypernet:x:1>"])

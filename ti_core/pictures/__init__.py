@@ -1,1 +1,1 @@
-"""From picture files to upright sRGB pictures of one size, as the model will see them."""
+"""Turn picture files into upright sRGB pictures of one size, as the model sees them."""

@@ -1,4 +1,4 @@
-"""The caption beside a picture."""
+"""Read the caption file that belongs to a picture."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 from ti_core.messages import Message
 from ti_core.pictures.names import printable
 
-_CAPTION_SUFFIXES = tuple(map("".join, product(".", "tT", "xX", "tT")))  # Linux tells them apart
+# Every mix of upper and lower case, because file names are case-sensitive on Linux.
+_CAPTION_SUFFIXES = tuple(map("".join, product(".", "tT", "xX", "tT")))
 
 
 def read_caption(picture: Path) -> tuple[str | None, tuple[Message, ...]]:
-    """The caption beside a picture, its white space collapsed; (None, remarks) if there is none to use."""
-    beside = (picture.with_suffix(suffix) for suffix in _CAPTION_SUFFIXES)
-    file = next((file for file in beside if file.is_file()), None)
+    """Read the caption from the .txt file of the same name; return it with remarks.
+
+    Runs of white space become one space. The caption is None if there is no such file, or if it is empty or
+    not UTF-8; the remarks mention the latter.
+    """
+    candidates = (picture.with_suffix(suffix) for suffix in _CAPTION_SUFFIXES)
+    file = next((file for file in candidates if file.is_file()), None)
     if file is None:
         return None, ()
     try:

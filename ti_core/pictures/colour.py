@@ -1,4 +1,4 @@
-"""Colour depth, transparency and colour profiles of a decoded picture."""
+"""Normalise the colour depth, transparency and colour profile of a decoded picture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ti_core.messages import Message
 
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and float greyscale to "L"; Pillow's own conversion would clip it at 255.
+    """Scale 16-bit, 32-bit and float greyscale to "L"; Pillow's own conversion would clip at 255.
 
-    "I" and "F" files do not record their white, so the smallest usual one that holds the brightest
-    pixel is taken.
+    Files of mode "I" and "F" do not record which value is white. The smallest common white level that is not
+    below the brightest pixel is assumed.
     """
     if image.mode.startswith("I;16"):
         whites: tuple[float, ...] = (65535,)
@@ -31,7 +31,10 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Separate colours and alpha, whether alpha is a channel, palette entries or a key colour."""
+    """Return the colours and the alpha channel ("L"), or None for the latter if nothing can be transparent.
+
+    Alpha may be stored as a channel, in palette entries or as a key colour.
+    """
     if not image.has_transparency_data:
         return image, None
     grey = image.mode in ("1", "L", "LA", "La")
@@ -41,7 +44,10 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, tuple[Message, ...]]:
-    """Convert to RGB through the embedded ICC profile, if there is one and it is not sRGB already."""
+    """Convert to RGB, through the embedded ICC profile unless that is missing or already sRGB.
+
+    The remarks say whether the colours were converted or the profile was unusable.
+    """
     if image.mode == "LAB":
         return _through_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))), ()
     if not icc_profile:
@@ -62,9 +68,10 @@ def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image,
 def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-    assert converted is not None  # None is for in-place conversion only
+    assert converted is not None  # Pillow returns None only when it converts in place
     return converted
 
 
 def is_uniform(channel: Image.Image, value: int) -> bool:
+    """Whether every pixel of a channel has this value."""
     return channel.getextrema() == (value, value)

@@ -1,4 +1,4 @@
-"""One picture file, decoded safely: upright, in sRGB, its transparency apart."""
+"""Decode one picture file safely into an upright sRGB image and an optional alpha mask."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ti_core.errors import PictureError
 from ti_core.messages import Message
 from ti_core.pictures.colour import is_uniform, split_alpha, to_eight_bit, to_srgb
-from ti_core.pictures.names import name_of
+from ti_core.pictures.names import display_name
 
 MAX_PICTURE_PIXELS = 100_000_000
-"""The largest width x height that is decoded; checked from the file's header."""
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # HEIF joins when its decoder is installed
+"""Largest width x height that is decoded; the file's header is checked before its pixels are read."""
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")  # and HEIF, if its decoder is installed
 AlphaMode = Literal["mask", "flatten"]
 
 
@@ -26,14 +26,14 @@ def open_picture(
 ) -> tuple[Image.Image, Image.Image | None, tuple[Message, ...]]:
     """Decode one picture to (upright RGB image in sRGB, mask or None, remarks).
 
-    The format is told by the content, not by the suffix. Of an animation or a multi-page file the first frame
-    is used. Transparent parts become white; with `alpha="mask"` the alpha channel is also returned, as an "L"
-    mask; a fully opaque one is not.
+    The format is detected from the content, not from the suffix. Only the first frame of an animation or a
+    multi-page file is used. Transparent parts become white. With ``alpha="mask"`` the alpha channel is also
+    returned, as an "L" mask, unless it is fully opaque.
 
-    `source` is a path or a seekable binary stream; `name` stands for it in messages.
-    Raises PictureError if it cannot be read, is too large, or is fully transparent.
+    ``source`` is a path or a seekable binary stream; ``name`` is what messages call it.
+    Raises :class:`PictureError` if the picture cannot be read, is too large, or is fully transparent.
     """
-    name = name or name_of(source)
+    name = name or display_name(source)
     image, remarks = _decode(source, name)
     icc_profile = image.info.get("icc_profile")
     image, alpha_channel = split_alpha(to_eight_bit(image))
@@ -59,7 +59,7 @@ def open_picture(
 
 
 def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tuple[Message, ...]]:
-    """The first frame, loaded and upright, in whatever mode the file has."""
+    """Load the first frame and turn it upright; its mode is still the file's."""
     with _open_stream(source, name) as stream:
         stream.seek(0)
         head = stream.read(1024)
@@ -68,7 +68,7 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
             image = _read_header(stream, formats)
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise _too_large(name)
-            # Before load(), because the TIFF reader turns the picture itself and then forgets the tag.
+            # Read before load(), because the TIFF reader turns the picture itself and then drops the tag.
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
             several_frames = image.format != "MPO" and getattr(image, "is_animated", False)
             image.load()
@@ -79,7 +79,7 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
             raise _too_large(name) from error
         except UnidentifiedImageError as error:
             raise _unreadable(head, formats, name) from error
-        except Exception as error:  # each decoder has its own: OSError, SyntaxError, struct.error, …
+        except Exception as error:  # each decoder raises its own kind: OSError, SyntaxError, struct.error, …
             reason = " ".join(str(error).split())
             raise PictureError(
                 "{name} is damaged or incomplete ({reason}). Open it in a picture editor and save it again "
@@ -97,7 +97,8 @@ def _decode(source: Path | str | IO[bytes], name: str) -> tuple[Image.Image, tup
 
 def _read_header(stream: IO[bytes], formats: list[str]) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PICTURE_PIXELS decides
+        # Pillow warns below its own limit; here MAX_PICTURE_PIXELS is the limit.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(stream, formats=formats)
 
 
@@ -115,7 +116,7 @@ def _open_stream(source: Path | str | IO[bytes], name: str) -> AbstractContextMa
 
 
 def _formats_for(head: bytes) -> list[str]:
-    """Pillow's names of the formats to try; registers the HEIF reader when the content may need it."""
+    """Return Pillow's names of the formats to try; register the HEIF reader if the content may need it."""
     if head[4:8] == b"ftyp":
         try:
             import pillow_heif
@@ -135,7 +136,7 @@ def _too_large(name: str) -> PictureError:
 
 
 def _unreadable(head: bytes, formats: Sequence[str], name: str) -> PictureError:
-    """Say what the file is instead of a picture, as far as its first bytes tell."""
+    """Build the error that says what the file is instead of a picture, judging by its first bytes."""
     if not head:
         return PictureError(
             "{name} is an empty file. Copy it again from where it came, or leave it out.", name=name

@@ -1,4 +1,4 @@
-"""The picture files among the paths that a person gives."""
+"""Find and load the pictures among the files and folders that the user names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ti_core.errors import PictureError
 from ti_core.messages import Message, Said
-from ti_core.pictures.names import name_of
+from ti_core.pictures.names import display_name
 from ti_core.pictures.prepare import Picture, prepare_picture
 
 PICTURE_SUFFIXES = frozenset(
@@ -16,30 +16,29 @@ PICTURE_SUFFIXES = frozenset(
     | {".webp", ".avif", ".avifs", ".heic", ".heics", ".heif", ".hif"}
 )
 COMPANION_SUFFIXES = frozenset(
-    {".txt", ".caption", ".json", ".jsonl", ".csv", ".md"}  # captions, and what describes a run or a word
+    {".txt", ".caption", ".json", ".jsonl", ".csv", ".md"}  # captions, and descriptions of a run or a word
     | {".safetensors", ".bin", ".pt", ".npz"}  # vectors and latents
-    | {".ini", ".db"}  # what Windows keeps in a folder of pictures
+    | {".ini", ".db"}  # desktop.ini and Thumbs.db of Windows
 )
-"""Of the files beside pictures that were not meant as one."""
+"""Suffixes of files that are often stored beside pictures and are silently skipped."""
 
 
 @dataclass(frozen=True)
 class RejectedPicture:
-    """A file that could not be used, and why, in one plain sentence that names it."""
+    """A file that could not be used; ``reason`` is one plain sentence that names it and says why."""
 
     name: str
     reason: Said
 
 
 def find_pictures(paths: Iterable[Path | str]) -> list[Path]:
-    """List the picture files among `paths`, in the order given.
+    """List the picture files among ``paths``, in the order given and each once.
 
-    A folder stands for the pictures directly inside it, sorted by name; hidden files are passed over.
-    A file that is named itself is taken whatever its suffix, except a .txt, which is a picture's caption.
-    A file met twice is listed once.
+    A folder stands for the pictures directly inside it, sorted by name; hidden files are skipped. A file
+    named explicitly is listed whatever its suffix is, except a .txt, which is the caption of a picture.
 
-    Raises PictureError for a path that does not exist or cannot be read, a folder without pictures, or when
-    nothing was found.
+    Raises :class:`PictureError` for a path that does not exist or cannot be read, for a folder without
+    pictures, or if nothing was found.
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
@@ -60,10 +59,11 @@ def find_pictures(paths: Iterable[Path | str]) -> list[Path]:
 def load_pictures(
     paths: Iterable[Path | str], size: int | tuple[int, int]
 ) -> tuple[list[Picture], list[RejectedPicture]]:
-    """Prepare every picture among `paths`; one that cannot be used is reported and does not stop the others.
+    """Prepare every picture among ``paths`` at ``size``; return the pictures and the rejected files.
 
-    So is a file in a folder that is neither named like a picture nor plainly something else.
-    Raises PictureError as `find_pictures`.
+    A picture that cannot be used is rejected and does not stop the others. A file in a folder is rejected
+    too if its suffix is neither that of a picture nor one of ``COMPANION_SUFFIXES``.
+    Raises the errors of :func:`find_pictures`.
     """
     paths = list(paths)
     found = find_pictures(paths)
@@ -73,10 +73,10 @@ def load_pictures(
         try:
             pictures.append(prepare_picture(path, size))
         except PictureError as error:
-            rejected.append(RejectedPicture(name_of(path), error.message))
-    for path in _strangers_among(paths):
+            rejected.append(RejectedPicture(display_name(path), error.message))
+    for path in _unrecognised_files(paths):
         if path not in found:
-            name = name_of(path)
+            name = display_name(path)
             reason = Message(
                 "{name} is not named like a picture. Save it as JPEG or PNG, or leave it out.", name=name
             )
@@ -101,8 +101,8 @@ def _looks_like_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURE_SUFFIXES and _is_visible_file(file)
 
 
-def _strangers_among(paths: Iterable[Path | str]) -> Iterator[Path]:
-    """Files in the folders among `paths` that may have been meant as pictures but are not named like one."""
+def _unrecognised_files(paths: Iterable[Path | str]) -> Iterator[Path]:
+    """Yield files in the folders among ``paths`` whose suffix is neither a picture's nor a companion's."""
     known = PICTURE_SUFFIXES | COMPANION_SUFFIXES
     for folder in filter(Path.is_dir, dict.fromkeys(map(Path, paths))):
         yield from (

@@ -1,4 +1,4 @@
-"""A picture as the model sees it: cropped, resampled, with its mask and its caption."""
+"""Prepare a picture for the model: crop and resample it, and attach its mask and caption."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ti_core.messages import Message
 from ti_core.pictures.captions import read_caption
 from ti_core.pictures.colour import is_uniform
 from ti_core.pictures.decode import AlphaMode, open_picture
-from ti_core.pictures.names import name_of
+from ti_core.pictures.names import display_name
 
-_ELONGATED = 3.0  # the longer side over the shorter one
+_MAX_ELONGATION = 3.0  # longer side / shorter side; above it the person is warned
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Crop = Literal["center"] | Box
 
@@ -27,12 +27,12 @@ Crop = Literal["center"] | Box
 class Picture:
     """One picture as the model sees it."""
 
-    name: str  # the file's name, for messages; what cannot be printed in it is replaced
-    image: Image.Image  # RGB, of the asked size, without metadata
-    mask: Image.Image | None  # "L", same size: how much each pixel counts in the loss; None = all of them
-    caption: str | None  # from the .txt of the same name beside it
+    name: str  # the file's name for messages, with unprintable characters replaced
+    image: Image.Image  # RGB, at the requested size, without metadata
+    mask: Image.Image | None  # "L", same size: weight of each pixel in the loss; None = every pixel counts
+    caption: str | None  # from the .txt file of the same name
     original_size: tuple[int, int]  # (width, height), upright, before the crop
-    remarks: tuple[Message, ...]  # plain facts for the person
+    remarks: tuple[Message, ...]  # what the user should know about how the picture was prepared
 
 
 def prepare_picture(
@@ -43,22 +43,24 @@ def prepare_picture(
     alpha: AlphaMode = "mask",
     name: str | None = None,
 ) -> Picture:
-    """Open one picture, crop it to the aspect ratio of `size` and resample it to `size`.
+    """Open one picture, crop it to the aspect ratio of ``size`` and resample it to ``size``.
 
-    `size` is (width, height) in pixels, or one number for a square. `crop` is "center", or the region to keep
-    as (left, top, right, bottom), each a fraction in [0, 1] of the upright picture; the largest centred part
-    of that region with the right aspect ratio is used. The caption is read from the .txt of the same name.
+    ``size`` is (width, height) in pixels, or one number for a square. ``crop`` is "center", or the region to
+    keep as (left, top, right, bottom), each a fraction in [0, 1] of the upright picture; the largest centred
+    part of that region with the right aspect ratio is used. The caption is read from the .txt file of the
+    same name.
 
-    Raises PictureError as `open_picture`, or if nothing visible is left in the crop.
+    Raises the errors of :func:`open_picture`, and :class:`PictureError` if the crop is invalid or nothing in
+    it is visible.
     """
-    name = name or name_of(source)
+    name = name or display_name(source)
     target = (size, size) if isinstance(size, int) else size
     image, mask, remarks = open_picture(source, alpha=alpha, name=name)
     original_size = image.size
 
     region = _region(original_size, crop, name)
     elongation = _aspect(region) if _aspect(region) > 1 else 1 / _aspect(region)
-    if elongation > _ELONGATED:
+    if elongation > _MAX_ELONGATION:
         remarks += (Message("very elongated ({ratio:.1f} to 1); only its middle is used", ratio=elongation),)
     box = _fit_aspect(region, target[0] / target[1])
     if round(box[2] - box[0]) < target[0]:
@@ -83,7 +85,7 @@ def prepare_picture(
 
 
 def fingerprint(picture: Picture) -> str:
-    """SHA-256 (hex) of what training sees: the pixels, the mask and the caption, not the name or the file."""
+    """Return the SHA-256 (hex) of what training sees: pixels, mask and caption, but not the file's name."""
     digest = hashlib.sha256(repr((picture.image.size, picture.caption)).encode())
     digest.update(picture.image.tobytes())
     if picture.mask is not None:
@@ -113,7 +115,7 @@ def loss_mask(pictures: Sequence[Picture]) -> np.ndarray | None:
 
 
 def _region(size: tuple[int, int], crop: Crop, name: str) -> Box:
-    """The part to keep, in pixels."""
+    """Return the region that ``crop`` selects, in pixels. Raises :class:`PictureError` if it is empty."""
     width, height = size
     if crop == "center":
         return 0.0, 0.0, float(width), float(height)
@@ -130,11 +132,12 @@ def _region(size: tuple[int, int], crop: Crop, name: str) -> Box:
 
 
 def _aspect(region: Box) -> float:
+    """Return width / height."""
     return (region[2] - region[0]) / (region[3] - region[1])
 
 
 def _fit_aspect(region: Box, aspect: float) -> Box:
-    """The largest centred box inside `region` whose width / height is `aspect`."""
+    """Return the largest centred box inside ``region`` whose width / height is ``aspect``."""
     left, top, right, bottom = region
     spare_width = max(right - left - (bottom - top) * aspect, 0.0)
     spare_height = max(bottom - top - (right - left) / aspect, 0.0)

@@ -1,4 +1,4 @@
-"""What is worth saying about a set of pictures before a word is learned from them."""
+"""Check a set of pictures for problems before a word is learned from it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 
 from ti_core.pictures.prepare import Picture
 
-_NEAR_DUPLICATE_BITS = 5  # of the 64 of a difference hash
+_NEAR_DUPLICATE_BITS = 5  # of 64: hashes that differ in no more bits count as the same picture
 
 
 def find_near_duplicates(pictures: Sequence[Picture]) -> list[tuple[int, int]]:
-    """Index pairs (i < j) of pictures that look almost the same, by the distance of their 64-bit dHash."""
+    """Return index pairs (i < j) of pictures that look almost the same, by the distance of their dHash."""
     hashes = [_difference_hash(picture.image) for picture in pictures]
     return [
         (i, j)
@@ -24,6 +24,6 @@ def find_near_duplicates(pictures: Sequence[Picture]) -> list[tuple[int, int]]:
 
 
 def _difference_hash(image: Image.Image) -> np.ndarray:
-    """dHash: is each cell of an 8 x 8 grid darker than its right neighbour? (64,) bool."""
+    """Return the dHash, (64,) bool: whether each cell of an 8 x 8 grid is darker than its right neighbour."""
     grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     return (grey[:, 1:] > grey[:, :-1]).ravel()

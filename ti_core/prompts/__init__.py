@@ -1,1 +1,1 @@
-"""Prompts as text: names, templates, grammar and checks. Nothing here loads a model."""
+"""Prompts as text: token names, templates, grammar and checks. Nothing here loads a model."""

@@ -1,4 +1,4 @@
-"""The prompts for several learned words in one picture, and for anything in a learned style."""
+"""Prompts that put several learned words into one picture or apply a learned style."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ COMPOSITION_TEMPLATES: tuple[str, ...] = (
     "{} in the style of {}",
     "{} painted on {}",
 )
-RESTYLE_STRENGTH = 0.6
+RESTYLE_STRENGTH = 0.6  # default image-to-image strength
 
 
 def weighted_prompt(prompt: str, tokens: Sequence[str], weights: Sequence[float] | None = None) -> str:
-    """The prompt with each token's attention weight written into it, ``(<our-cat>:1.2)``.
+    """Write each token's attention weight into the prompt: ``(<our-cat>:1.2)``. Weights default to 1.
 
-    Raises :class:`ConfigError` for fewer than two concepts or another number of weights,
-    :class:`PromptError` for a concept that the prompt lacks or a weight outside 0 to 10.
+    Raises :class:`ConfigError` for fewer than two tokens or a different number of weights, and
+    :class:`PromptError` for a token missing from the prompt or a weight outside 0 to 10.
     """
     if len(tokens) < 2:
         raise ConfigError("A composition takes two or more concepts: choose another one.")
@@ -42,10 +42,10 @@ def weighted_prompt(prompt: str, tokens: Sequence[str], weights: Sequence[float]
 
 
 def style_prompts(style: str, subjects: Sequence[str]) -> list[str]:
-    """One prompt for each subject that is not blank: ``a house in the style of <our-ink>``."""
+    """Return one prompt for each subject that is not blank: ``a house in the style of <our-ink>``."""
     return [f"{subject.strip()} in the style of {style}" for subject in subjects if subject.strip()]
 
 
 def restyle_prompt(style: str) -> str:
-    """What a picture is redrawn by in a learned style."""
+    """Return the prompt for redrawing a picture in a learned style."""
     return f"a picture in the style of {style}"

@@ -1,4 +1,4 @@
-"""The grammar of a prompt: attention weights, escapes and concept tokens."""
+"""Parse the prompt grammar: attention weights, escapes and concept tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_WEIGHT = 10.0
 
 @dataclass(frozen=True)
 class Span:
-    """A run of text under one attention weight; escapes are resolved."""
+    """A run of text with one attention weight; its escapes are resolved."""
 
     text: str
     weight: float
@@ -23,7 +23,7 @@ class Span:
 
 @dataclass(frozen=True)
 class TextPiece:
-    """Ordinary words of a prompt, for the tokenizer."""
+    """Ordinary prompt text, for the tokenizer."""
 
     text: str
     weight: float
@@ -31,7 +31,7 @@ class TextPiece:
 
 @dataclass(frozen=True)
 class TokenPiece:
-    """A concept token of a prompt, to be replaced by the concept's vectors."""
+    """A concept token in a prompt, to be replaced by the concept's vectors."""
 
     token: str
     weight: float
@@ -39,7 +39,7 @@ class TokenPiece:
 
 _ATTENTION = re.compile(
     r"""
-    \\(?P<escaped>[()\[\]\\]?)              # a backslash before anything else vanishes
+    \\(?P<escaped>[()\[\]\\]?)              # a backslash before any other character is dropped
     | (?P<opening>[(\[])
     | :\s*(?P<weight>[+-]?[.\d]+)\s*\)
     | (?P<closing>[)\]])
@@ -53,20 +53,22 @@ _FACTORS = {"(": 1.1, "[": 1 / 1.1}
 
 
 def parse_weights(prompt: str) -> tuple[Span, ...]:
-    r"""Read a prompt's attention weights; neighbours of equal weight are merged and empty text is dropped.
+    r"""Split a prompt into spans of equal attention weight, merging neighbours and dropping empty text.
 
     The grammar is that of AUTOMATIC1111's stable-diffusion-webui: ``(word)`` multiplies by 1.1, ``[word]``
-    divides by 1.1, ``(word:1.3)`` multiplies by 1.3, nesting multiplies, ``\(`` ``\)`` ``\[`` ``\]`` ``\\``
-    are literal. A bracket never closed reaches to the end of the prompt; one never opened is text.
-    Raises PromptError for a weight that is no number or lies outside 0 to 10.
+    divides by 1.1, ``(word:1.3)`` multiplies by 1.3, nested brackets multiply, and ``\(`` ``\)`` ``\[``
+    ``\]`` ``\\`` are literal. An unclosed bracket extends to the end of the prompt; an unopened one is text.
+    Raises :class:`PromptError` for a weight that is not a number or is outside 0 to 10.
     """
-    factors, around = [1.0], [0]  # of each bracket that opens: what it multiplies by, and the one around it
-    opened: dict[str, list[int]] = {"(": [0], "[": [0]}  # by number; 0 is no bracket
-    texts: list[tuple[str, int, int]] = []  # each in the innermost of the brackets of both kinds
+    # Brackets are numbered in the order in which they open; 0 stands for "no bracket".
+    factors = [1.0]  # by bracket: what it multiplies the weight by
+    parents = [0]  # by bracket: the enclosing bracket of the same kind
+    opened: dict[str, list[int]] = {"(": [0], "[": [0]}  # stacks of open brackets
+    texts: list[tuple[str, int, int]] = []  # text, its innermost round bracket, its innermost square one
     for match in _ATTENTION.finditer(prompt):
         closed = "(" if match["weight"] else _BRACKETS.get(match["closing"])
         if opening := match["opening"]:
-            around.append(opened[opening][-1])
+            parents.append(opened[opening][-1])
             opened[opening].append(len(factors))
             factors.append(_FACTORS[opening])
         elif closed and opened[closed][-1]:
@@ -76,13 +78,13 @@ def parse_weights(prompt: str) -> tuple[Span, ...]:
         elif text := match[0] if match["escaped"] is None else match["escaped"]:
             texts.append((text, opened["("][-1], opened["["][-1]))
 
-    products = [1.0]  # of each bracket and all of its kind around it
-    for factor, outer in zip(factors[1:], around[1:], strict=True):
-        products.append(factor * products[outer])
-    weighed = [(text, products[round_] * products[square]) for text, round_, square in texts]
+    products = [1.0]  # by bracket: its factor times those of all enclosing brackets of the same kind
+    for factor, parent in zip(factors[1:], parents[1:], strict=True):
+        products.append(factor * products[parent])
+    weighted = [(text, products[round_] * products[square]) for text, round_, square in texts]
 
     spans: list[Span] = []
-    for weight, group in groupby(weighed, key=itemgetter(1)):
+    for weight, group in groupby(weighted, key=itemgetter(1)):
         text = "".join(text for text, _ in group)
         if not weight <= MAX_WEIGHT:
             raise PromptError(
@@ -114,10 +116,10 @@ def _checked_weight(weight: float) -> float:
 
 
 def split_prompt(prompt: str) -> tuple[TextPiece | TokenPiece, ...]:
-    """Cut a prompt into ordinary text and concept tokens, in order, each with its attention weight.
+    """Split a prompt into ordinary text and concept tokens, in order, each with its attention weight.
 
-    Whether the tokens are known is :func:`check_tokens`' question.
-    Raises PromptError for a LoRA tag, a weight that cannot work or a broken character.
+    Does not check that the tokens are known; :func:`~ti_core.prompts.checks.check_tokens` does.
+    Raises :class:`PromptError` for a LoRA tag, an invalid weight or a lone surrogate.
     """
     refuse_network_tags(prompt)
     _refuse_broken_characters(prompt)
@@ -135,7 +137,7 @@ def split_prompt(prompt: str) -> tuple[TextPiece | TokenPiece, ...]:
 
 
 def concept_tokens(prompt: str) -> tuple[str, ...]:
-    """The distinct concept tokens of a prompt, in order."""
+    """Return the distinct concept tokens of a prompt, in order."""
     return tuple(dict.fromkeys(TOKEN_PATTERN.findall(prompt)))
 
 
@@ -143,27 +145,29 @@ _NETWORK_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>", re.IGNOREC
 
 
 def refuse_network_tags(prompt: str) -> None:
+    """Raise :class:`PromptError` if a prompt has a LoRA, LyCORIS or hypernetwork tag."""
     if tag := _NETWORK_TAG.search(prompt):
         raise PromptError("LoRA tags are not supported here. Remove {tag} from the prompt.", tag=tag[0])
 
 
 def _refuse_broken_characters(prompt: str) -> None:
-    # Lone surrogates: Python's stand-ins for bytes of the command line that are not UTF-8.
+    # Python represents command-line bytes that are not UTF-8 by lone surrogates.
     if re.search(r"[\ud800-\udfff]", prompt):
         raise PromptError("The prompt holds characters that are not UTF-8: write them again.")
 
 
 def weight_token(prompt: str, token: str, weight: float) -> str:
-    """Weigh every occurrence of a token: ``<our-cat>`` becomes ``(<our-cat>:1.3)``.
+    """Give every occurrence of a token an attention weight: ``<our-cat>`` becomes ``(<our-cat>:1.3)``.
 
-    Inside brackets of the prompt's own the weights multiply. Raises PromptError for a weight outside 0 to 10.
+    The weight multiplies with those of brackets that are already in the prompt.
+    Raises :class:`PromptError` for a weight outside 0 to 10.
     """
     if _checked_weight(weight) == 1:
         return prompt
     number = f"{weight:.4f}".rstrip("0").rstrip(".")
 
     def weigh(match: re.Match[str]) -> str:
-        # A last odd backslash is dropped by the grammar; left in, it would escape the new bracket.
+        # Drop an unpaired last backslash, as the grammar would: it must not escape the new bracket.
         backslashes = match[1][: len(match[1]) // 2 * 2]
         return f"{backslashes}({token}:{number})"
 
@@ -171,5 +175,5 @@ def weight_token(prompt: str, token: str, weight: float) -> str:
 
 
 def replace_token(prompt: str, token: str, replacement: str) -> str:
-    """The same prompt with other text, such as the initializer word, in place of one token."""
+    """Replace one concept token in a prompt by other text, such as the initializer word."""
     return TOKEN_PATTERN.sub(lambda match: replacement if match[0] == token else match[0], prompt)

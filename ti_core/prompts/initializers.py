@@ -1,4 +1,4 @@
-"""The candidates for a word's initializer: common words, most of them one token."""
+"""Candidate initializer words: common words, most of them a single token."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ neon poster pastel charcoal pencil crayon fresco collage woodcut etching mural g
 embroidery tapestry pottery calligraphy silhouette abstract vintage minimal impressionist cubist gothic
 baroque
 """
-# Candidate initializer words; each is one common lower-case word, so most tokenizers hold it as one token.
+# Each is a common lower-case word, so most tokenizers have a single token for it.
 OBJECT_WORDS: tuple[str, ...] = tuple(_OBJECT_WORDS.split())
 STYLE_WORDS: tuple[str, ...] = tuple(_STYLE_WORDS.split())

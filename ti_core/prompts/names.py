@@ -1,4 +1,4 @@
-"""Concept tokens: the form of ``<our-cat>``, and the token for a person's own name of something."""
+"""Concept tokens such as ``<our-cat>``: their form, and how a name becomes one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import unicodedata
 
 from ti_core.errors import TokenNameError
 
-MAX_NAME_LENGTH = 31
+MAX_NAME_LENGTH = 31  # characters between < and >
 TOKEN_PATTERN = re.compile(rf"<[a-z0-9][a-z0-9-]{{0,{MAX_NAME_LENGTH - 1}}}>")
 
 
 def token_for_name(name: str) -> str:
-    """The concept token for a person's name of it: ``"Our Cat"`` becomes ``"<our-cat>"``.
+    """Turn the name of a concept into its token: ``"Our Cat"`` becomes ``"<our-cat>"``.
 
-    Accents and full-width letters become plain ones; a token is returned as it is.
-    Raises TokenNameError when the name is empty, holds nothing that a token can hold, or is too long.
+    Accented and full-width letters become plain ones. A name that is already a token is returned unchanged.
+    Raises :class:`TokenNameError` if the name is empty, has no usable character, or is too long.
     """
     if not name.strip():
         raise TokenNameError("The concept needs a name: write one such as our-cat.")

@@ -1,4 +1,4 @@
-"""The kinds of concepts, and the sentences in which a word is trained and shown."""
+"""The kinds of concepts, and the prompt templates with which a word is trained and shown."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ STYLE_TEMPLATES: tuple[str, ...] = (
     "a page of pictures in the style of {}",
 )
 PLAIN_TEMPLATES: dict[Kind, str] = {"object": "a photo of {}", "style": "a house in the style of {}"}
-"""The sentence that shows a word of each kind with the least beside it."""
+"""For each kind, the template that adds the least to the word itself."""
 
 
 def templates_for(kind: Kind) -> tuple[str, ...]:
-    """The training templates of a kind of concept."""
+    """Return the training templates for a kind of concept."""
     return STYLE_TEMPLATES if kind == "style" else OBJECT_TEMPLATES
 
 
 def fill_template(template: str, token: str) -> str:
-    """Put the token where the template has ``{}``. Raises PromptError when it has no such place."""
+    """Replace ``{}`` in a template by the token. Raises :class:`PromptError` if there is no ``{}``."""
     if "{}" not in template:
         raise PromptError(
             'The template "{template}" has no place for the concept: write {{}} there.', template=template
@@ -76,9 +76,10 @@ def fill_template(template: str, token: str) -> str:
 
 
 def caption_prompt(caption: str, token: str, kind: Kind) -> str:
-    """The training prompt for a picture with its own caption.
+    """Return the training prompt for a picture that has its own caption.
 
-    A caption that names the token, or has ``{}`` for it, is used as written; otherwise the token is added.
+    A caption that contains the token, or ``{}`` in its place, is used as written; otherwise the token is
+    added.
     """
     caption = caption.strip()
     if token in caption or "{}" in caption:
