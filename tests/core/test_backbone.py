@@ -31,7 +31,7 @@ from ti_core.model.memory import out_of_memory_as
 from ti_core.model.precision import best_device, fastest_dtype
 from ti_core.model.schedulers import SCHEDULERS
 from ti_core.model.text_encoding import Conditioning
-from ti_core.words.concept import EMBEDDING_FILES, Concept, known_words
+from ti_core.words.concept import EMBEDDING_FILES, Concept, vectors_by_token
 from ti_core.words.folder import save_concept
 
 FAMILIES: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
@@ -124,7 +124,7 @@ def test_a_concept_is_encoded_as_by_diffusers_after_it_loads_the_folder(
         )
         assert len(concept.vectors[encoder]) == count
     prompts = [f"a photo of {TOKEN} toy", f"{TOKEN}, red", f"a {TOKEN} and a {TOKEN}"]
-    words = known_words([concept], backbone.base)
+    words = vectors_by_token([concept], backbone.base)
     assert_same(backbone.encode_prompts(prompts, words), diffusers_encodes(pipeline, prompts))
 
 
@@ -493,14 +493,14 @@ def test_the_base_names_family_widths_and_resolution(backbones: dict[Family, Bac
 def test_concepts_of_another_model_or_of_one_name_are_refused(backbones: dict[Family, Backbone]):
     concept = concept_for(backbones["sd1"])
     with pytest.raises(IncompatibleConceptError, match="tiny-sd1.*tiny-sdxl"):
-        known_words([concept], backbones["sdxl"].base)
+        vectors_by_token([concept], backbones["sdxl"].base)
     with pytest.raises(ConfigError, match="Two concepts are called <our-cat>"):
-        known_words([concept, concept_for(backbones["sd1"], seed=1)], backbones["sd1"].base)
+        vectors_by_token([concept, concept_for(backbones["sd1"], seed=1)], backbones["sd1"].base)
     foreign = concept_for(backbones["sd2"], token="<our-ink>")
     with pytest.raises(IncompatibleConceptError, match="<our-cat> .* tiny-sd1 and <our-ink> on tiny-sd2"):
-        known_words([concept, foreign], backbones["sd1"].base)
+        vectors_by_token([concept, foreign], backbones["sd1"].base)
     other = concept_for(backbones["sd1"], token="<our-dog>")
-    assert known_words([concept, other], backbones["sd1"].base).keys() == {TOKEN, "<our-dog>"}
+    assert vectors_by_token([concept, other], backbones["sd1"].base).keys() == {TOKEN, "<our-dog>"}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

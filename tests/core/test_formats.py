@@ -48,7 +48,7 @@ from ti_core.words.formats import (
     LAYOUTS,
     Embedding,
     Layout,
-    base_called,
+    find_base_model,
     layouts_for,
     read_embeddings,
     to_concept,
@@ -67,7 +67,7 @@ def read_embedding(path: Path) -> Embedding:
 
 # --- there and back ---------------------------------------------------------------------------------------
 
-BASES = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL, "toybox": base_called("toybox")}
+BASES = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL, "toybox": find_base_model("toybox")}
 PAIRS = [
     (name, first, second)
     for name, base in BASES.items()
@@ -735,12 +735,12 @@ def test_an_unknown_width_asks_for_the_base_model_and_fits_one_that_has_it() -> 
 
 
 def test_base_models_are_known_by_preset_family_and_repository() -> None:
-    assert base_called("sd1") == base_called("sd15") == SD1
-    assert base_called("sd2").widths == {"clip_h": 1024} and base_called("sdxl") == SDXL
-    assert base_called("toybox").widths == {"clip_l": 256}
-    assert [base_called(preset.source).id for preset in PRESETS] == [preset.name for preset in PRESETS]
+    assert find_base_model("sd1") == find_base_model("sd15") == SD1
+    assert find_base_model("sd2").widths == {"clip_h": 1024} and find_base_model("sdxl") == SDXL
+    assert find_base_model("toybox").widths == {"clip_l": 256}
+    assert [find_base_model(preset.source).id for preset in PRESETS] == [preset.name for preset in PRESETS]
     with pytest.raises(ModelError, match="There is no base model called sd9: choose sd1, sd2, sdxl, toybox"):
-        base_called("sd9")
+        find_base_model("sd9")
 
 
 # --- diffusers reads what is written, and draws the same --------------------------------------------------

@@ -47,11 +47,11 @@ def convert_command(
 ) -> None:
     """Read an embedding file of any program, and write it for another."""
     with reporting(as_json) as report:
-        from ti_core.words.formats import base_called, to_concepts
+        from ti_core.words.formats import find_base_model, to_concepts
 
         layout = _layout(to)
         is_file = _is_file(out, layout)
-        asked = base_called(base) if base else None
+        asked = find_base_model(base) if base else None
         embeddings, pictures = _read(source)
         if token and len(embeddings) > 1:
             raise ConfigError(

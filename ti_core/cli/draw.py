@@ -174,7 +174,7 @@ def _draw(
     """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
     from ti_core.drawing.generate import generate_all
     from ti_core.drawing.settings import Order
-    from ti_core.words.concept import known_words
+    from ti_core.words.concept import vectors_by_token
 
     name = choose_model(model, concepts[0].base if concepts else None)
     try:
@@ -190,7 +190,7 @@ def _draw(
     for token in [concept.token for concept in concepts if concept.token not in written]:
         say(f"The prompt does not use {token}: write it where it should appear, brackets included.")
     backbone = load_model(name, safety_checker=safety_checker)
-    words = known_words(concepts, backbone.base)
+    words = vectors_by_token(concepts, backbone.base)
     lengths = [backbone.count_tokens(text, words) for text in texts]  # weights take none
     for text, length in zip(texts, lengths, strict=True):
         if length.chunks > 1:

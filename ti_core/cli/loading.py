@@ -68,9 +68,9 @@ def load_concepts(folders: Sequence[Path]) -> list[Concept]:
     """Raises :class:`ConceptError`, also for concepts of different models or of one token."""
     if not folders:
         return []
-    from ti_core.words.concept import known_words
+    from ti_core.words.concept import vectors_by_token
     from ti_core.words.folder import load_concept
 
     concepts = [load_concept(folder) for folder in folders]
-    known_words(concepts, concepts[0].base)
+    vectors_by_token(concepts, concepts[0].base)
     return concepts

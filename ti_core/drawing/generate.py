@@ -23,7 +23,7 @@ from ti_core.model.backbone import Backbone
 from ti_core.model.memory import out_of_memory_as
 from ti_core.prompts.grammar import concept_tokens
 from ti_core.words.arithmetic import recorded_use
-from ti_core.words.concept import Concept, known_words
+from ti_core.words.concept import Concept, vectors_by_token
 
 MAX_BATCH = 8
 BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
@@ -130,7 +130,7 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
             steps=settings.steps,
             most=backbone.num_timesteps,
         )
-    words = known_words(order.concepts, backbone.base)
+    words = vectors_by_token(order.concepts, backbone.base)
     with torch.no_grad():  # both at once, so that they get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
     rows = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])

@@ -16,7 +16,7 @@ from PIL import Image
 from ti_core.errors import ConceptError, HubNotFoundError, PictureError
 from ti_core.hub.client import MAX_PICTURE_BYTES, check_name, download, look, size_of
 from ti_core.pictures.decode import open_picture
-from ti_core.words.archive import LIMITS
+from ti_core.words.archive import FILE_LIMITS
 from ti_core.words.concept import Concept
 from ti_core.words.folder import MAX_FILE_BYTES
 from ti_core.words.formats import read_embeddings, to_concept
@@ -68,7 +68,7 @@ def pull_concept(repo_id: str, *, token: str | None = None, revision: str | None
 def _word_files(there: ModelInfo) -> dict[str, int]:
     """What to download of a repository to know its word, and how many bytes each file may have."""
     names = {entry.rfilename for entry in there.siblings or ()}
-    files = {name: LIMITS[name] for name in sorted(names & LIMITS.keys())}
+    files = {name: FILE_LIMITS[name] for name in sorted(names & FILE_LIMITS.keys())}
     if "concept.json" in files:
         return files
     known = re.compile(r"learned_embeds(_2)?\.(safetensors|bin)")

@@ -18,7 +18,7 @@ from huggingface_hub.hf_api import ModelInfo, RepoSibling
 from ti_core.errors import HubConflictError
 from ti_core.hub.client import MAX_PICTURE_BYTES, download, size_of
 from ti_core.prompts.names import TOKEN_PATTERN
-from ti_core.words.archive import LIMITS
+from ti_core.words.archive import FILE_LIMITS
 from ti_core.words.concept import Concept
 from ti_core.words.formats.contents import SHOWN_LENGTH
 from ti_core.words.gallery import GALLERY_FILE
@@ -84,7 +84,7 @@ def published_files(api: HfApi, there: ModelInfo, concept: Concept, private: boo
     names = _files(there).keys()
     if not names:
         return {}
-    content = download(api, there, DESCRIPTION, LIMITS[DESCRIPTION]) if DESCRIPTION in names else b""
+    content = download(api, there, DESCRIPTION, FILE_LIMITS[DESCRIPTION]) if DESCRIPTION in names else b""
     record = _recorded(content)
     if record is None:
         example = DESCRIPTION if content else min(names)[:SHOWN_LENGTH]

@@ -1,1 +1,1 @@
-"""Learned words: in memory, on disk, in other programs' files, and in a person's library."""
+"""Learned words: in memory, on disk, in other programs' files, and in the user's library."""

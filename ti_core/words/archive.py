@@ -1,4 +1,4 @@
-"""Concepts and embedding files in .zip archives; what is unpacked is checked first, whoever packed it."""
+"""Concepts and embedding files in .zip archives. Every archive is untrusted: it is checked, then unpacked."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ MAX_TEXT_BYTES = 2**20
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_UNPACKED_BYTES = 128 * 2**20
 MAX_ARCHIVE_FILES = 256
-MAX_DIRECTORY_BYTES = 64 * 2**10  # of an archive's list of its files
-LIMITS = {  # bytes of each file of a concept that is no picture
+MAX_DIRECTORY_BYTES = 64 * 2**10  # of an archive's central directory, its list of files
+FILE_LIMITS = {  # largest size in bytes of each file of a concept, except pictures
     **dict.fromkeys(EMBEDDING_FILES, MAX_FILE_BYTES),
     **dict.fromkeys(
         ("concept.json", "token_identifier.txt", "type_of_concept.txt", "README.md"), MAX_TEXT_BYTES
     ),
 }
-# What zipfile and zlib raise for damaged archives: most fields are used before they are checked.
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, ValueError, RuntimeError)
+# What zipfile and zlib raise for a damaged archive; zipfile uses most fields without checking them.
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, ValueError, RuntimeError)
 
 
 def pack_concept(folder: Path, token: str, path: Path) -> None:
-    """Write a concept's folder as a .zip archive, the twin of :func:`unpack_concept`.
+    """Write a concept's folder as a .zip archive that :func:`unpack_concept` reads.
 
-    Raises :class:`ConceptError` for what :func:`unpack_concept` would refuse.
+    Raises :class:`ConceptError` if :func:`unpack_concept` would refuse it or it cannot be written.
     """
-    files = {name: folder / name for name in LIMITS if (folder / name).is_file()}
+    files = {name: folder / name for name in FILE_LIMITS if (folder / name).is_file()}
     files |= {picture.relative_to(folder).as_posix(): picture for picture in _pictures_in(folder)}
     _check_files({name: file.stat().st_size for name, file in files.items()}, token)
 
@@ -63,16 +63,16 @@ def pack_concept(folder: Path, token: str, path: Path) -> None:
 
 
 def unpack(path: Path, parent: Path) -> Path:
-    """The folder in ``parent`` to which a .zip archive of a concept or of embedding files is unpacked.
+    """Unpack a .zip archive of a concept or of embedding files into a new folder in ``parent``; return it.
 
-    Any other file is its own place, and so is a folder. Raises :class:`ConceptError` for an archive of
-    anything else, or of unbearable size.
+    A ``path`` that is a folder or any other file is returned unchanged.
+    Raises :class:`ConceptError` if the archive holds something else, is damaged or is too large.
     """
-    names = names_in(path) if path.is_file() else None
+    names = archive_names(path) if path.is_file() else None
     if names is None:
         return path
     folder = parent / (path.stem if re.fullmatch(r"\w[\w .-]*", path.stem) else "archive")
-    if hold_concept(names):
+    if has_concept(names):
         unpack_concept(path, folder)
     else:
         _unpack_embeddings(path, folder)
@@ -80,21 +80,21 @@ def unpack(path: Path, parent: Path) -> Path:
 
 
 def unpack_concept(path: Path, folder: Path) -> Concept:
-    """Write the files of the one concept in an archive to a new ``folder``, after checking them all.
+    """Check an archive of one concept, unpack it into a new ``folder`` and load the concept.
 
-    Raises :class:`ConceptError` for an archive of another kind, a damaged one, and one that is too large.
+    Raises :class:`ConceptError` if the archive holds something else, is damaged or is too large.
     """
     with _opened(path) as archive:
         _extract(archive, _members(archive, path.name), folder)
     with shown_as(path.name, folder):
         concept = load_concept(folder)
-        _check_foreign(concept, folder)
+        _check_untrusted(concept, folder)
     return concept
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive whose list of files is of bearable length, for zipfile reads all of it at once."""
+    """Open an archive after checking the length of its central directory, which zipfile reads in one go."""
     try:
         with path.open("rb") as file:
             length = zip_directory_bytes(file)
@@ -108,7 +108,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 )
             with zipfile.ZipFile(file) as archive:
                 yield archive
-    except DAMAGED as error:
+    except ZIP_ERRORS as error:
         raise ConceptError("{name} is damaged: export the concept again.", name=path.name) from error
     except OSError as error:
         raise ConceptError("{name} cannot be unpacked: {error}", name=path.name, error=error) from error
@@ -116,7 +116,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def shown_as(shown: str, folder: Path) -> Iterator[None]:
-    """Call a folder in the errors about what is in it as the person knows it."""
+    """In errors about the contents of ``folder``, replace its path by ``shown``, the name the user knows."""
     try:
         yield
     except ConceptError as error:
@@ -124,8 +124,11 @@ def shown_as(shown: str, folder: Path) -> Iterator[None]:
         raise ConceptError("{name} holds no usable concept. {reason}", name=shown, reason=reason) from error
 
 
-def names_in(path: Path) -> set[str] | None:
-    """The files in an archive; None for a file that is no archive, nor called one, or is one of torch's."""
+def archive_names(path: Path) -> set[str] | None:
+    """Return the names in a .zip archive; None if it is a file of torch.save, or neither a .zip nor named so.
+
+    Raises :class:`ConceptError` if the file cannot be read or is a damaged archive.
+    """
     try:
         with path.open("rb") as file:
             is_archive = file.read(4) in (b"PK\3\4", b"PK\5\6")
@@ -138,19 +141,19 @@ def names_in(path: Path) -> set[str] | None:
     return None if any(name.endswith("/data.pkl") for name in names) else names
 
 
-def hold_concept(names: set[str]) -> bool:
-    """Whether one of the names is that of a concept in the native form."""
+def has_concept(names: set[str]) -> bool:
+    """Whether an archive with these file names holds a concept in the native format."""
     return any(name.rpartition("/")[2] == "concept.json" for name in names)
 
 
 def _unpack_embeddings(path: Path, folder: Path) -> None:
-    """Write the embedding files in an archive, and the texts beside them, to a new ``folder``."""
+    """Unpack the embedding files of an archive, and the texts beside them, into a new ``folder``."""
     with _opened(path) as archive:
         members = {}
         for info in archive.infolist():
             _check_member(info, path.name)
             name = info.filename.rpartition("/")[2]
-            if Path(name).suffix.lower() not in (*SUFFIXES, ".txt", ".md") or _is_of_the_system(
+            if Path(name).suffix.lower() not in (*SUFFIXES, ".txt", ".md") or _is_macos_metadata(
                 info.filename
             ):
                 continue
@@ -169,12 +172,15 @@ def _extract(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], f
     for name, info in members.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with archive.open(info) as source, (folder / name).open("xb") as target:
-            shutil.copyfileobj(source, target)  # zipfile stops at the size that was checked
+            shutil.copyfileobj(source, target)  # zipfile never yields more than the size checked before
 
 
 def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]:
-    """The archive's files by their names in the native folder, all checked; ``shown`` names the archive."""
-    infos = [info for info in archive.infolist() if not _is_of_the_system(info.filename)]
+    """Check a concept archive; return its files by their path in the native folder.
+
+    ``shown`` is what errors call the archive.
+    """
+    infos = [info for info in archive.infolist() if not _is_macos_metadata(info.filename)]
     for info in infos:
         _check_member(info, shown)
     files = [info for info in infos if not info.is_dir()]
@@ -194,13 +200,13 @@ def _members(archive: zipfile.ZipFile, shown: str) -> dict[str, zipfile.ZipInfo]
     return members
 
 
-def _is_of_the_system(name: str) -> bool:
-    """What macOS adds to the archives it makes."""
+def _is_macos_metadata(name: str) -> bool:
+    """Whether a name belongs to the metadata that macOS adds to its archives."""
     return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
-    """Refuse what is no plain file or folder inside the archive's own folder."""
+    """Raise :class:`ConceptError` unless a member is a plain file or folder that stays inside the target."""
     name = repr(info.filename[:SHOWN_LENGTH])
     parts = info.filename.removesuffix("/").split("/")
     if {"", ".", ".."} & set(parts) or re.search(r"[\\:\0]", info.orig_filename):
@@ -222,11 +228,11 @@ def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
 
 
 def _check_files(sizes: Mapping[str, int], shown: str) -> None:
-    """Refuse files that the native format does not have, and too many or too large ones."""
+    """Raise :class:`ConceptError` for files foreign to the native format, too many or too large ones."""
     limits = {}
     for name in sizes:
         is_picture = PICTURE_PATTERN.fullmatch(name) or GALLERY_FILE.fullmatch(name)
-        limit = MAX_PICTURE_BYTES if is_picture else LIMITS.get(name)
+        limit = MAX_PICTURE_BYTES if is_picture else FILE_LIMITS.get(name)
         if limit is None:
             raise ConceptError(
                 "{name} holds {file!r}, which is no part of a concept.", name=shown, file=name[:SHOWN_LENGTH]
@@ -260,12 +266,15 @@ def _check_sizes(sizes: Mapping[str, int], limits: Mapping[str, int], shown: str
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    """Those that a concept was learned from, and those that were drawn with it."""
+    """Return the training pictures of a concept's folder, then its gallery."""
     return picture_files(folder) + gallery_files(folder)
 
 
-def _check_foreign(concept: Concept, folder: Path) -> None:
-    """Refuse damaged facts, and pictures that are no PNG of bearable size; none is decoded."""
+def _check_untrusted(concept: Concept, folder: Path) -> None:
+    """Raise :class:`ConceptError` for damaged facts, or a picture that is no PNG or has too many pixels.
+
+    Only the header of each picture is read.
+    """
     check_facts(concept)
     for file in _pictures_in(folder):
         try:

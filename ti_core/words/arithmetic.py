@@ -1,4 +1,4 @@
-"""Arithmetic on learned words: blending two, and scaling one against its initial word."""
+"""Arithmetic on learned words: blend two, or scale one relative to its initial word."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ti_core.words.concept import Concept
 
 
 def blend(a: Concept, b: Concept, weight: float, token: str) -> Concept:
-    """A concept on the straight line between two: ``(1 - weight) * a + weight * b``.
+    """Interpolate linearly between two concepts: ``(1 - weight) * a + weight * b``.
 
     Raises :class:`ConfigError` for a weight outside 0 to 1, :class:`IncompatibleConceptError` for concepts
     of different models, and :class:`ConceptError` for different numbers of vectors.
@@ -58,10 +58,11 @@ def blend(a: Concept, b: Concept, weight: float, token: str) -> Concept:
 
 
 def interpolate_from_initial(backbone: Backbone, concept: Concept, strength: float) -> Concept:
-    """``v0 + strength * (v - v0)``: 0 is the initial word, 1 the concept, more exaggerates it.
+    """Scale a concept against its initial vectors: ``v0 + strength * (v - v0)``.
 
-    Raises :class:`ConfigError` for a negative strength, :class:`ConceptError` if the concept does not say
-    which word it started from.
+    A strength of 0 gives the initial word, 1 the concept, and more exaggerates the concept.
+    Raises :class:`ConfigError` for a negative strength, and :class:`ConceptError` if the concept does not
+    record its initial word.
     """
     if not 0 <= strength < math.inf:
         raise ConfigError(
@@ -79,19 +80,24 @@ def interpolate_from_initial(backbone: Backbone, concept: Concept, strength: flo
 
 
 def recorded_use(concept: Concept) -> ConceptUse:
-    """A concept as a recipe names it.
+    """Return the entry for a concept in a recipe.
 
-    One from :func:`interpolate_from_initial` is named as the word that it was made of, at its strength.
+    For a concept made by :func:`interpolate_from_initial` this is the original concept and the strength.
     """
     source = concept.training.get("changed_from")
     if isinstance(source, Mapping) and source.get("token") == concept.token:
         sha256, strength = source.get("sha256"), source.get("strength")
-        if isinstance(sha256, str) and isinstance(strength, (int, float)):  # a foreign word has anything
+        if isinstance(sha256, str) and isinstance(strength, (int, float)):  # imported: may hold anything
             return ConceptUse(concept.token, sha256, float(strength))
     return ConceptUse(concept.token, concept.sha256)
 
 
 def initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
+    """Return the vectors (n, d) that a concept's training started from, on the CPU, by text encoder.
+
+    Raises :class:`IncompatibleConceptError` if the concept belongs to another model, and
+    :class:`ConceptError` if it does not record its initial word.
+    """
     concept.check_fits(backbone.base)
     rows = backbone.initial_vectors(concept.initial_word(), concept.num_vectors)
     if concept.training.get("norm_control") == "fixed":

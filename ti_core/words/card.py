@@ -1,4 +1,4 @@
-"""The card of a concept: the README of its folder, with the front matter that the Hub reads."""
+"""The model card of a concept: the README of its folder, with the front matter that the Hub reads."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SCORES = {
     "agreement": "agreement with the prompt",
     "diversity": "diversity",
 }
-"""What :mod:`ti_core.judging.scores` measures."""
+"""Titles of the scores that :mod:`ti_core.judging.scores` measures."""
 
 
 @dataclass(frozen=True)
 class Licence:
-    """As a card names it: one that the Hub has no ``id`` for is "other", with a name and a link."""
+    """A licence as a model card states it: the Hub's ``id``, or "other" with a name and a link."""
 
     id: str
     name: str | None = None
@@ -40,13 +40,13 @@ def concept_card(
     gallery: Mapping[str, Recipe] | None = None,
     licence: Licence | None = None,
 ) -> str:
-    """The README of a concept's folder, or of its repository ``repo_id`` as :mod:`ti_core.hub` publishes it.
+    """Write the README of a concept's folder or, with ``repo_id``, of its repository on the Hub.
 
-    ``gallery`` are the recipes of drawn pictures by their paths there. ``licence`` is the base model's, not
-    needed if that is a preset; else without it the card says that it is not known.
+    ``gallery`` maps the path of each gallery picture to its recipe. ``licence`` is the base model's; it
+    defaults to that of the preset, and the card says that it is unknown if the base model is no preset.
     """
     licence = licence or preset_licence(concept)
-    gallery = {path: _as_called_now(recipe, concept) for path, recipe in (gallery or {}).items()}
+    gallery = {path: _with_current_token(recipe, concept) for path, recipe in (gallery or {}).items()}
     parts = [
         f"---\n{_front_matter(concept, gallery, licence)}\n---",
         f"# `{concept.token}`",
@@ -61,29 +61,33 @@ def concept_card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _as_called_now(recipe: Recipe, concept: Concept) -> Recipe:
-    """The recipe with the concept's token, if the picture was drawn with these vectors under another."""
+def _with_current_token(recipe: Recipe, concept: Concept) -> Recipe:
+    """Put the concept's token into a recipe that used the same vectors under another token."""
     for use in recipe.concepts:
-        if use.sha256 and concept.sha256.startswith(use.sha256):  # of which A1111's text has the first digits
+        # A recipe read from A1111's text has only the first digits of the digest.
+        if use.sha256 and concept.sha256.startswith(use.sha256):
             return replace(recipe, prompt=replace_token(recipe.prompt, use.token, concept.token))
     return recipe
 
 
-def _is_of_before(recipe: Recipe, concept: Concept) -> bool:
-    """Whether a picture was drawn with other vectors of this token."""
+def _is_outdated(recipe: Recipe, concept: Concept) -> bool:
+    """Whether a picture was drawn with different vectors under the same token."""
     return any(
         use.token == concept.token and not concept.sha256.startswith(use.sha256) for use in recipe.concepts
     )
 
 
 def preset_licence(concept: Concept) -> Licence | None:
-    """The licence of a concept's base model if that is a preset, else None."""
+    """Return the licence of a concept's base model; None if the model is no preset."""
     preset = preset_of(concept.base.id)
     return named_licence(preset.source, preset.licence) if preset else None
 
 
 def named_licence(repository: str, licence: str, name: str = "", link: str = "") -> Licence:
-    """A licence as the card of its ``repository`` names it, so that another repository's card can, too."""
+    """Turn the licence on the card of ``repository`` into one that another card can state.
+
+    A licence "other" gets the repository's name if it has none, and an absolute link.
+    """
     if licence != "other":
         return Licence(licence)
     page = f"{HUB}/{repository}"
@@ -93,7 +97,7 @@ def named_licence(repository: str, licence: str, name: str = "", link: str = "")
 
 
 def base_repository(concept: Concept) -> str | None:
-    """The base model on the Hub, None for one that is not there."""
+    """Return the Hub repository (owner/name) of a concept's base model; None if it is not on the Hub."""
     preset = find_preset(concept.base.id)
     source = preset.source if preset else concept.base.id.partition("@")[0]  # without the revision
     return source if REPOSITORY.fullmatch(source) else None
@@ -110,7 +114,7 @@ def _front_matter(concept: Concept, gallery: Mapping[str, Recipe], licence: Lice
         license_link=licence.link if licence else None,
         library_name="diffusers",
         pipeline_tag="text-to-image",
-        # Both spellings are searched for.
+        # Both spellings are in use on the Hub.
         tags=["textual-inversion", "textual_inversion", diffusion, "diffusers", "text-to-image"],
         base_model=base_repository(concept),
         instance_prompt=concept.token,
@@ -139,7 +143,7 @@ def _about_licence(concept: Concept, licence: Licence | None) -> str:
 
 
 def _how_trained(concept: Concept) -> str:
-    """What the concept records of its training; of an imported one, nothing is known of its record."""
+    """Write the section on training. An imported concept's record may hold anything, so it is checked."""
     training = concept.training
     lines = [f"- Initial word: {_code(concept.initializer)}"] if concept.initializer else []
     for name, key in (
@@ -159,7 +163,7 @@ def _how_trained(concept: Concept) -> str:
 
 
 def _how_good(concept: Concept) -> str:
-    """The scores of exactly these vectors, if they were measured."""
+    """Write the section on scores; "" unless they were measured for exactly these vectors."""
     scores = concept.training.get("scores")
     if not isinstance(scores, Mapping) or scores.get("sha256") != concept.sha256:
         return ""
@@ -196,7 +200,7 @@ def _a1111_file(concept: Concept) -> str:
 
 
 def _loading(concept: Concept, repo_id: str | None) -> str:
-    """Python that loads the concept into its pipeline and draws with it."""
+    """Write Python code that loads the concept into a diffusers pipeline and draws with it."""
     base, source = base_repository(concept), repo_id or "PATH_OR_REPOSITORY"
     opening = ""
     if base:
@@ -219,7 +223,7 @@ def _recipes(concept: Concept, gallery: Mapping[str, Recipe]) -> str:
     lines = [
         f"- {_code(recipe.prompt)}: seed {recipe.seed}, {recipe.steps} steps of {_code(recipe.scheduler)}, "
         f"guidance {recipe.guidance_scale:g}"
-        + (", with the word as it was before" if _is_of_before(recipe, concept) else "")
+        + (", with the word as it was before" if _is_outdated(recipe, concept) else "")
         for recipe in gallery.values()
     ]
     return "\n".join(["## How the pictures were drawn\n", *lines]) if lines else ""
@@ -235,7 +239,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _code(text: str) -> str:
-    """Text that someone wrote as a code span of Markdown, in which nothing of it has a meaning."""
+    """Quote untrusted text as a Markdown code span, so that none of it is read as markup."""
     line = " ".join(text.split())
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     return f"{fence} {line} {fence}" if len(fence) > 1 else f"`{line}`"

@@ -1,4 +1,4 @@
-"""A learned word in memory: its token, its vectors, and the model it belongs to."""
+"""A learned word in memory: its token, its vectors and its base model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ EMBEDDING_FILES = ("learned_embeds.safetensors", "learned_embeds_2.safetensors")
 
 @dataclass(frozen=True)
 class Concept:
-    """A word and its vectors, float32 ``(n, d)`` on the CPU for each text encoder.
+    """A learned word: ``vectors`` maps each text encoder to float32 ``(n, d)`` on the CPU.
 
-    Raises :class:`ConceptError` when made of vectors that no text encoder could take.
+    Construction raises :class:`TokenNameError` for an invalid token, and :class:`ConceptError` for an
+    unknown kind or family, or vectors that do not fit the base model's encoders or are not finite.
     """
 
     token: str
@@ -81,11 +82,11 @@ class Concept:
 
     @property
     def name(self) -> str:
-        """The token without its brackets."""
+        """The token without its angle brackets."""
         return self.token[1:-1]
 
     def initial_word(self) -> str:
-        """The word it started from. Raises :class:`ConceptError` if it does not say which that was."""
+        """Return the initializer word. Raises :class:`ConceptError` if it is not recorded."""
         if not self.initializer:
             raise ConceptError(
                 "{token} does not say which word it started from: learn it here to know.", token=self.token
@@ -94,16 +95,17 @@ class Concept:
 
     @property
     def num_vectors(self) -> int:
+        """Vectors per text encoder."""
         return next(iter(self.vectors.values())).shape[0]
 
     @property
     def files(self) -> dict[str, str]:
-        """The native file of each text encoder's vectors."""
+        """The file name of each text encoder's vectors in the native format."""
         return dict(zip(self.base.widths, EMBEDDING_FILES, strict=False))
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal digest of the vectors alone."""
+        """SHA-256 (hex) of the vectors alone."""
         digest = hashlib.sha256()
         for encoder in sorted(self.vectors):
             digest.update(encoder.encode())
@@ -111,7 +113,7 @@ class Concept:
         return digest.hexdigest()
 
     def check_fits(self, base: BaseModel) -> None:
-        """Raises :class:`IncompatibleConceptError` naming both models."""
+        """Raise :class:`IncompatibleConceptError`, naming both models, unless the concept fits ``base``."""
         if self.base.fits(base):
             return
         if self.base.id == base.id:
@@ -141,10 +143,11 @@ _OTHER_VERSIONS = template(
 )
 
 
-def known_words(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:
-    """The vectors of concepts by token, all checked against each other and the model.
+def vectors_by_token(concepts: Sequence[Concept], base: BaseModel) -> dict[str, Mapping[str, torch.Tensor]]:
+    """Return the vectors of several concepts by token, after checking that they can be used together.
 
-    Raises :class:`IncompatibleConceptError`, or :class:`ConfigError` if two share a token.
+    Raises :class:`IncompatibleConceptError` if they do not fit each other or ``base``, and
+    :class:`ConfigError` if two share a token.
     """
     for first, second in combinations(concepts, 2):
         if not first.base.fits(second.base):

@@ -1,13 +1,13 @@
-"""The native form of a concept: a folder that is also a concept repository.
+"""The native format of a concept: a folder that is also a concept repository on the Hub.
 
-learned_embeds.safetensors     one key, the token, (n, d): what diffusers' load_textual_inversion reads
-learned_embeds_2.safetensors   the same of the second text encoder, if the model has one
+learned_embeds.safetensors     a tensor (n, d) under the token, as diffusers' load_textual_inversion reads it
+learned_embeds_2.safetensors   the same for the second text encoder, if the model has one
 token_identifier.txt           <our-cat>
 type_of_concept.txt            object or style
 concept.json                   everything else: base model, initial word, how it was trained
 concept_images/                the training pictures as the model saw them
-gallery/                       pictures drawn with the word, their recipes inside (see the gallery module)
-README.md                      the card
+gallery/                       pictures drawn with the word and their recipes (see ti_core.words.gallery)
+README.md                      the model card
 """
 
 from __future__ import annotations
@@ -35,41 +35,42 @@ from ti_core.words.concept import EMBEDDING_FILES, Concept
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 2 * 2**20
-BESIDE = ".concept-"  # begins the name of a folder in which a concept is written
+STAGING_PREFIX = ".concept-"  # of the temporary folder to which a concept is written first
 PICTURE_PATTERN = re.compile(r"concept_images/[0-9]{1,4}\.png")
 
 
 def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image] = ()) -> None:
-    """Write the native folder. Files of other names that are already in it stay, and so do its pictures if
-    none are given.
+    """Write a concept to ``folder`` in the native format.
 
-    All is written beside it first, so that a full disk takes nothing away. Raises :class:`ConceptError` if
-    the folder cannot be written.
+    Files of other names in the folder are kept, and so are its training pictures if none are given.
+    Everything is first written to a temporary folder, so that a full disk does not destroy what is there.
+    Raises :class:`ConceptError` if the folder cannot be written.
     """
-    shown = len(pictures) or len(picture_files(folder))
+    num_pictures = len(pictures) or len(picture_files(folder))
     texts = {
         "token_identifier.txt": concept.token,
         "type_of_concept.txt": concept.kind,
-        "README.md": concept_card(concept, shown),
+        "README.md": concept_card(concept, num_pictures),
         "concept.json": json.dumps(_to_json(concept), indent=2, ensure_ascii=False) + "\n",
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=BESIDE, ignore_cleanup_errors=True) as temporary:
-            beside = Path(temporary)
+        with TemporaryDirectory(dir=folder, prefix=STAGING_PREFIX, ignore_cleanup_errors=True) as temporary:
+            staging = Path(temporary)
             for encoder, name in concept.files.items():
-                write_whole(beside / name, partial(save_file, {concept.token: concept.vectors[encoder]}))
+                write_whole(staging / name, partial(save_file, {concept.token: concept.vectors[encoder]}))
             if pictures:
-                (beside / "concept_images").mkdir()
+                (staging / "concept_images").mkdir()
                 (folder / "concept_images").mkdir(exist_ok=True)
             names = [f"concept_images/{number}.png" for number in range(len(pictures))]
             for name, picture in zip(names, pictures, strict=True):
-                write_whole(beside / name, partial(picture.save, format="PNG"))
+                write_whole(staging / name, partial(picture.save, format="PNG"))
             for name, text in texts.items():
-                write_text_whole(beside / name, text)
-            (folder / "concept.json").unlink(missing_ok=True)  # back last: it says that the rest is there
+                write_text_whole(staging / name, text)
+            # Removed first and written last: a folder with a concept.json is complete.
+            (folder / "concept.json").unlink(missing_ok=True)
             for name in (*concept.files.values(), *names, *texts):
-                replace_file(beside / name, folder / name)
+                replace_file(staging / name, folder / name)
     except (OSError, SafetensorError) as error:
         raise ConceptError(
             "{token} could not be written to {folder}: {error}",
@@ -80,9 +81,9 @@ def save_concept(concept: Concept, folder: Path, pictures: Sequence[Image.Image]
 
 
 def load_concept(folder: Path) -> Concept:
-    """Read a native folder, the twin of :func:`save_concept`.
+    """Read a concept that :func:`save_concept` wrote.
 
-    Raises :class:`ConceptError` naming what is missing or wrong.
+    Raises :class:`ConceptError` saying what is missing or wrong.
     """
     if not folder.is_dir():
         raise ConceptError("There is no concept folder {folder}: check the path.", folder=folder)
@@ -119,7 +120,7 @@ def load_concept(folder: Path) -> Concept:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a concept folder in the order of their numbers."""
+    """Return the training pictures in a concept's folder, ordered by number."""
     images = folder / "concept_images"
     names = os.listdir(images) if images.is_dir() else []
     ours = (name for name in names if PICTURE_PATTERN.fullmatch(f"concept_images/{name}"))
@@ -127,7 +128,10 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def _read_embedding(path: Path, token: str) -> torch.Tensor:
-    """The rows (n, d) under the one key; sizes are checked before anything is read."""
+    """Read the vectors (n, d) of a token; the file's size is checked before it is opened.
+
+    Raises :class:`ConceptError` if the file is missing, too large or damaged, or holds another token.
+    """
     if not path.is_file():
         raise ConceptError(
             "{folder} has no {file}: the concept is incomplete.", folder=path.parent, file=path.name

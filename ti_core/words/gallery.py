@@ -1,4 +1,4 @@
-"""The gallery of a concept's folder: pictures drawn with the word, with their recipes inside."""
+"""The gallery in a concept's folder: pictures drawn with the word, each with its recipe in its metadata."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GALLERY_FILE = re.compile(r"gallery/[0-9]{1,4}\.png")
 
 
 def gallery_file(number: int) -> str:
-    """Where a drawn picture of the card is, in the concept's folder and in its repository."""
+    """Return the path of a gallery picture, relative to the concept's folder or repository."""
     return f"gallery/{number}.png"
 
 
 def gallery_files(folder: Path) -> list[Path]:
-    """The drawn pictures that a concept's folder holds, in the order of their numbers."""
+    """Return the gallery pictures in a concept's folder, ordered by number."""
     files = [
         file for file in (folder / "gallery").glob("*.png") if GALLERY_FILE.fullmatch(f"gallery/{file.name}")
     ]
@@ -27,7 +27,7 @@ def gallery_files(folder: Path) -> list[Path]:
 
 
 def save_gallery(pictures: Sequence[Path], folder: Path) -> None:
-    """Keep pictures that were drawn with a concept in its folder, the twin of :func:`gallery_files`."""
+    """Copy pictures into the gallery of a concept's folder, numbered from 0."""
     (folder / "gallery").mkdir(exist_ok=True)
     for number, picture in enumerate(pictures):
         write_whole(folder / gallery_file(number), partial(shutil.copyfile, picture))

@@ -1,4 +1,4 @@
-"""What a learned word is close to in the vocabulary, and how far it moved from its initial word."""
+"""Compare a learned word with the vocabulary, and measure how far it moved from its initial word."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ti_core.model.text_encoding import Vectors
 from ti_core.words.arithmetic import initial_vectors
 from ti_core.words.concept import Concept
 
-CHUNK_ROWS = 8192  # of the embedding table that are in float32 at once
+CHUNK_ROWS = 8192  # rows of the embedding table that are converted to float32 at a time
 Neighbour = tuple[str, float]
-"""A word of the vocabulary and its cosine."""
+"""A vocabulary word and its cosine similarity."""
 
 
 @dataclass(frozen=True)
 class NormReport:
-    """The norm of each vector beside the vocabulary's: mean, 5th and 95th percentile."""
+    """The L2 norm of each vector, and the mean, 5th and 95th percentile of the vocabulary's norms."""
 
     vectors: tuple[float, ...]
     vocabulary_mean: float
@@ -31,7 +31,7 @@ class NormReport:
 
 @dataclass(frozen=True)
 class Travel:
-    """How far each vector is from where it started."""
+    """The L2 distance and cosine similarity of each vector to its initial vector."""
 
     l2: tuple[float, ...]
     cosine: tuple[float, ...]
@@ -39,7 +39,7 @@ class Travel:
 
 @dataclass(frozen=True)
 class ConceptReport:
-    """What can be said of a concept without drawing a picture; each mapping is by text encoder."""
+    """What can be measured of a concept without drawing a picture; the mappings are by text encoder."""
 
     token: str
     kind: str
@@ -51,15 +51,15 @@ class ConceptReport:
     nearest: dict[str, list[list[Neighbour]]]
     norms: dict[str, NormReport]
     travel: dict[str, Travel] | None
-    """None if the concept does not say which word it started from."""
+    """None if the concept does not record its initial word."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON ready."""
+        """Return the report as values that JSON can hold."""
         return asdict(self)
 
 
 def inspect_concept(backbone: Backbone, concept: Concept) -> ConceptReport:
-    """Raises :class:`IncompatibleConceptError` if the concept belongs to another model."""
+    """Measure a concept. Raises :class:`IncompatibleConceptError` if it belongs to another model."""
     concept.check_fits(backbone.base)
     return ConceptReport(
         token=concept.token,
@@ -77,10 +77,11 @@ def inspect_concept(backbone: Backbone, concept: Concept) -> ConceptReport:
 
 @torch.no_grad()
 def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[str, list[list[Neighbour]]]:
-    """The words of the vocabulary that are one token, by cosine: for each encoder and row the best ``count``.
+    """Find the ``count`` nearest vocabulary words of each vector by cosine similarity, best first.
 
-    ``vectors`` may be those of some of the encoders. The ids are the first tokenizer's; SDXL's second
-    tokenizer has the same words.
+    Only words that are a single token are candidates. ``vectors`` (n, d) may cover some of the text encoders
+    only; the result has n lists for each of them. Token ids come from the first tokenizer, because SDXL's
+    second one has the same vocabulary. Raises :class:`ConfigError` if ``count`` is below 1.
     """
     if count < 1:
         raise ConfigError("count is {count}: ask for one word or more.", count=count)
@@ -104,7 +105,7 @@ def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[
 
 @torch.no_grad()
 def norms(backbone: Backbone, vectors: Vectors) -> dict[str, NormReport]:
-    """The L2 norm of each row, and how long the model's own embeddings are."""
+    """Measure the L2 norm of each vector and the norms of the model's own embeddings, by text encoder."""
     result = {}
     for encoder, table in backbone.tables().items():
         vocabulary = torch.cat([part.float().norm(dim=-1) for part in table.split(CHUNK_ROWS)]).cpu()
@@ -115,9 +116,9 @@ def norms(backbone: Backbone, vectors: Vectors) -> dict[str, NormReport]:
 
 
 def distance_travelled(backbone: Backbone, concept: Concept) -> dict[str, Travel]:
-    """L2 distance and cosine from the initial word's vectors, for each encoder.
+    """Measure how far each vector is from the initial word's, by text encoder.
 
-    Raises :class:`ConceptError` if the concept does not say which word that was.
+    Raises :class:`ConceptError` if the concept does not record its initial word.
     """
     result = {}
     for encoder, start in initial_vectors(backbone, concept).items():

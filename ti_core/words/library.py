@@ -1,10 +1,10 @@
-"""A person's concepts: a folder of native concept folders (see :mod:`ti_core.words.folder`).
+"""The user's library of concepts: a folder of native concept folders (see :mod:`ti_core.words.folder`).
 
-    our-cat/             a concept, its folder called as its token is
-    .deleted/            the concepts deleted last, 000007-our-cat: deleting can be undone
+    our-cat/             a concept, in a folder named after its token
+    .deleted/            the concepts deleted last, such as 000007-our-cat, so that deleting can be undone
 
-Nothing is kept in memory, so several programs may use one library at a time; a lock file orders them. A
-folder is built under a hidden name and then renamed: a concept is there as a whole or not at all.
+Nothing is cached in memory, so several programs may use one library at a time; a lock file serialises their
+access. A folder is built under a hidden name and then renamed, so a concept is never half there.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ti_core.messages import Said, either
 from ti_core.model.base import BaseModel
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.names import MAX_NAME_LENGTH, TOKEN_PATTERN, token_for_name
-from ti_core.words.archive import hold_concept, names_in, pack_concept, shown_as, unpack, unpack_concept
+from ti_core.words.archive import archive_names, has_concept, pack_concept, shown_as, unpack, unpack_concept
 from ti_core.words.concept import Concept
 from ti_core.words.folder import load_concept, picture_files, save_concept
 from ti_core.words.formats import Layout, read_embeddings, to_concepts, write_embedding
 from ti_core.words.formats.contents import SHOWN_LENGTH
 
-DELETED_KEPT = 10
+DELETED_KEPT = 10  # concepts
 LOCK_TIMEOUT = 30.0  # seconds
 LOCK_POLL = 0.01  # seconds
-# Windows makes no folder of such a name: it gets an underscore, which is in no token.
+# Windows allows no folder of these names, so an underscore is appended; no token contains one.
 RESERVED_NAMES = {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)} | {
     "con",
     "prn",
@@ -48,17 +48,21 @@ RESERVED_NAMES = {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 
 @dataclass(frozen=True)
 class Entry:
-    """A concept in a library. ``added`` is in seconds since the epoch."""
+    """A concept in a library; ``added`` is a time in seconds since the epoch."""
 
     folder: Path
     concept: Concept
     added: float
-    thumbnail: Path | None  # its first picture
+    thumbnail: Path | None  # its first training picture
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A word that came in: what wrote its file, and whether only its width told the base model."""
+    """An imported word.
+
+    ``source`` names the program that wrote its file; ``guessed`` is true if the base model was inferred from
+    nothing but the width of the vectors.
+    """
 
     entry: Entry
     source: str
@@ -67,7 +71,7 @@ class Imported:
 
 
 class Library:
-    """The concepts in the folder ``root``, which is made when the first is added.
+    """The concepts in the folder ``root``, which is created when the first one is added.
 
     Every method raises :class:`ConceptError` if the folder cannot be read or written.
     """
@@ -76,26 +80,27 @@ class Library:
         self.root = root
 
     def entries(self) -> tuple[list[Entry], list[ConceptError]]:
-        """The concepts, newest first, and an error for each that cannot be read."""
+        """Return the concepts, newest first, and an error for each one that cannot be read."""
         entries, errors = [], []
         with self._reading():
             for folder in self._folders():
                 try:
                     entries.append(_read(folder))
                 except ConceptError as error:
-                    if folder.is_dir():  # else another program has removed it meanwhile
+                    if folder.is_dir():  # otherwise another program has just removed it
                         errors.append(error)
         return sorted(entries, key=lambda entry: entry.added, reverse=True), errors
 
     def find(self, token: str) -> Entry:
-        """Raises :class:`ConceptError` naming the closest if there is none of this token."""
+        """Return the concept with this token. Raises :class:`ConceptError`, suggesting the closest tokens."""
         with self._reading():
             return _read(self._existing(token))
 
     def add(self, concept: Concept, pictures: Sequence[Image.Image] = (), *, replace: bool = False) -> Entry:
-        """Keep a concept, with its training pictures. One that is replaced goes where deleted ones go.
+        """Add a concept and its training pictures.
 
-        Raises :class:`ConceptError` if the token is taken and not to be replaced.
+        With ``replace``, a concept of the same token is deleted first and can be restored; otherwise
+        :class:`ConceptError` is raised if the token is taken.
         """
         with self._building() as built:
             save_concept(concept, built, pictures)
@@ -107,8 +112,8 @@ class Library:
     def rename(self, token: str, name: str) -> Entry:
         """Give a concept another name; its vectors, pictures and facts stay as they are.
 
-        Raises :class:`TokenNameError` if ``name`` cannot become a token, :class:`ConceptError` if the token
-        is taken.
+        Raises :class:`TokenNameError` if ``name`` cannot become a token, and :class:`ConceptError` if the
+        new token is taken.
         """
         new_token = token_for_name(name)
         with self._changing():
@@ -118,25 +123,25 @@ class Library:
             self._check_free(new_token)
             with self._building() as built:
                 shutil.copytree(entry.folder, built)
-                _write_over(dataclasses.replace(entry.concept, token=new_token), built)
+                _overwrite(dataclasses.replace(entry.concept, token=new_token), built)
                 os.utime(built / "concept.json", (entry.added, entry.added))
                 renamed = self._place(built, new_token)
                 try:
-                    replace_file(entry.folder, built)  # away, with the hidden folder
+                    replace_file(entry.folder, built)  # the old folder is removed with the hidden one
                 except OSError:
                     replace_file(renamed.folder, built)
                     raise
                 return renamed
 
     def delete(self, token: str) -> None:
-        """Remove a concept, also one that is damaged; :meth:`restore` brings it back."""
+        """Remove a concept, even a damaged one; :meth:`restore` brings it back."""
         with self._changing():
             self._discard(self._existing(token))
 
     def restore(self, token: str) -> Entry:
-        """Bring back the concept of this token that was deleted last.
+        """Bring back the most recently deleted concept with this token.
 
-        Raises :class:`ConceptError` if there is none, or the token is taken meanwhile.
+        Raises :class:`ConceptError` if there is none, or if the token has been taken since.
         """
         with self._changing():
             folder = self._folder(token)
@@ -150,29 +155,30 @@ class Library:
             return _read(folder)
 
     def import_archive(self, path: Path) -> Entry:
-        """Add the concept in a .zip archive, at its root or in its only folder.
+        """Add the concept in a .zip archive, which holds it at its root or in its only folder.
 
-        Raises :class:`ConceptError` if the archive holds anything but one sound concept of bearable size,
-        or if the token is taken.
+        Raises :class:`ConceptError` if the archive holds anything but one intact concept, is too large, or
+        the token is taken.
         """
         with self._building() as built:
             concept = unpack_concept(path, built)
             with shown_as(path.name, built):
-                _write_over(concept, built)
+                _overwrite(concept, built)
             with self._changing():
                 self._check_free(concept.token)
                 return self._place(built, concept.token)
 
     def import_file(self, path: Path, base: BaseModel | None = None) -> list[Imported]:
-        """Add the words in a file of any program, or in a .zip archive of such files or from here.
+        """Add the words in an embedding file of any program, or in a .zip archive of a concept or such files.
 
-        Told by content. ``base`` is the model they are for. Raises :class:`ConceptError` saying what the file
-        is instead, or that a token is taken, and as :func:`~ti_core.words.formats.to_concepts`.
+        The format is detected from the content. ``base`` is the model that the words are for, if the user
+        said so. Raises :class:`ConceptError` if the file is something else, saying what, or if a token is
+        taken, and the errors of :func:`~ti_core.words.formats.to_concepts`.
         """
-        names = names_in(path)
+        names = archive_names(path)
         if names is None:
             return self._import_embeddings(path, base)
-        if hold_concept(names):
+        if has_concept(names):
             return [Imported(self.import_archive(path), "One Word")]
         with self._building() as built:
             return self._import_embeddings(unpack(path, built), base)
@@ -181,7 +187,7 @@ class Library:
         embeddings = read_embeddings(path)
         concepts = to_concepts(embeddings, path.name, base=base)
         with self._reading():
-            for concept in concepts:  # all or none
+            for concept in concepts:  # check all before adding any
                 self._check_free(concept.token)
         return [
             Imported(
@@ -194,7 +200,7 @@ class Library:
         ]
 
     def export_file(self, token: str, layout: Layout, folder: Path) -> list[Path]:
-        """Write a concept to a folder as another program wants it; returns the files.
+        """Write a concept to ``folder`` in another program's layout; return the files written.
 
         Raises :class:`ConceptError`, also if the layout cannot hold the concept.
         """
@@ -203,14 +209,17 @@ class Library:
         return write_embedding(entry.concept, folder, layout, pictures)
 
     def export_archive(self, token: str, path: Path) -> Path:
-        """Write a concept as a .zip archive, the twin of :meth:`import_archive`; returns ``path``."""
+        """Write a concept as a .zip archive that :meth:`import_archive` reads; return ``path``."""
         with self._reading():
             folder = _read(self._existing(token)).folder
             pack_concept(folder, token, path)
         return path
 
     def free_token(self, name: str) -> str:
-        """The token for a name, with -2, -3, … after it if it is taken. Raises :class:`TokenNameError`."""
+        """Return a free token for a name, with -2, -3, … appended if the token itself is taken.
+
+        Raises :class:`TokenNameError` if the name cannot become a token.
+        """
         token, number = token_for_name(name), 1
         slug = token[1:-1]
         with self._disk_errors():
@@ -223,7 +232,7 @@ class Library:
     # --- folders ------------------------------------------------------------------------------------------
 
     def _folder(self, token: str) -> Path:
-        """Where a concept of this token is, or would be."""
+        """Return the folder of the concept with this token, whether or not it exists."""
         if not TOKEN_PATTERN.fullmatch(token):
             raise self._unknown(token)
         return self.root / _folder_name(token)
@@ -262,7 +271,7 @@ class Library:
             )
 
     def _place(self, built: Path, token: str) -> Entry:
-        """Move a finished folder to its token's place; one that is there goes where deleted ones go."""
+        """Move a finished folder to its place in the library, deleting a previous one of the same token."""
         folder = self._folder(token)
         previous = self._discard(folder) if folder.exists() else None
         try:
@@ -274,17 +283,17 @@ class Library:
         return _read(folder)
 
     def _discard(self, folder: Path) -> Path:
-        """Move a folder to the deleted ones, of which only the newest are kept; where it is now."""
+        """Move a folder to ``.deleted``, which keeps only the newest; return its new path."""
         number = max((number for number, _, _ in self._deleted()), default=0) + 1
         target = self.root / ".deleted" / f"{number:06d}-{folder.name}"
         target.parent.mkdir(exist_ok=True)
         replace_file(folder, target)
         for _, _, old in self._deleted()[:-DELETED_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)  # on Windows one in use stays until the next time
+            shutil.rmtree(old, ignore_errors=True)  # Windows keeps a folder in use; retried at the next call
         return target
 
     def _deleted(self) -> list[tuple[int, str, Path]]:
-        """Number, folder name and place of each deleted concept, oldest first."""
+        """Return the number, folder name and path of each deleted concept, oldest first."""
         parts = [(path, *path.name.partition("-")) for path in (self.root / ".deleted").glob("*-*")]
         return sorted((int(number), name, path) for path, number, _, name in parts if number.isdecimal())
 
@@ -292,7 +301,7 @@ class Library:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Hold the lock, if there is anything to lock."""
+        """Hold the lock, unless the library does not exist yet: reading must not create it."""
         if not self.root.is_dir():
             yield
             return
@@ -301,7 +310,7 @@ class Library:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the library's lock: against other threads, objects and programs."""
+        """Hold the library's lock against other threads, Library objects and programs."""
         with self._disk_errors():
             self.root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / ".lock")
@@ -318,7 +327,7 @@ class Library:
 
     @contextmanager
     def _building(self) -> Iterator[Path]:
-        """A place, not made yet, for a folder that is being built; what is left there is removed."""
+        """Yield a hidden path at which to build a concept's folder; whatever is left there is removed."""
         with self._disk_errors():
             self.root.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self.root, prefix=".new-", ignore_cleanup_errors=True) as folder:
@@ -335,7 +344,10 @@ class Library:
 
 
 def _read(folder: Path) -> Entry:
-    """Raises :class:`ConceptError` if the folder holds no sound concept, or one of another name."""
+    """Read a library entry.
+
+    Raises :class:`ConceptError` if the folder holds no intact concept or is not named after its token.
+    """
     with shown_as(folder.name, folder):
         concept = load_concept(folder)
         if folder.name != _folder_name(concept.token):
@@ -352,11 +364,11 @@ def _folder_name(token: str) -> str:
     return f"{name}_" if name in RESERVED_NAMES else name
 
 
-def _write_over(concept: Concept, folder: Path) -> None:
-    """Save a concept over the one in ``folder``, whose pictures stay."""
+def _overwrite(concept: Concept, folder: Path) -> None:
+    """Save a concept over the one in ``folder``, whose pictures are kept."""
     try:
         save_concept(concept, folder)
-    except (ValueError, TypeError) as error:  # facts that were read as JSON, but are not sound text
+    except (ValueError, TypeError) as error:  # facts that were read from JSON but cannot be written as UTF-8
         raise ConceptError(
             "The facts about {token} are damaged: {error}", token=concept.token, error=error
         ) from error

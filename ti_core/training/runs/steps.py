@@ -17,7 +17,7 @@ from ti_core.errors import ConceptError, RunError
 from ti_core.files import write_whole
 from ti_core.training.runs.folder import Run, lock_run, run_images
 from ti_core.words.concept import Concept
-from ti_core.words.folder import BESIDE, save_concept
+from ti_core.words.folder import STAGING_PREFIX, save_concept
 
 
 def save_step(run: Run, step: int, vectors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ def drop_later_files(run: Run, step: int) -> None:
         for folder in (run.folder, steps, previews):
             for file in folder.glob(".*.partial"):
                 file.unlink()
-        for folder in run.folder.glob(f"{BESIDE}*"):
+        for folder in run.folder.glob(f"{STAGING_PREFIX}*"):
             shutil.rmtree(folder)
     except OSError as error:
         raise RunError(

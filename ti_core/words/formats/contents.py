@@ -1,4 +1,4 @@
-"""What is in a file, before anything of it is trusted: tensors that are still in it, by their keys."""
+"""The contents of an untrusted file: keys, metadata, and tensors that are not read before they are checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ti_core.errors import ConceptError
 from ti_core.messages import Message
 
 T5_WIDTH = 4096
-MAX_WIDTH = 2048  # no CLIP is wider
-SOUND_LENGTHS = (0.01, 100.0)  # of a vector; those of SD 1's vocabulary are about 0.4 long
-SHOWN_LENGTH = 60  # letters of a foreign name in a message
+MAX_WIDTH = 2048  # no CLIP text encoder is wider
+PLAUSIBLE_NORMS = (0.01, 100.0)  # L2; those of SD 1's vocabulary are about 0.4
+SHOWN_LENGTH = 60  # characters of an untrusted name that a message shows
 
 IS_DAMAGED = Message("It is damaged: download or export it again.")
 TOO_MANY_PARTS = Message("It holds too many parts to be an embedding: choose another file.")
 
-# What zipfile, struct, Pillow and the arithmetic on foreign numbers raise for a damaged file.
+# What zipfile, struct, Pillow and arithmetic on untrusted numbers raise for a damaged file.
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -45,7 +45,7 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor that is still in its file: only its form is known."""
+    """A tensor that is still in its file: its shape and dtype are known, and ``read`` loads it."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -54,7 +54,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: nested dicts of texts, numbers and :class:`StoredTensor`, and its metadata."""
+    """The contents of a file: nested dicts of strings, numbers and :class:`StoredTensor`, and metadata."""
 
     values: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -62,9 +62,9 @@ class Contents:
 
 
 def read_rows(tensor: StoredTensor) -> torch.Tensor:
-    """The vectors (n, d) in float32; the form is checked before anything is read, the values after.
+    """Read the vectors (n, d) as float32. The shape is checked before reading, the values afterwards.
 
-    Raises :class:`ConceptError` for what is no embedding.
+    Raises :class:`ConceptError` if the tensor cannot be an embedding.
     """
     if not tensor.dtype.is_floating_point:
         kind = str(tensor.dtype).removeprefix("torch.")
@@ -94,9 +94,9 @@ def read_rows(tensor: StoredTensor) -> torch.Tensor:
 
 
 def length_remarks(rows: torch.Tensor) -> tuple[Message, ...]:
-    """What to say of vectors (n, d) that are of a length that no word has."""
+    """Return a remark if the L2 norm of any of the vectors (n, d) is implausible for a word."""
     lengths = rows.norm(dim=1)
-    if SOUND_LENGTHS[0] <= lengths.min() and lengths.max() <= SOUND_LENGTHS[1]:
+    if PLAUSIBLE_NORMS[0] <= lengths.min() and lengths.max() <= PLAUSIBLE_NORMS[1]:
         return ()
     low, high = f"{lengths.min():.3g}", f"{lengths.max():.3g}"
     return (
@@ -109,10 +109,11 @@ def length_remarks(rows: torch.Tensor) -> tuple[Message, ...]:
 
 
 def zip_directory_bytes(file: IO[bytes]) -> int | None:
-    """Length of a zip archive's list of files, which zipfile reads as a whole; None if it is no archive.
+    """Return the size of a zip archive's central directory, which zipfile reads in one go.
 
-    The record at the end (APPNOTE.TXT 4.3.16) tells it, where a comment may follow; if a locator (4.3.15)
-    stands before that, as torch writes one, then the larger record before that one (4.3.14) does.
+    Returns None if the file is no zip archive. The size is in the end record (APPNOTE.TXT 4.3.16), which a
+    comment may follow. If a zip64 locator (4.3.15) precedes that record, as in files of torch, the size is in
+    the zip64 end record (4.3.14) before the locator.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 2**16 - 22 - 20 - 56))
@@ -124,8 +125,8 @@ def zip_directory_bytes(file: IO[bytes]) -> int | None:
     length: int
     [length] = struct.unpack_from("<L", tail, at + 12)
     if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
-        larger = tail[max(0, at - 76) : at - 20]
-        if len(larger) != 56 or not larger.startswith(b"PK\6\6"):
+        zip64_record = tail[max(0, at - 76) : at - 20]
+        if len(zip64_record) != 56 or not zip64_record.startswith(b"PK\6\6"):
             return None
-        [length] = struct.unpack_from("<Q", larger, 40)
+        [length] = struct.unpack_from("<Q", zip64_record, 40)
     return length

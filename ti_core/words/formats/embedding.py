@@ -1,4 +1,8 @@
-"""A word as a file told it, and the way from there to a :class:`~ti_core.words.concept.Concept`."""
+"""A word as read from an embedding file, and its conversion to a :class:`~ti_core.words.concept.Concept`.
+
+Other formats have no place for some facts about a concept, such as its base model or its initializer. This
+program adds them under a key of its own; they are called facts here.
+"""
 
 from __future__ import annotations
 
@@ -34,48 +38,49 @@ FAMILY_NAMES: Mapping[Family, str] = {
     "sd2": "Stable Diffusion 2",
     "sdxl": "Stable Diffusion XL",
 }
-FACTS_KEY = "one-word"  # where a format has a place for more than it needs itself
+FACTS_KEY = "one-word"  # of the facts, in formats that tolerate unknown keys
 FACTS_VERSION = 1
 MAX_FACT_LENGTH = 200
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """A word as a file told it; what it did not tell is empty.
+    """A word as read from an embedding file; fields about which the file says nothing are empty.
 
     ``vectors`` are float32 (n, d) for each text encoder: ``clip_l``, ``clip_h`` (SD 2), ``clip_g``. A format
-    with one encoder does not name it; its width does, and one of an unknown width is called ``clip_l``.
+    for one encoder does not name it, so it is inferred from the width; an unknown width counts as ``clip_l``.
     """
 
     vectors: Mapping[str, torch.Tensor]
     source: str
-    """What wrote the file, such as "A1111 .pt"."""
+    """The program or format that wrote the file, such as "A1111 .pt"."""
     name: str = ""
-    """The word in the file."""
+    """The word's name inside the file."""
     file_name: str = ""
-    """The file's own name, without its ending: the word in many programs."""
+    """The file's name without its suffix, which many programs use as the word."""
     kind: Kind | None = None
     model: str = ""
-    """The name of the base model in the file."""
+    """The base model's name inside the file."""
     base: BaseModel | None = None
-    """All about the base model, where this program wrote it down."""
+    """The full description of the base model, if this program wrote the file."""
     initializer: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[Said, ...] = ()
-    """Sentences on what a person should know."""
+    """Sentences about what the user should know."""
 
     @property
     def widths(self) -> dict[str, int]:
+        """The width d of the vectors, by text encoder."""
         return {encoder: rows.shape[1] for encoder, rows in self.vectors.items()}
 
     @property
     def base_is_guessed(self) -> bool:
-        """Whether nothing but the width tells the base model."""
+        """Whether the base model can only be inferred from the width of the vectors."""
         return self.base is None and not self.model
 
 
-def one_encoder(rows: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Vectors (n, d) under the name of the encoder that their width tells."""
+def by_encoder(rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Put vectors (n, d) under the name of the text encoder, which is inferred from their width."""
     return {ENCODERS.get(rows.shape[1], "clip_l"): rows}
 
 
@@ -86,17 +91,18 @@ def to_concept(
     base: BaseModel | None = None,
     kind: Kind | None = None,
 ) -> Concept:
-    """The concept that an embedding is, with the token, base model and kind given, or as the file says.
+    """Convert an embedding to a concept; a token, base model or kind given here overrides the file's.
 
-    Without a base model the one that the file names is taken, else the first preset of that width. Raises
-    :class:`IncompatibleConceptError` if the vectors do not fit it, :class:`TokenNameError` if there is no
-    name that can be a token, :class:`ConceptError` if no base model is known for the width.
+    If neither gives a base model, the first preset with vectors of that width is assumed.
+    Raises :class:`IncompatibleConceptError` if the vectors do not fit the base model,
+    :class:`TokenNameError` if no name can become a token, and :class:`ConceptError` if no base model is known
+    for the width.
     """
     chosen_token = _token(embedding) if token is None else token_for_name(token)
-    chosen_base = base or embedding.base or _named_or_guessed(embedding)
+    chosen_base = base or embedding.base or _infer_base(embedding)
     return Concept(
         chosen_token,
-        _placed(embedding, chosen_token, chosen_base),
+        _vectors_for(chosen_base, embedding, chosen_token),
         kind or embedding.kind or "object",
         chosen_base,
         embedding.initializer,
@@ -111,9 +117,9 @@ def to_concepts(
     token: str | None = None,
     base: BaseModel | None = None,
 ) -> list[Concept]:
-    """The concepts that the words of a file or folder called ``source`` are.
+    """Convert the words of a file or folder, called ``source`` in errors, to concepts.
 
-    Raises as :func:`to_concept`, and :class:`ConceptError` if two of them have one token.
+    Raises the errors of :func:`to_concept`, and :class:`ConceptError` if two concepts get the same token.
     """
     concepts = [to_concept(embedding, token=token, base=base) for embedding in embeddings]
     tokens = [concept.token for concept in concepts]
@@ -128,8 +134,11 @@ def to_concepts(
     return concepts
 
 
-def base_called(name: str) -> BaseModel:
-    """The base model of a preset or, as its first preset, of a family. Raises :class:`ModelError`."""
+def find_base_model(name: str) -> BaseModel:
+    """Return the base model for a preset's name, or a family's name, which stands for its first preset.
+
+    Raises :class:`ModelError` if there is no such name.
+    """
     preset = preset_of(name)
     if preset is None and name in WIDTHS:
         preset = next(
@@ -144,18 +153,18 @@ def base_called(name: str) -> BaseModel:
 
 
 def _widths(preset: ModelPreset) -> Mapping[str, int]:
-    """Those of the family, but for the embedded model, which is smaller than any other."""
+    """Return the width of each text encoder; the embedded model's differs from that of its family."""
     config = Path(preset.source) / "text_encoder" / "config.json"
     if not config.is_file():
         return WIDTHS[preset.family]
     return {"clip_l": json.loads(config.read_text(encoding="utf-8"))["hidden_size"]}
 
 
-# --- what the file leaves open ----------------------------------------------------------------------------
+# --- what the file does not say ---------------------------------------------------------------------------
 
 
 def _token(embedding: Embedding) -> str:
-    """The word in the file if it can be a token, else the file's name."""
+    """Make a token of the word's name inside the file or, if that is impossible, of the file's name."""
     for name in (embedding.name, embedding.file_name):
         try:
             return token_for_name(name)
@@ -164,8 +173,12 @@ def _token(embedding: Embedding) -> str:
     raise reason
 
 
-def _named_or_guessed(embedding: Embedding) -> BaseModel:
-    """The model that the file names, of the family that the widths tell; without a name, a preset of it."""
+def _infer_base(embedding: Embedding) -> BaseModel:
+    """Infer the base model from the name in the file and the width of the vectors.
+
+    A preset of that name is used if its widths fit. An unknown name is kept, with the family of the first
+    preset that fits; otherwise that preset itself is used.
+    """
     widths = list(embedding.widths.values())
     known = {preset.name: BaseModel(preset.name, preset.family, _widths(preset)) for preset in PRESETS}
     fitting = [base for base in known.values() if list(base.widths.values()) == widths]
@@ -193,8 +206,11 @@ def _no_model(embedding: Embedding) -> ConceptError:
     )
 
 
-def _placed(embedding: Embedding, token: str, base: BaseModel) -> Mapping[str, torch.Tensor]:
-    """The vectors under the names of the base model's encoders."""
+def _vectors_for(base: BaseModel, embedding: Embedding, token: str) -> Mapping[str, torch.Tensor]:
+    """Return the vectors under the names of the base model's text encoders.
+
+    Raises :class:`IncompatibleConceptError` if their widths do not fit.
+    """
     vectors, widths = embedding.vectors, embedding.widths
     if len(vectors) == len(base.widths) == 1:
         vectors = dict(zip(base.widths, vectors.values(), strict=True))
@@ -211,24 +227,24 @@ def _placed(embedding: Embedding, token: str, base: BaseModel) -> Mapping[str, t
             "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose a model "
             "of {fitting}.",
             token=token,
-            widths=_shown(widths),
+            widths=_format_widths(widths),
             model=base.id,
             family=base.family,
-            wanted=_shown(base.widths),
+            wanted=_format_widths(base.widths),
             fitting=fitting[0],
         )
     raise IncompatibleConceptError(
         "{token} has vectors of {widths} numbers, but {model} ({family}) takes {wanted}: choose the model "
         "that it was learned on.",
         token=token,
-        widths=_shown(widths),
+        widths=_format_widths(widths),
         model=base.id,
         family=base.family,
-        wanted=_shown(base.widths),
+        wanted=_format_widths(base.widths),
     )
 
 
-def _shown(widths: Mapping[str, int]) -> str:
+def _format_widths(widths: Mapping[str, int]) -> str:
     return " + ".join(str(width) for width in widths.values())
 
 
@@ -236,7 +252,7 @@ def _shown(widths: Mapping[str, int]) -> str:
 
 
 def to_facts(concept: Concept) -> str:
-    """What foreign formats have no place for, as JSON in ASCII."""
+    """Return the facts for which other formats have no place, as ASCII JSON."""
     return json.dumps(
         {
             "version": FACTS_VERSION,
@@ -255,7 +271,7 @@ def to_facts(concept: Concept) -> str:
 
 
 def read_facts(text: str) -> dict[str, Any]:
-    """The fields of an :class:`Embedding` in what :func:`to_facts` wrote; nothing if it is damaged."""
+    """Read what :func:`to_facts` wrote as fields of :class:`Embedding`; {} if it is damaged."""
     try:
         values = json.loads(text)
         steps = values["steps"]
@@ -271,26 +287,26 @@ def read_facts(text: str) -> dict[str, Any]:
 
 
 def with_facts(card: str, concept: Concept) -> str:
-    """A card with the facts behind it, as a comment in which nothing has a meaning in HTML."""
+    """Append the facts to a card, in an HTML comment; the characters < > & are escaped."""
     facts = re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", to_facts(concept))
     return f"{card}\n<!-- {FACTS_KEY}: {facts} -->\n"
 
 
 def read_facts_of_card(card: str) -> dict[str, Any]:
-    """As :func:`read_facts`, of what :func:`with_facts` wrote."""
+    """Read the facts that :func:`with_facts` wrote, as :func:`read_facts` does."""
     match = re.search(rf"^<!-- {FACTS_KEY}: (.*) -->$", card, re.MULTILINE)
     return read_facts(match[1]) if match else {}
 
 
 def check_facts(concept: Concept) -> None:
-    """Raises :class:`ConceptError` if a foreign concept says of itself what is never written here."""
+    """Raise :class:`ConceptError` if an untrusted concept has facts that this program never writes."""
     read_base(vars(concept.base))
     read_text(concept.initializer)
     read_training(concept.training)
 
 
 def read_base(values: Mapping[str, Any]) -> BaseModel:
-    """Raises :class:`ConceptError` if they describe no base model."""
+    """Read a base model. Raises :class:`ConceptError` if the values describe none."""
     family, widths = values["family"], values["widths"]
     if (
         family not in WIDTHS
@@ -302,7 +318,10 @@ def read_base(values: Mapping[str, Any]) -> BaseModel:
 
 
 def read_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Raises :class:`ConceptError` if they hold what no file can: half of a letter, as JSON allows it."""
+    """Return the values if they can be written as UTF-8.
+
+    Raises :class:`ConceptError` for a lone surrogate, which JSON allows.
+    """
     try:
         json.dumps(dict(values), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -311,20 +330,20 @@ def read_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_steps(value: Any) -> int:
-    """Raises :class:`ConceptError` if it is no number of steps."""
+    """Return the value if it is a number of steps, else raise :class:`ConceptError`."""
     if type(value) is not int or not 0 <= value < 2**53:
         raise ConceptError("What it says of its training is damaged: download or export it again.")
     return value
 
 
 def read_text(value: Any) -> str:
-    """Raises :class:`ConceptError` if it is no text of one line."""
+    """Return the value if it is a short printable line of text, else raise :class:`ConceptError`."""
     if not isinstance(value, str) or len(value) > MAX_FACT_LENGTH or not value.isprintable():
         raise ConceptError("What it says of itself is damaged: download or export it again.")
     return value
 
 
 def steps_of(concept: Concept) -> int | None:
-    """For how many steps it was trained, if it says so."""
+    """Return the number of training steps, or None if it is not recorded."""
     steps = concept.training.get("steps")
     return steps if type(steps) is int else None

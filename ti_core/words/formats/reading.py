@@ -1,10 +1,10 @@
-"""Which of the many embedding formats a file is, told by what is in it.
+"""Read embedding files; the format is detected from the keys in the file.
 
-string_to_param        A1111's .pt and PNG; without ``name``, the paper's own, which may hold several words
+string_to_param        .pt and PNG of A1111; without ``name``, the paper's own, which may hold several words
 emb_params             .safetensors of A1111, kohya, InvokeAI and ai-toolkit; emp_params (sic) of OneTrainer
 clip_l, clip_g         SDXL of kohya, InvokeAI, ComfyUI, OneTrainer and diffusers' advanced script
-bundle_emb.<name>.…    words in a LoRA
-<our-cat>              diffusers: the one key is the word; for SDXL in two files
+bundle_emb.<name>.…    words bundled in a LoRA
+<our-cat>              diffusers: the only key is the word; SDXL has two such files
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from ti_core.words.formats.embedding import (
     FACTS_KEY,
     MAX_FACT_LENGTH,
     Embedding,
+    by_encoder,
     check_facts,
-    one_encoder,
     read_facts,
     read_facts_of_card,
     read_steps,
@@ -45,8 +45,8 @@ from ti_core.words.formats.png_card import read_png
 from ti_core.words.formats.tensor_files import is_safetensors, opened_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".bin", ".png")
-MAX_FILES = 256  # embedding files in one folder
-MAX_WORDS = 50  # in one file
+MAX_FILES = 256  # embedding files per folder
+MAX_WORDS = 50  # per file
 MAX_TEXT_BYTES = 2**20
 ENCODER_KEYS = ("clip_l", "clip_g")
 PARAMS_KEYS = {"emb_params": "emb_params", "emp_params": "OneTrainer"}
@@ -55,14 +55,15 @@ PAIR = re.compile(r"learned_embeds(?P<second>_2)?(?P<rest>[-.].*)")
 TEXT_ENCODER = re.compile(r"(.*\.)?text_model\.|cond_stage_model\.")
 LORA = re.compile(r"(.*\.)?(lora_|lora\.|hada_|lokr_)|.*\.alpha$")
 WHOLE_MODEL = re.compile(r"model\.diffusion_model\.|first_stage_model\.|down_blocks\.|conv_in\.|state_dict$")
-WEIGHT = re.compile(r".*\.(weight|bias)$")  # of any other model
+WEIGHT = re.compile(r".*\.(weight|bias)$")  # any other model
 
 
 def read_embeddings(path: Path) -> list[Embedding]:
-    """The words in a file or folder, of any of the formats; at least one.
+    """Read the words, at least one, in a file or folder of any of the formats.
 
-    Of a folder that is a concept's, ours or of sd-concepts-library, that concept; of another, every word in
-    its embedding files. Raises :class:`ConceptError` naming the file and what it is instead.
+    A native concept folder, or one like those of sd-concepts-library, is read as that concept. In any other
+    folder every embedding file is read. Raises :class:`ConceptError` that names the file and says what it is
+    instead.
     """
     try:
         found = _read_folder(path) if path.is_dir() else _read_with_companion(path)
@@ -77,14 +78,11 @@ def read_embeddings(path: Path) -> list[Embedding]:
 def _read_folder(folder: Path) -> list[Embedding]:
     if (folder / "concept.json").is_file():
         return [_read_native(folder)]
-    first = next((file for file in _named(folder, "learned_embeds") if file.is_file()), None)
+    candidates = [folder / f"learned_embeds{suffix}" for suffix in (".safetensors", ".bin", ".pt")]
+    first = next((file for file in candidates if file.is_file()), None)
     if first is not None:
         return [_with_notes(folder, embedding) for embedding in _read_with_companion(first)]
     return _read_every_file(folder)
-
-
-def _named(folder: Path, name: str) -> list[Path]:
-    return [folder / f"{name}{suffix}" for suffix in (".safetensors", ".bin", ".pt")]
 
 
 def _read_native(folder: Path) -> Embedding:
@@ -107,12 +105,12 @@ def _read_native(folder: Path) -> Embedding:
 
 
 def _with_notes(folder: Path, embedding: Embedding) -> Embedding:
-    """What stands beside the vectors in a repository of sd-concepts-library."""
-    kind, card = _text_in(folder / "type_of_concept.txt"), _text_in(folder / "README.md")
+    """Complete an embedding with what the text files of a repository of sd-concepts-library say."""
+    kind, card = _read_text_file(folder / "type_of_concept.txt"), _read_text_file(folder / "README.md")
     model = re.search(r"^base_model:\s*(?:-\s*)?[\"']?([\w./-]+)", card, re.MULTILINE)
-    name = _short(_text_in(folder / "token_identifier.txt")) or embedding.name
+    name = _printable_text(_read_text_file(folder / "token_identifier.txt")) or embedding.name
     facts = read_facts_of_card(card)
-    if embedding.base is None and facts.get("name") == name:  # else the card is another word's
+    if embedding.base is None and facts.get("name") == name:  # otherwise the card describes another word
         embedding = replace(embedding, **facts)
     return replace(
         embedding,
@@ -124,15 +122,19 @@ def _with_notes(folder: Path, embedding: Embedding) -> Embedding:
     )
 
 
-def _text_in(file: Path) -> str:
+def _read_text_file(file: Path) -> str:
+    """Read a text file; "" if it is missing or too large."""
     if not file.is_file() or file.stat().st_size > MAX_TEXT_BYTES:
         return ""
     return file.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _read_every_file(folder: Path) -> list[Embedding]:
-    """Every word once; of files that are none the first one's remarks say why, and pictures are read only if
-    there is nothing else."""
+    """Read the embedding files in a folder, listing equal words once.
+
+    PNG files are read only if there are no others. If some files could not be read, the remarks of the first
+    word say why.
+    """
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     pictures = [file for file in files if file.suffix.lower() == ".png"]
     others = [file for file in files if file not in pictures]
@@ -173,7 +175,10 @@ def _same(one: Embedding, other: Embedding) -> bool:
 
 
 def _read_with_companion(path: Path) -> list[Embedding]:
-    """The words in a file, or the one in it and the file of the second encoder beside it."""
+    """Read the words in a file.
+
+    If it is one of a pair such as ``learned_embeds`` and ``learned_embeds_2``, read both as one SDXL word.
+    """
     match = PAIR.fullmatch(path.name)
     if match is None:
         return _read_file(path)
@@ -196,7 +201,7 @@ def _read_file(path: Path) -> list[Embedding]:
         raise ConceptError("There is no file {name}: check the path.", name=path)
     try:
         with _opened(path) as contents:
-            found = _recognised(contents)
+            found = _recognise(contents)
         is_bundle = found[0].source == "LoRA"
         if not is_bundle and not contents.is_picture and path.stat().st_size > MAX_FILE_BYTES:
             raise ConceptError(
@@ -211,7 +216,10 @@ def _read_file(path: Path) -> list[Embedding]:
 
 
 def _opened(path: Path) -> AbstractContextManager[Contents]:
-    """What is in a file, told by how it begins; its tensors can be read as long as it is open."""
+    """Open a file, detecting its type from its first bytes; tensors can be read while the context lasts.
+
+    Raises :class:`ConceptError` if the file is of another type.
+    """
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
@@ -224,18 +232,18 @@ def _opened(path: Path) -> AbstractContextManager[Contents]:
         return nullcontext(read_png(path))
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise ConceptError("It is a web page in place of the file: download the file itself from its page.")
-    if is_safetensors(path):  # first: the length of its header may look like the start of a pickle
+    if is_safetensors(path):  # checked first, because a header's length may look like the start of a pickle
         return opened_safetensors(path)
     if start.startswith((b"PK\3\4", b"\x80")):
         return opened_pickle(path)
     raise ConceptError("It is no embedding file: choose one of .safetensors, .pt, .bin or .png.")
 
 
-# --- what it is -------------------------------------------------------------------------------------------
+# --- formats ----------------------------------------------------------------------------------------------
 
 
-def _recognised(contents: Contents) -> list[Embedding]:
-    """The words in a file."""
+def _recognise(contents: Contents) -> list[Embedding]:
+    """Detect the format from the keys and return the words. Raises :class:`ConceptError` if none matches."""
     values = contents.values
     facts = read_facts(contents.metadata[FACTS_KEY]) if FACTS_KEY in contents.metadata else {}
     if isinstance(values, StoredTensor):
@@ -243,8 +251,8 @@ def _recognised(contents: Contents) -> list[Embedding]:
     if not isinstance(values, dict) or not values:
         raise _unknown({})
     if isinstance(values.get("string_to_param"), dict):
-        return _from_manager(values, "A1111 PNG" if contents.is_picture else "A1111 .pt")
-    if any(_starts(key, "bundle_emb.") for key in values):
+        return _from_string_to_param(values, "A1111 PNG" if contents.is_picture else "A1111 .pt")
+    if any(_has_prefix(key, "bundle_emb.") for key in values):
         return _from_bundle(values)
     usable = {key: value for key, value in values.items() if not str(key).endswith("_out")}
     if not usable:
@@ -255,7 +263,7 @@ def _recognised(contents: Contents) -> list[Embedding]:
     left_out: tuple[Said, ...] = ()
     if len(usable) < len(values):
         left_out = (Message("OneTrainer's output vectors (_out) were left out."),)
-    if any(_starts(key, "t5") for key in usable):
+    if any(_has_prefix(key, "t5") for key in usable):
         raise ConceptError(
             "Its vectors are for the text encoder T5 (of Stable Diffusion 3 and Flux): no model here has "
             "one, so choose another file."
@@ -268,17 +276,17 @@ def _recognised(contents: Contents) -> list[Embedding]:
     [(key, tensor)] = usable.items()
     if key in PARAMS_KEYS:
         return [_embedding({"": tensor}, PARAMS_KEYS[key], left_out, **facts)]
-    if len(tensor.shape) == 2 and tensor.shape[1] > MAX_WIDTH or _is_of_a_model(str(key)):
+    if len(tensor.shape) == 2 and tensor.shape[1] > MAX_WIDTH or _is_model_weight(str(key)):
         raise _unknown(usable)
-    return [_embedding({"": tensor}, "diffusers", **{"name": _short(key), **facts})]
+    return [_embedding({"": tensor}, "diffusers", **{"name": _printable_text(key), **facts})]
 
 
-def _from_manager(values: Mapping[str, Any], source: str) -> list[Embedding]:
-    """A1111's dict, or the paper's, which is the same with several placeholders and without a name."""
+def _from_string_to_param(values: Mapping[str, Any], source: str) -> list[Embedding]:
+    """Read A1111's dict, or the paper's: the same with several placeholder tokens and without a name."""
     found = values["string_to_param"]
     steps = values.get("step")
     fields: dict[str, Any] = {
-        "model": _short(values.get("sd_checkpoint_name")),
+        "model": _printable_text(values.get("sd_checkpoint_name")),
         "training": {"steps": read_steps(steps)} if type(steps) is int and steps >= 0 else {},
     }
     if FACTS_KEY in values:
@@ -288,16 +296,16 @@ def _from_manager(values: Mapping[str, Any], source: str) -> list[Embedding]:
         raise _unknown({})
     if len(found) == 1 and "name" in values:
         [tensor] = found.values()
-        return [_embedding({"": tensor}, source, name=_short(values["name"]), **fields)]
+        return [_embedding({"": tensor}, source, name=_printable_text(values["name"]), **fields)]
     remarks = _count_remarks(found)
     return [
-        _embedding({"": tensor}, "the paper's program", remarks, name=_short(placeholder), **fields)
+        _embedding({"": tensor}, "the paper's program", remarks, name=_printable_text(placeholder), **fields)
         for placeholder, tensor in found.items()
     ]
 
 
 def _from_bundle(values: Mapping[str, Any]) -> list[Embedding]:
-    """The words of ``bundle_emb.<name>.string_to_param.*`` or ``.clip_l`` and ``.clip_g``."""
+    """Read the words under ``bundle_emb.<name>.string_to_param.*`` or ``.clip_l`` and ``.clip_g``."""
     bundles: dict[str, dict[str, StoredTensor]] = {}
     for key, tensor in values.items():
         match = re.fullmatch(r"bundle_emb\.(.+)\.(string_to_param\.[^.]*|\w+)", str(key))
@@ -308,47 +316,51 @@ def _from_bundle(values: Mapping[str, Any]) -> list[Embedding]:
         if set(parts) <= set(ENCODER_KEYS):
             tensors = {key: parts[key] for key in ENCODER_KEYS if key in parts}
         elif len(parts) == 1 and (
-            _starts(part := next(iter(parts)), "string_to_param.") or part in PARAMS_KEYS
+            _has_prefix(part := next(iter(parts)), "string_to_param.") or part in PARAMS_KEYS
         ):
             tensors = {"": parts[part]}
         else:
             raise _unknown(parts)
-        found.append(_embedding(tensors, "LoRA", remarks, name=_short(name)))
+        found.append(_embedding(tensors, "LoRA", remarks, name=_printable_text(name)))
     if not found:
         raise _unknown(values)
     return found
 
 
 def _count_remarks(names: Collection[str]) -> tuple[Said, ...]:
-    """What to say of several words in a file. Raises :class:`ConceptError` if they are too many."""
+    """Return a remark if a file holds several words. Raises :class:`ConceptError` if there are too many."""
     if len(names) > MAX_WORDS:
         raise ConceptError(TOO_MANY_PARTS)
     if len(names) < 2:
         return ()
-    words = ", ".join(map(_short, names))[:MAX_FACT_LENGTH]
+    words = ", ".join(map(_printable_text, names))[:MAX_FACT_LENGTH]
     return (Message("The file holds {count} words: {words}.", count=len(names), words=words),)
 
 
 def _embedding(
     tensors: Mapping[str, StoredTensor], source: str, remarks: tuple[Said, ...] = (), **fields: Any
 ) -> Embedding:
-    """The one place where tensors are read; ``""`` is the key of one whose encoder is not named."""
+    """Read the tensors and build the embedding; nothing else here reads a tensor.
+
+    ``tensors`` is by text encoder; the key "" stands for one that the file does not name.
+    """
     if not all(isinstance(tensor, StoredTensor) for tensor in tensors.values()):
         raise _unknown(tensors)
     vectors = {key: read_rows(tensor) for key, tensor in tensors.items()}
     for rows in vectors.values():
         remarks = (*remarks, *length_remarks(rows))
     if list(vectors) == [""]:
-        vectors = one_encoder(vectors[""])
+        vectors = by_encoder(vectors[""])
     return Embedding(vectors, source, remarks=remarks, **fields)
 
 
-def _is_of_a_model(key: str) -> bool:
+def _is_model_weight(key: str) -> bool:
+    """Whether a tensor's key is one of a model, a LoRA or a text encoder rather than a word."""
     return any(kind.match(key) for kind in (WHOLE_MODEL, LORA, TEXT_ENCODER, WEIGHT))
 
 
 def _unknown(values: Mapping[Any, Any]) -> ConceptError:
-    """What a file is that is no embedding."""
+    """Build the error that says what a file with these keys is instead of an embedding."""
     keys = [str(key) for key in values]
     if set(keys) >= XTI_KEYS:
         return ConceptError(
@@ -374,11 +386,11 @@ def _shown_keys(keys: Iterable[str]) -> str:
     return f"{first[:SHOWN_LENGTH]!r}" + (f" and {len(others)} more" if others else "")
 
 
-def _starts(key: object, prefix: str) -> bool:
+def _has_prefix(key: object, prefix: str) -> bool:
     return isinstance(key, str) and key.startswith(prefix)
 
 
-def _short(value: object) -> str:
-    """A text of the file without what could upset a terminal; "" for what is none."""
+def _printable_text(value: object) -> str:
+    """Shorten an untrusted string and drop its unprintable characters; "" if it is not a string."""
     text = value[:MAX_FACT_LENGTH] if isinstance(value, str) else ""
     return "".join(letter for letter in text if letter.isprintable())

@@ -1,4 +1,4 @@
-"""Safetensors files: the header is measured before the library reads it."""
+"""Read safetensors files; the size of the header is checked before the library parses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ti_core.errors import ConceptError
 from ti_core.words.formats.contents import IS_DAMAGED, TOO_MANY_PARTS, Contents, StoredTensor
 
 MAX_HEADER_BYTES = 4 * 2**20
-MAX_ENTRIES = 10_000  # a LoRA for SDXL has some 2,500
+MAX_ENTRIES = 10_000  # tensors; a LoRA for SDXL has about 2,500
 
 DTYPES = {
     "F64": torch.float64,
@@ -27,7 +27,7 @@ DTYPES = {
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as one: the length of a header, then the header."""
+    """Whether a file begins like safetensors: with the length of a JSON header, then the header."""
     with path.open("rb") as file:
         start = file.read(9)
     return (
@@ -39,9 +39,9 @@ def is_safetensors(path: Path) -> bool:
 
 @contextmanager
 def opened_safetensors(path: Path) -> Iterator[Contents]:
-    """The tensors by their keys, and the metadata; they can be read as long as the file is open.
+    """Open a safetensors file; its tensors can be read while the context lasts.
 
-    Raises :class:`ConceptError` if it cannot be read.
+    Raises :class:`ConceptError` if the file is damaged or has too many tensors.
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -57,16 +57,17 @@ def opened_safetensors(path: Path) -> Iterator[Contents]:
 
 
 def _count_entries(header: bytes) -> int:
-    """At most this many tensors are in the JSON: each has two lists, its shape and its place.
+    """Return an upper bound on the tensors in a JSON header: each has two lists, its shape and its offsets.
 
-    Brackets in texts do not count, and every other one stands there as itself, however a key is written.
+    Only brackets outside strings are counted, and those cannot be escaped.
     """
-    parts = header.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')  # every second one is a text
+    parts = header.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')  # every second part is a string
     return sum(part.count(b"[") for part in parts[::2]) // 2
 
 
 def _stored(tensors: Any, key: str) -> StoredTensor:
     part = tensors.get_slice(key)
-    dtype = DTYPES.get(part.get_dtype(), torch.int64)  # of those that are no floats only that matters
-    # A copy, for a mapped file cannot be replaced on Windows.
+    # Of other dtypes it only matters that they are not floating-point; int64 stands for all of them.
+    dtype = DTYPES.get(part.get_dtype(), torch.int64)
+    # A copy, because Windows cannot replace a file that is memory-mapped.
     return StoredTensor(tuple(part.get_shape()), dtype, lambda: tensors.get_tensor(key).clone())

@@ -1,4 +1,4 @@
-"""A concept in the layouts of other programs; each is read back by :mod:`ti_core.words.formats.reading`."""
+"""Write concepts in the layouts of other programs; :mod:`ti_core.words.formats.reading` reads them back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Layout = Literal[
     "native", "diffusers", "diffusers-bin", "a1111-pt", "a1111-safetensors", "a1111-png", "sdxl", "kohya"
 ]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-FILE_SUFFIXES: Mapping[Layout, str] = {  # of the layouts that are one file
+FILE_SUFFIXES: Mapping[Layout, str] = {  # of the layouts that are a single file
     "a1111-pt": ".pt",
     "a1111-safetensors": ".safetensors",
     "a1111-png": ".png",
@@ -35,19 +35,21 @@ FILE_SUFFIXES: Mapping[Layout, str] = {  # of the layouts that are one file
     "kohya": ".safetensors",
 }
 ONE_ENCODER: tuple[Layout, ...] = ("a1111-pt", "a1111-safetensors", "a1111-png")
-A1111_TOKEN = {"*": 265}  # the id of "*", which every such file has
+A1111_TOKEN = {"*": 265}  # the token id of "*", the same in every file of A1111
 
-ARCHITECTURES = {  # of kohya's metadata, https://github.com/Stability-AI/ModelSpec
+# By family and resolution: names for kohya's metadata, https://github.com/Stability-AI/ModelSpec
+ARCHITECTURES = {
     ("sd1", 512): "stable-diffusion-v1",
     ("sd2", 512): "stable-diffusion-v2-512",
     ("sd2", 768): "stable-diffusion-v2-768-v",
     ("sdxl", 1024): "stable-diffusion-xl-v1-base",
 }
-RESOLUTIONS = {family: resolution for family, resolution in ARCHITECTURES}  # the last of each family
+# By family: the resolution that is assumed for an unknown model, the last one listed above.
+RESOLUTIONS = {family: resolution for family, resolution in ARCHITECTURES}
 
 
 def layouts_for(concept: Concept) -> tuple[Layout, ...]:
-    """The layouts that can hold a concept."""
+    """Return the layouts that can hold a concept; it depends on its number of text encoders."""
     unfit = ONE_ENCODER if len(concept.vectors) > 1 else ("sdxl",)
     return tuple(layout for layout in LAYOUTS if layout not in unfit)
 
@@ -55,10 +57,10 @@ def layouts_for(concept: Concept) -> tuple[Layout, ...]:
 def write_embedding(
     concept: Concept, target: Path, layout: Layout, pictures: Sequence[Image.Image] = ()
 ) -> list[Path]:
-    """Write a concept to the folder ``target`` in a layout; returns the files.
+    """Write a concept to the folder ``target`` in a layout; return the files written.
 
-    The training pictures, if there are any, go where a layout has a place for them. Raises
-    :class:`ConceptError` if the layout cannot hold the concept, or the folder cannot be written.
+    ``pictures`` are the training pictures, which only some layouts can hold. Raises :class:`ConceptError` if
+    the layout cannot hold the concept, or the folder cannot be written.
     """
     fitting = layouts_for(concept)
     if layout not in fitting:
@@ -82,7 +84,7 @@ def write_embedding(
     try:
         target.mkdir(parents=True, exist_ok=True)
         return _write(concept, target, layout, pictures)
-    except (OSError, SafetensorError, RuntimeError) as error:  # a full disk is each of them
+    except (OSError, SafetensorError, RuntimeError) as error:  # a full disk raises any of them
         raise ConceptError(
             "{token} could not be written to {folder}: {error}",
             token=concept.token,
@@ -116,15 +118,15 @@ def _write(concept: Concept, folder: Path, layout: Layout, pictures: Sequence[Im
 def _write_diffusers(concept: Concept, folder: Path) -> list[Path]:
     files = [folder / name for name in EMBEDDING_FILES[: len(concept.vectors)]]
     metadata = {"format": "pt", FACTS_KEY: to_facts(concept)}
-    for file, rows in zip(files, _ordered(concept), strict=True):
+    for file, rows in zip(files, _in_encoder_order(concept), strict=True):
         write_whole(file, partial(save_file, {concept.token: rows}, metadata=metadata))
     return files
 
 
 def _write_concepts_library(concept: Concept, folder: Path) -> list[Path]:
-    """As in sd-concepts-library: only the vectors fit into the file itself, all other facts into the card."""
+    """Write the layout of sd-concepts-library; its file holds only vectors, so the card holds the facts."""
     files = [(folder / name).with_suffix(".bin") for name in EMBEDDING_FILES[: len(concept.vectors)]]
-    for file, rows in zip(files, _ordered(concept), strict=True):
+    for file, rows in zip(files, _in_encoder_order(concept), strict=True):
         write_whole(file, partial(write_pickle, {concept.token: rows}))
     token, kind = folder / "token_identifier.txt", folder / "type_of_concept.txt"
     write_text_whole(token, concept.token)
@@ -135,26 +137,26 @@ def _write_concepts_library(concept: Concept, folder: Path) -> list[Path]:
     return [*files, token, kind, card]
 
 
-def _ordered(concept: Concept) -> list[torch.Tensor]:
+def _in_encoder_order(concept: Concept) -> list[torch.Tensor]:
     return [concept.vectors[encoder] for encoder in concept.base.widths]
 
 
 def a1111_values(concept: Concept) -> Mapping[str, Any]:
-    """The dict of A1111's .pt and PNG files, of which it ignores the last entry."""
+    """Return the dict in A1111's .pt and PNG files, and our facts, which A1111 ignores."""
     [rows] = concept.vectors.values()
     return {
         "string_to_token": A1111_TOKEN,
         "string_to_param": {"*": rows},
         "name": concept.name,
         "step": steps_of(concept),
-        "sd_checkpoint": None,  # the hash of a checkpoint's file, which is not known here
+        "sd_checkpoint": None,  # would be the hash of the checkpoint file, which is not known here
         "sd_checkpoint_name": concept.base.id,
         FACTS_KEY: to_facts(concept),
     }
 
 
 def kohya_metadata(concept: Concept) -> dict[str, str]:
-    """What kohya's scripts write beside the vectors; a model that is no preset is taken for the usual one."""
+    """Return the metadata that kohya's scripts write, with the family's defaults for an unknown model."""
     family, preset = concept.base.family, find_preset(concept.base.id)
     resolution = preset.resolution if preset else RESOLUTIONS[family]
     architecture = ARCHITECTURES.get((family, resolution)) or ARCHITECTURES[family, RESOLUTIONS[family]]
