@@ -372,14 +372,14 @@ def test_the_hub_refuses_a_commit_on_another_state_than_was_seen(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push()
-    look = publish.look
+    look = publish.find_repository
 
     def look_and_be_late(*args: Any) -> Any:
         seen = look(*args)
         hub.repositories[REPO].commits += 1
         return seen
 
-    monkeypatch.setattr(publish, "look", look_and_be_late)
+    monkeypatch.setattr(publish, "find_repository", look_and_be_late)
     with pytest.raises(HubConflictError, match="changed by someone meanwhile"):
         push(make_concept(seed=1))
 

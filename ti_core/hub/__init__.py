@@ -1,12 +1,12 @@
-"""Concept repositories on the Hugging Face Hub: publish one, fetch one, find some.
+"""Concept repositories on the Hugging Face Hub: publish, fetch and search them.
 
-A repository holds the native folder (:mod:`ti_core.words.folder`) and, beside it, what other programs read:
+A repository holds the native folder (:mod:`ti_core.words.folder`) and files for other programs and people:
 
-    learned_embeds.bin    as the sd-concepts-library has it
+    learned_embeds.bin    as in sd-concepts-library
     our-cat.pt            for stable-diffusion-webui (A1111); for Stable Diffusion XL our-cat.safetensors
-    gallery/0.png         pictures drawn with the word, their recipes inside
+    gallery/0.png         pictures drawn with the word, with their recipes in their metadata
 
-A token is passed on to the Hub and kept nowhere, and no error tells it.
+An access token is only passed on to the Hub. It is stored nowhere and appears in no error.
 """
 
 from ti_core.hub.login import Account, account

@@ -1,4 +1,4 @@
-"""The way to the Hub and back: one patient client, and one sentence for whatever goes wrong with it."""
+"""Requests to the Hub with bounded waiting, and errors that say what went wrong in one sentence."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from ti_core.errors import (
 )
 from ti_core.words.formats.contents import SHOWN_LENGTH
 
-TIME_OUT = 30.0  # seconds without a byte from the Hub; its client has none of its own
+TIME_OUT = 30.0  # seconds without a byte from the Hub; the client library sets no time-out itself
 MAX_PICTURE_BYTES = 8 * 2**20
 NAME = r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}(?<![.-])"
 REPO_ID = re.compile(rf"(?:{NAME}/)?{NAME}", re.ASCII)
 
-# What the client raises: the errors of its HTTP library, which has had two names, and the system's; and for
-# answers that are none of the Hub's, such as a hotel's page to log in, whatever reading them raises.
+# What the client raises: the base classes of its HTTP errors, whichever HTTP library it uses, and whatever it
+# raises when it parses an answer that is not the Hub's, such as the login page of a hotel's network.
 FAILURES: tuple[type[Exception], ...] = (
     *HfHubHTTPError.__bases__,
     ValueError,
     KeyError,
     TypeError,
     AttributeError,
-    RuntimeError,  # around any error of an upload
+    RuntimeError,  # wraps any error of an upload
 )
 
 
-def _be_patient() -> None:
-    """Give the client a time-out for every request, and an end to its patience with refusals."""
+def _limit_waiting() -> None:
+    """Give every request of the client a time-out, and stop its endless retries after a refusal."""
     client = get_session()
     hooks = client.event_hooks
     if _set_time_out not in hooks["request"]:
@@ -60,25 +60,28 @@ def _be_patient() -> None:
 
 
 def _set_time_out(request: Any) -> None:
-    given = request.extensions.get("timeout", {})
+    given = request.extensions.get("timeout", {})  # a time-out that was set is kept
     parts = ("connect", "read", "write", "pool")
     request.extensions["timeout"] = {part: given.get(part) or TIME_OUT for part in parts}
 
 
 def _give_up_on_refusal(response: Any) -> None:
-    """Some requests are sent again for ever on a 409, and for as long as a 429 asks to wait: be told now."""
+    """Raise at once for a refused POST.
+
+    The client would repeat some requests for ever after a 409, and wait for as long as a 429 says.
+    """
     if response.request.method == "POST" and response.status_code in (409, 429):
         response.read()
         hf_raise_for_status(response)
 
 
 def page_address(repo_id: str) -> str:
-    """Where a repository is read by people."""
+    """Return the address of a repository's page."""
     return f"{constants.ENDPOINT}/{repo_id}"
 
 
 def check_name(repo_id: str) -> None:
-    """Raises :class:`ConfigError` for what cannot be the name of a repository."""
+    """Raise :class:`ConfigError` if this cannot be the name of a repository."""
     if not REPO_ID.fullmatch(repo_id) or repo_id.endswith(".git"):
         raise ConfigError(
             "“{name}” cannot be a repository: write it as owner/name, with letters, digits, hyphens and "
@@ -87,10 +90,13 @@ def check_name(repo_id: str) -> None:
         )
 
 
-def look(api: HfApi, repo_id: str, revision: str | None = None) -> ModelInfo | None:
-    """A repository as it is now, with sizes and digests of its files; None if there is none to be seen."""
+def find_repository(api: HfApi, repo_id: str, revision: str | None = None) -> ModelInfo | None:
+    """Look up a repository, with the sizes and digests of its files; None if it does not exist or is hidden.
+
+    Raises :class:`HubNotFoundError` if only the revision does not exist, and other :class:`HubError`.
+    """
     try:
-        with asking(repo_id):
+        with hub_errors(repo_id):
             return api.model_info(repo_id, revision=revision, files_metadata=True)
     except HubNotFoundError as error:
         if isinstance(error.__cause__, RepositoryNotFoundError):
@@ -98,23 +104,26 @@ def look(api: HfApi, repo_id: str, revision: str | None = None) -> ModelInfo | N
         raise
 
 
-def size_of(there: ModelInfo, path: str) -> int:
-    """Bytes of a file that the repository has."""
-    return next(entry.size or 0 for entry in there.siblings or () if entry.rfilename == path)
+def size_of(repository: ModelInfo, path: str) -> int:
+    """Return the size in bytes of a file in a repository."""
+    return next(entry.size or 0 for entry in repository.siblings or () if entry.rfilename == path)
 
 
-def download(api: HfApi, there: ModelInfo, path: str, limit: int) -> bytes:
-    """A file's content at the commit that was seen, if it has no more bytes than ``limit``."""
-    if size_of(there, path) > limit:
+def download(api: HfApi, repository: ModelInfo, path: str, limit: int) -> bytes:
+    """Download a file at the commit that ``repository`` was read at.
+
+    Raises :class:`ConceptError` if the file has more than ``limit`` bytes, and :class:`HubError`.
+    """
+    if size_of(repository, path) > limit:
         raise ConceptError(
             "{file} in {name} is too large for a word: do not use it.",
             file=path[:SHOWN_LENGTH],
-            name=there.id,
+            name=repository.id,
         )
-    address = hf_hub_url(there.id, path, revision=there.sha, endpoint=api.endpoint)
+    address = hf_hub_url(repository.id, path, revision=repository.sha, endpoint=api.endpoint)
     content = bytearray()
     with (
-        asking(there.id),
+        hub_errors(repository.id),
         get_session().stream("GET", address, headers=build_hf_headers(token=api.token)) as response,
     ):
         hf_raise_for_status(response)
@@ -124,24 +133,26 @@ def download(api: HfApi, there: ModelInfo, path: str, limit: int) -> bytes:
                 break
     if len(content) > limit:
         raise ConceptError(
-            "{file} in {name} is larger than it says: do not use it.", file=path[:SHOWN_LENGTH], name=there.id
+            "{file} in {name} is larger than it says: do not use it.",
+            file=path[:SHOWN_LENGTH],
+            name=repository.id,
         )
     return bytes(content)
 
 
 @contextmanager
-def asking(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong with the Hub into one sentence about ``what``, in which no token stands."""
-    _be_patient()
+def hub_errors(what: str) -> Iterator[None]:
+    """Turn every failure of a request into a :class:`HubError` about ``what`` that never quotes the token."""
+    _limit_waiting()
     try:
         yield
     except FAILURES as error:
-        raise _told(error, what) from error
+        raise _as_hub_error(error, what) from error
 
 
-def _told(error: BaseException, what: str) -> HubError:
+def _as_hub_error(error: BaseException, what: str) -> HubError:
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
-        return _told(error.__cause__, what)
+        return _as_hub_error(error.__cause__, what)
     if isinstance(error, OfflineModeIsEnabled):
         return HubUnreachableError("The Hub is not asked, for HF_HUB_OFFLINE is set: unset it to go online.")
     if isinstance(error, GatedRepoError):

@@ -1,4 +1,4 @@
-"""Whose a token is, and what it may do."""
+"""Look up whose access token it is and what it permits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from ti_core.errors import HubLoginError, HubPermissionError
-from ti_core.hub.client import asking, page_address
+from ti_core.hub.client import hub_errors, page_address
 
-TOKEN = re.compile(r"[!-~]+")  # of what a header can hold
+TOKEN = re.compile(r"[!-~]+")  # printable ASCII, which an HTTP header can hold
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who is logged in: a person, and the organisations that they may write to."""
+    """The user who is logged in, and the organisations to which they may write."""
 
     id: str
     name: str
@@ -25,25 +25,31 @@ class Account:
 
 
 def account(token: str | None) -> Account:
-    """Who a token belongs to. Raises :class:`HubLoginError` if there is none or it is not accepted."""
+    """Return the owner of a token. Raises :class:`HubLoginError` if it is missing or not accepted."""
     me = who_am_i(token)
     organizations = [entry["name"] for entry in me.get("orgs", ()) if entry.get("roleInOrg") != "read"]
     return Account(str(me.get("id", "")), me["name"], tuple(organizations))
 
 
 def who_am_i(token: str | None) -> dict[str, Any]:
-    """The Hub's own answer. Raises :class:`HubLoginError` if there is no token or it is not accepted."""
+    """Return the Hub's raw description of the token and its owner.
+
+    Raises :class:`HubLoginError` if the token is missing or not accepted.
+    """
     if not token:
         raise HubLoginError("Nobody is logged in to Hugging Face: run `hf auth login` in a terminal first.")
-    if not TOKEN.fullmatch(token):  # the HTTP library would quote it in its own error
+    if not TOKEN.fullmatch(token):  # otherwise the HTTP library would quote it in its error
         raise HubLoginError("The login cannot be read: run `hf auth login` in a terminal again.")
-    with asking("the Hub"):
+    with hub_errors("the Hub"):
         me: dict[str, Any] = HfApi(token=token).whoami()
         return {**me, "name": str(me["name"])}
 
 
-def check_right(me: Mapping[str, Any], repo_id: str, *, new: bool, create_pr: bool) -> None:
-    """Refuse what the token cannot do, as far as the Hub tells; a login on a Space tells nothing."""
+def check_permission(me: Mapping[str, Any], repo_id: str, *, new: bool, create_pr: bool) -> None:
+    """Raise :class:`HubPermissionError` if the token is known not to permit a push.
+
+    ``me`` is the answer of :func:`who_am_i`; a login on a Space does not say what its token permits.
+    """
     owner = repo_id.partition("/")[0]
     access = (me.get("auth") or {}).get("accessToken") or {}
     if access.get("role") == "read":
@@ -72,7 +78,7 @@ def check_right(me: Mapping[str, Any], repo_id: str, *, new: bool, create_pr: bo
 
 
 def _is_scoped(scopes: Mapping[str, Any], repo_id: str, new: bool) -> bool:
-    """Whether a fine-grained token may write to a repository, or to all of its owner's, new ones too."""
+    """Whether a fine-grained token may write to a repository; a new one needs a scope for its owner."""
     entities = {repo_id.partition("/")[0]} | (set() if new else {repo_id})
     return any(
         scope.get("entity", {}).get("name") in entities and "repo.write" in scope.get("permissions", ())

@@ -1,4 +1,4 @@
-"""Publish a concept: one commit, which can be made again and harms nobody's files."""
+"""Publish a concept in one commit, which can safely be repeated and never touches other people's files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from PIL import Image
 
 from ti_core.drawing.recipe import read_recipe
 from ti_core.errors import HubConflictError, HubError, HubNotFoundError, HubUnreachableError
-from ti_core.hub.client import asking, check_name, look, page_address
-from ti_core.hub.login import check_right, who_am_i
-from ti_core.hub.record import CARD, Change, change_to, gallery_there, published_files, with_record
+from ti_core.hub.client import check_name, find_repository, hub_errors, page_address
+from ti_core.hub.login import check_permission, who_am_i
+from ti_core.hub.record import CARD, Change, plan_change, published_files, published_gallery, with_record
 from ti_core.words.card import Licence, base_repository, concept_card, named_licence, preset_licence
 from ti_core.words.concept import Concept
 from ti_core.words.folder import save_concept
@@ -33,10 +33,10 @@ OnProgress = Callable[[Phase], object]
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was published: where to look at it (a pull request for one), and the commit.
+    """The result of publishing: the address of the repository or pull request, and the commit.
 
-    ``was_there`` tells that exactly this was there already, ``keeps_card`` that the card there was edited by
-    hand and stays as it is.
+    ``was_there`` is true if the repository already had exactly these files. ``keeps_card`` is true if its
+    card was edited by hand and was therefore kept.
     """
 
     url: str
@@ -56,15 +56,16 @@ def push_concept(
     gallery: Sequence[Path] = (),
     on_progress: OnProgress | None = None,
 ) -> Pushed:
-    """Publish a concept as one commit, in a new repository or in one that holds this word already.
+    """Publish a concept as one commit, in a new repository or in one that already holds this word.
 
-    Without an owner in ``repo_id`` it becomes one of the person's own. ``pictures`` are those it was learned
-    from, ``gallery`` PNG files drawn with it, with their recipes inside; without any, those of earlier pushes
-    stay. A new repository that could not be filled stays, empty, and is filled the next time. Publishing the
-    same again changes nothing; a file that others put there or changed is never touched.
+    A ``repo_id`` without an owner belongs to the user who is logged in. ``pictures`` are the training
+    pictures. ``gallery`` are PNG files drawn with the word, with their recipes in their metadata; if there
+    are none, the gallery of earlier pushes is kept. If a new repository was created but the commit failed, it
+    stays empty and the next push fills it. Publishing the same again changes nothing. Files that others added
+    or changed are never touched.
 
-    Raises :class:`ConfigError` for a name that no repository can have, else a :class:`HubError`: then
-    nothing was published, unless it says that this is not known.
+    Raises :class:`ConfigError` for an invalid repository name, and :class:`HubError`; then nothing was
+    published, unless the error says that this is unknown.
     """
     show = on_progress or (lambda phase: None)
     show("checking")
@@ -72,26 +73,26 @@ def push_concept(
     me = who_am_i(token)
     own_id = repo_id if "/" in repo_id else f"{me['name']}/{repo_id}"
     api = HfApi(token=token)
-    there = look(api, own_id)
-    if there is None and create_pr:
+    repository = find_repository(api, own_id)
+    if repository is None and create_pr:
         raise HubNotFoundError(
             "There is no repository {name} to propose this to: check the name.", name=own_id
         )
-    check_right(me, own_id, new=there is None, create_pr=create_pr)
-    published = published_files(api, there, concept, private) if there else {}
+    check_permission(me, own_id, new=repository is None, create_pr=create_pr)
+    published = published_files(api, repository, concept, private) if repository else {}
     drawn = {gallery_file(number): path.read_bytes() for number, path in enumerate(gallery)}
-    if there is not None and not drawn:
-        drawn = gallery_there(api, there, published)
+    if repository is not None and not drawn:
+        drawn = published_gallery(api, repository, published)
     files = _repository_files(concept, own_id, pictures, drawn, _licence(api, concept))
-    if there is None:
+    if repository is None:
         show("creating")
-        there = _create(api, own_id, private)
-        published = published_files(api, there, concept, private)
-    change = change_to(api, there, published, files)
-    if change.is_made_in(there):
-        return Pushed(page_address(own_id), str(there.sha), was_there=True, keeps_card=change.keeps_card)
+        repository = _create(api, own_id, private)
+        published = published_files(api, repository, concept, private)
+    change = plan_change(api, repository, published, files)
+    if change.is_applied_to(repository):
+        return Pushed(page_address(own_id), str(repository.sha), was_there=True, keeps_card=change.keeps_card)
     show("uploading")
-    return _commit(api, there, concept, change, create_pr)
+    return _commit(api, repository, concept, change, create_pr)
 
 
 def _repository_files(
@@ -101,7 +102,7 @@ def _repository_files(
     drawn: Mapping[str, bytes],
     licence: Licence | None,
 ) -> dict[str, bytes]:
-    """Every file of the repository by its path there; ``drawn`` are those of its gallery."""
+    """Build every file of the repository, by path; ``drawn`` are those of its gallery."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         save_concept(concept, folder, pictures)
@@ -118,13 +119,13 @@ def _repository_files(
 
 
 def _licence(api: HfApi, concept: Concept) -> Licence | None:
-    """The licence of the base model, asked of the Hub unless it is a preset; None if it does not tell."""
+    """Return the base model's licence, from its card on the Hub unless it is a preset; None if unknown."""
     known, repository = preset_licence(concept), base_repository(concept)
     if known is not None or repository is None:
         return known
     try:
-        base = look(api, repository)
-    except HubError:  # a card without a licence is better than no card
+        base = find_repository(api, repository)
+    except HubError:  # publishing without a licence on the card is better than not publishing
         return None
     card = base.card_data if base else None
     values = [card.get(key) if card else None for key in ("license", "license_name", "license_link")]
@@ -133,62 +134,67 @@ def _licence(api: HfApi, concept: Concept) -> Licence | None:
 
 
 def _create(api: HfApi, repo_id: str, private: bool) -> ModelInfo:
+    """Create a repository, or return one that exists by now."""
     try:
-        with asking(repo_id):
+        with hub_errors(repo_id):
             api.create_repo(repo_id, private=private)
     except HubError:
-        there = look(api, repo_id)  # the answer may have been lost, or another program was faster
-        if there is None:
+        # It exists if only the answer was lost, or if another program created it first.
+        repository = find_repository(api, repo_id)
+        if repository is None:
             raise
-        return there
-    there = look(api, repo_id)
-    if there is None:
+        return repository
+    repository = find_repository(api, repo_id)
+    if repository is None:
         raise HubUnreachableError(
             "The Hub made {name} but does not show it yet: try again in a moment.", name=repo_id
         )
-    return there
+    return repository
 
 
-def _commit(api: HfApi, there: ModelInfo, concept: Concept, change: Change, create_pr: bool) -> Pushed:
-    """Change a repository, if it is still as it was seen."""
+def _commit(api: HfApi, repository: ModelInfo, concept: Concept, change: Change, create_pr: bool) -> Pushed:
+    """Commit a change to a repository, provided that its latest commit is still the one seen."""
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         *(CommitOperationAdd(path, content) for path, content in change.write.items()),
         *(CommitOperationDelete(path) for path in change.remove),
     ]
     try:
-        with asking(there.id):
+        with hub_errors(repository.id):
             commit = api.create_commit(
-                there.id,
+                repository.id,
                 operations,
                 commit_message=f"{concept.token}: {concept.num_vectors} vectors for {concept.base.id}",
-                parent_commit=there.sha,
+                parent_commit=repository.sha,
                 create_pr=create_pr,
             )
-            url = str(commit.pr_url if create_pr else page_address(there.id))
+            url = str(commit.pr_url if create_pr else page_address(repository.id))
             return Pushed(url, commit.oid, keeps_card=change.keeps_card)
     except (HubUnreachableError, HubConflictError) as error:
-        return _after_no_answer(api, there, change, create_pr, error)
+        return _after_no_answer(api, repository, change, create_pr, error)
 
 
 def _after_no_answer(
-    api: HfApi, there: ModelInfo, change: Change, create_pr: bool, error: HubError
+    api: HfApi, repository: ModelInfo, change: Change, create_pr: bool, error: HubError
 ) -> Pushed:
-    """What became of a commit whose answer was lost, or that the client sent once more after it was done."""
+    """Find out whether a commit was made after all, and raise ``error`` if not.
+
+    The Hub's answer may have been lost, or the client may have repeated a request that had succeeded.
+    """
     if create_pr and isinstance(error, HubUnreachableError):
         raise HubUnreachableError(
             "The Hub did not answer, so whether the pull request was opened is not known: look at {address} "
             "before you try again.",
-            address=page_address(f"{there.id}/discussions"),
+            address=page_address(f"{repository.id}/discussions"),
         ) from error
     try:
-        now = look(api, there.id)
+        now = find_repository(api, repository.id)
     except HubError as unknown:
         raise HubUnreachableError(
             "The Hub did not answer, so whether {name} was published is not known: look at {address}; "
             "publishing again does no harm.",
-            name=there.id,
-            address=page_address(there.id),
+            name=repository.id,
+            address=page_address(repository.id),
         ) from unknown
-    if now is not None and now.sha != there.sha and change.is_made_in(now):
-        return Pushed(page_address(there.id), str(now.sha), keeps_card=change.keeps_card)
+    if now is not None and now.sha != repository.sha and change.is_applied_to(now):
+        return Pushed(page_address(repository.id), str(now.sha), keeps_card=change.keeps_card)
     raise error

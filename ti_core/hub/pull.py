@@ -1,4 +1,4 @@
-"""Fetch the concept of a repository."""
+"""Fetch a concept from its repository on the Hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from huggingface_hub.hf_api import ModelInfo
 from PIL import Image
 
 from ti_core.errors import ConceptError, HubNotFoundError, PictureError
-from ti_core.hub.client import MAX_PICTURE_BYTES, check_name, download, look, size_of
+from ti_core.hub.client import MAX_PICTURE_BYTES, check_name, download, find_repository, size_of
 from ti_core.pictures.decode import open_picture
 from ti_core.words.archive import FILE_LIMITS
 from ti_core.words.concept import Concept
@@ -22,15 +22,16 @@ from ti_core.words.folder import MAX_FILE_BYTES
 from ti_core.words.formats import read_embeddings, to_concept
 
 PICTURES_PULLED = 8
-MAX_WORD_FILES = 4  # more are not one word
+MAX_WORD_FILES = 4  # a repository with more embedding files does not hold a single word
 PICTURE = re.compile(r"concept_images/[^/]+\.(png|jpe?g|webp)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A concept from the Hub, at one commit, with some of its pictures.
+    """A concept from the Hub, with some of its training pictures and the commit it was fetched at.
 
-    ``guessed`` tells that the repository names no base model, and the concept's is one of its width.
+    ``guessed`` is true if the repository names no base model, so that it was inferred from the width of the
+    vectors.
     """
 
     concept: Concept
@@ -40,64 +41,69 @@ class Pulled:
 
 
 def pull_concept(repo_id: str, *, token: str | None = None, revision: str | None = None) -> Pulled:
-    """Fetch the concept of a repository, of which only small known files are downloaded, and read safely.
+    """Fetch the concept in a repository, downloading only known small files and reading them as untrusted.
 
-    Raises :class:`ConfigError` for a name that no repository has, :class:`ConceptError` for files that are
-    no sound concept, and :class:`HubError`.
+    Raises :class:`ConfigError` for an invalid repository name, :class:`ConceptError` if the files are not
+    one intact concept, and :class:`HubError`.
     """
     check_name(repo_id)
     api = HfApi(token=token or False)
-    there = look(api, repo_id, revision)
-    if there is None:
+    repository = find_repository(api, repo_id, revision)
+    if repository is None:
         raise HubNotFoundError(
             "There is no repository {name} on the Hub that you may see: check the name, or log in.",
             name=repo_id,
         )
     with TemporaryDirectory() as temporary:
-        for name, limit in _word_files(there).items():
-            (Path(temporary) / name).write_bytes(download(api, there, name, limit))
+        for name, limit in _word_files(repository).items():
+            (Path(temporary) / name).write_bytes(download(api, repository, name, limit))
         embeddings = read_embeddings(Path(temporary))
     if len(embeddings) > 1:
         raise ConceptError(
-            "{name} holds several words: download the file of one there, and import it.", name=there.id
+            "{name} holds several words: download the file of one there, and import it.", name=repository.id
         )
     embedding = replace(embeddings[0], file_name=repo_id.rpartition("/")[2])
-    return Pulled(to_concept(embedding), _pictures(api, there), str(there.sha), embedding.base_is_guessed)
+    return Pulled(
+        to_concept(embedding), _pictures(api, repository), str(repository.sha), embedding.base_is_guessed
+    )
 
 
-def _word_files(there: ModelInfo) -> dict[str, int]:
-    """What to download of a repository to know its word, and how many bytes each file may have."""
-    names = {entry.rfilename for entry in there.siblings or ()}
+def _word_files(repository: ModelInfo) -> dict[str, int]:
+    """Return the files to download for the word in a repository, each with its largest allowed size in bytes.
+
+    Raises :class:`HubNotFoundError` if there is no embedding file, or more than ``MAX_WORD_FILES``.
+    """
+    names = {entry.rfilename for entry in repository.siblings or ()}
     files = {name: FILE_LIMITS[name] for name in sorted(names & FILE_LIMITS.keys())}
     if "concept.json" in files:
         return files
     known = re.compile(r"learned_embeds(_2)?\.(safetensors|bin)")
     other = re.compile(r"[\w. -]+\.(safetensors|bin|pt)")
     found = [name for name in names if known.fullmatch(name)] or [
-        name for name in names if other.fullmatch(name) and size_of(there, name) <= MAX_FILE_BYTES
+        name for name in names if other.fullmatch(name) and size_of(repository, name) <= MAX_FILE_BYTES
     ]
     if not 1 <= len(found) <= MAX_WORD_FILES:
-        raise HubNotFoundError("{name} holds no word of textual inversion: try another.", name=there.id)
+        raise HubNotFoundError("{name} holds no word of textual inversion: try another.", name=repository.id)
     return files | dict.fromkeys(sorted(found), MAX_FILE_BYTES)
 
 
-def _pictures(api: HfApi, there: ModelInfo) -> tuple[Image.Image, ...]:
-    """The first training pictures; one that cannot be read is left out: the word is as good without it."""
-    names = [name for name in picture_names(there) if size_of(there, name) <= MAX_PICTURE_BYTES]
+def _pictures(api: HfApi, repository: ModelInfo) -> tuple[Image.Image, ...]:
+    """Download the first training pictures; unreadable ones are left out, because the word works without."""
+    names = [name for name in picture_names(repository) if size_of(repository, name) <= MAX_PICTURE_BYTES]
     pictures = []
     for name in names[:PICTURES_PULLED]:
-        content = download(api, there, name, MAX_PICTURE_BYTES)
+        content = download(api, repository, name, MAX_PICTURE_BYTES)
         with suppress(PictureError):
             pictures.append(open_picture(io.BytesIO(content), alpha="flatten")[0])
     return tuple(pictures)
 
 
-def picture_names(there: ModelInfo) -> list[str]:
-    """The training pictures in the order of their numbers."""
-    names = [entry.rfilename for entry in there.siblings or () if PICTURE.fullmatch(entry.rfilename)]
+def picture_names(repository: ModelInfo) -> list[str]:
+    """Return the paths of the training pictures, ordered by number."""
+    names = [entry.rfilename for entry in repository.siblings or () if PICTURE.fullmatch(entry.rfilename)]
     return sorted(names, key=by_number)
 
 
 def by_number(name: str) -> tuple[int, str]:
-    """A key for sorting: 2.png before 10.png."""
+    """Return a sort key that puts 2.png before 10.png."""
     return len(name), name

@@ -1,4 +1,4 @@
-"""Find concept repositories."""
+"""Search the Hub for concept repositories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.hf_api import ModelInfo
 
-from ti_core.hub.client import REPO_ID, asking
+from ti_core.hub.client import REPO_ID, hub_errors
 from ti_core.hub.pull import by_number, picture_names
 from ti_core.model.presets import preset_of
 from ti_core.words.card import REPOSITORY
@@ -15,12 +15,12 @@ from ti_core.words.gallery import GALLERY_FILE
 
 TAGS = ("textual_inversion", "textual-inversion")
 CONCEPTS_LIBRARY = "sd-concepts-library"
-"""A community's collection of concepts from 2022; few of its repositories have tags."""
+"""A community collection of concepts from 2022; few of its repositories have tags."""
 
 
 @dataclass(frozen=True)
 class FoundConcept:
-    """A repository as the Hub lists it; ``base_model`` and ``thumbnail`` (an address) are "" if unknown."""
+    """A search result; ``base_model`` (owner/name) and ``thumbnail`` (an address) are "" if unknown."""
 
     repo_id: str
     base_model: str
@@ -32,11 +32,11 @@ class FoundConcept:
 def search_concepts(
     query: str = "", author: str = "", base_model: str = "", *, limit: int = 24, token: str | None = None
 ) -> list[FoundConcept]:
-    """Concept repositories by a part of their name, their author and their base model (owner/name).
+    """Search concept repositories by part of their name, author and base model (owner/name).
 
-    Of a preset, its other repositories count, too. Those that were downloaded most come first. The
-    repositories of the sd-concepts-library, most of which have no tags, are found by name, unless a base
-    model is asked for. Raises :class:`HubError`.
+    The result has at most ``limit`` repositories, most downloaded first. If the base model is a preset, all
+    of the preset's repositories match. Repositories of sd-concepts-library, most of which have no tags, are
+    found by name, unless a base model is given. Raises :class:`HubError`.
     """
     api = HfApi(token=token or False)
     bases = [[f"base_model:{name}"] for name in _same_model(base_model)] if base_model else [[]]
@@ -45,7 +45,7 @@ def search_concepts(
         searches.append((CONCEPTS_LIBRARY, []))
     found: dict[str, ModelInfo] = {}
     for owner, tags in searches:
-        with asking("the Hub"):
+        with hub_errors("the Hub"):
             models = api.list_models(
                 search=query or None,
                 author=owner or None,
@@ -56,12 +56,12 @@ def search_concepts(
                 cardData=True,
             )
             found |= {model.id: model for model in models}
-    most = sorted(found.values(), key=lambda model: model.downloads or 0, reverse=True)
-    return [_found(api, model) for model in most[:limit]]
+    ranked = sorted(found.values(), key=lambda model: model.downloads or 0, reverse=True)
+    return [_found(api, model) for model in ranked[:limit]]
 
 
 def _same_model(base_model: str) -> list[str]:
-    """The repositories that concepts for a base model may name."""
+    """Return all repositories of a base model that concepts may name."""
     preset = preset_of(base_model)
     names = (preset.source, *preset.aliases) if preset else ()
     return [name for name in names if REPOSITORY.fullmatch(name)] or [base_model]
@@ -75,8 +75,8 @@ def _found(api: HfApi, model: ModelInfo) -> FoundConcept:
     return FoundConcept(model.id, _base_model(model), thumbnail, model.downloads or 0, model.likes or 0)
 
 
-def _base_model(there: ModelInfo) -> str:
-    """What the card names, "" for nothing."""
-    base = there.card_data.get("base_model") if there.card_data else None
+def _base_model(repository: ModelInfo) -> str:
+    """Return the base model (owner/name) that the card names, or ""."""
+    base = repository.card_data.get("base_model") if repository.card_data else None
     base = base[0] if isinstance(base, list) and base else base
     return base if isinstance(base, str) and REPO_ID.fullmatch(base) else ""

@@ -1,4 +1,4 @@
-"""The contents of an untrusted file: keys, metadata, and tensors that are not read before they are checked."""
+"""The contents of an untrusted file: keys, metadata, and tensors that are checked before they are read."""
 
 from __future__ import annotations
 
