@@ -1,1 +1,1 @@
-"""How the embedded demonstration model is made: its picture world, its training and its export."""
+"""Make the embedded demonstration model: its world of synthetic pictures, its training and its export."""

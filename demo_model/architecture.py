@@ -1,7 +1,7 @@
-"""The four parts of the embedded model at their sizes, and how the autoencoder starts.
+"""Build the parts of the embedded model, and initialise its autoencoder.
 
-Everything is an ordinary diffusers or transformers class; only the sizes are ours, chosen so that
-two CPU cores can train and run it.
+Every part is an ordinary diffusers or transformers class. Only the sizes are ours, chosen so that two CPU
+cores can train and run the model.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-PICTURE_SIZE = 128
+PICTURE_SIZE = 128  # pixels per side
 LATENT_CHANNELS = 8
 TEXT_WIDTH = 256
 
 
 def make_autoencoder() -> AutoencoderKL:
-    """A fully convolutional autoencoder, (3, 128, 128) → (8, 16, 16); 2.5 M parameters.
+    """Build a fully convolutional autoencoder, (3, 128, 128) → (8, 16, 16), with 2.5 M parameters.
 
-    No attention in the middle, so that it can be trained on crops; thin outer blocks, where a CPU
-    spends its time.
+    It has no attention in the middle block, so that it can be trained on crops. The outer blocks have few
+    channels, because a CPU spends most of its time there.
     """
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -31,7 +31,7 @@ def make_autoencoder() -> AutoencoderKL:
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=4,
         sample_size=PICTURE_SIZE,
-        scaling_factor=1.0,  # training ends by standardising the latents themselves
+        scaling_factor=1.0,  # balance_latents scales the latents themselves
         mid_block_add_attention=False,
     )
     start_as_thumbnail(vae)
@@ -39,10 +39,10 @@ def make_autoencoder() -> AutoencoderKL:
 
 
 def make_unet() -> UNet2DConditionModel:
-    """The denoiser, (8, 16, 16) → (8, 16, 16): 11 M parameters.
+    """Build the denoiser, (8, 16, 16) → (8, 16, 16), with 11 M parameters.
 
-    The text comes in by cross-attention at 8 x 8 and 4 x 4, and pooled beside the timestep, so that what a
-    sentence says of the whole picture reaches every block.
+    It is conditioned on the text by cross-attention at 8 x 8 and 4 x 4. The pooled text is also added to the
+    timestep embedding, so that what a caption says about the whole picture reaches every block.
     """
     unet = UNet2DConditionModel(
         sample_size=PICTURE_SIZE // 8,
@@ -58,12 +58,12 @@ def make_unet() -> UNet2DConditionModel:
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )
-    torch.nn.init.zeros_(unet.add_embedding.norm2.weight)  # pooled text is silent at the start
+    torch.nn.init.zeros_(unet.add_embedding.norm2.weight)  # the pooled text has no effect at first
     return unet
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """A four-layer CLIP text encoder of width 256 over the tokenizer's vocabulary; 77 positions."""
+    """Build a four-layer CLIP text encoder of width 256 for the tokenizer's vocabulary and 77 positions."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -81,7 +81,7 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def noise_schedule(prediction_type: str) -> DDIMScheduler:
-    """Stable Diffusion's schedule: 1,000 steps, scaled linear."""
+    """Return Stable Diffusion's noise schedule: 1,000 steps, scaled linear."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -95,15 +95,17 @@ def noise_schedule(prediction_type: str) -> DDIMScheduler:
 
 @torch.no_grad()
 def start_as_thumbnail(vae: AutoencoderKL) -> None:
-    """Initialise so that the latent is the picture's 8x-reduced colours and decoding enlarges them.
+    """Initialise the autoencoder so that the latent is the picture's colours at 1/8 of its size.
 
-    Every residual branch starts at zero and the shortcuts carry three colour channels through, so
-    colours are right from the first step and training only adds the detail. The norm before each
-    output would remove the very level of a colour; each of its groups therefore holds a colour,
-    its negative and a constant pair that dominates the group's variance, and
-    silu(x) - silu(-x) = x makes the activation transparent.
+    Decoding then upscales these colours.
+
+    Every residual branch starts at zero and the shortcuts carry three colour channels through. Colours are
+    therefore right from the first step, and training only adds detail. The group norm before each output
+    would remove the level of a colour. Each of its groups therefore holds a colour, its negative and a
+    constant pair that dominates the group's variance. The activation cancels out because
+    silu(x) - silu(-x) = x.
     """
-    constant = 3.0
+    constant = 3.0  # large compared with a colour in [-1, 1]
     for module in vae.modules():
         if type(module).__name__ == "ResnetBlock2D":
             module.conv2.weight.zero_()
@@ -112,8 +114,8 @@ def start_as_thumbnail(vae: AutoencoderKL) -> None:
                 torch.nn.init.dirac_(module.conv_shortcut.weight)
                 module.conv_shortcut.bias.zero_()
 
-    def open_coder(conv_in: Any, colours: torch.Tensor) -> None:
-        """Make channels (colour, -colour, constant, -constant) of each of the first three groups."""
+    def init_input(conv_in: Any, colours: torch.Tensor) -> None:
+        """Fill each of the first three groups with the channels (colour, -colour, constant, -constant)."""
         conv_in.weight[:12].zero_()
         conv_in.bias[:12].zero_()
         for colour in range(3):
@@ -122,8 +124,8 @@ def start_as_thumbnail(vae: AutoencoderKL) -> None:
             conv_in.bias[4 * colour + 2] = constant
             conv_in.bias[4 * colour + 3] = -constant
 
-    def close_coder(norm: Any, conv_out: Any, colours: torch.Tensor) -> None:
-        """Read the colours back from behind the norm and the activation, as ``colours`` (out, 3)."""
+    def init_output(norm: Any, conv_out: Any, colours: torch.Tensor) -> None:
+        """Recover the colours after the norm and the activation, mixed by ``colours`` (out, 3)."""
         group = norm.num_channels // norm.num_groups
         pairs_per_group = min(3, group // 4)
         spread = (2 * pairs_per_group / group) ** 0.5 * constant
@@ -148,14 +150,14 @@ def start_as_thumbnail(vae: AutoencoderKL) -> None:
                 sampler.conv.weight[channel, channel, 1, 1] = 1.0
 
     luma_chroma = torch.tensor([[0.58, 0.58, 0.58], [0.71, 0.0, -0.71], [-0.41, 0.82, -0.41]])
-    open_coder(vae.encoder.conv_in, torch.eye(3))
-    close_coder(vae.encoder.conv_norm_out, vae.encoder.conv_out, 2.0 * luma_chroma)
+    init_input(vae.encoder.conv_in, torch.eye(3))
+    init_output(vae.encoder.conv_norm_out, vae.encoder.conv_out, 2.0 * luma_chroma)
     torch.nn.init.dirac_(vae.quant_conv.weight)
     torch.nn.init.dirac_(vae.post_quant_conv.weight)
     colours = torch.zeros(3, LATENT_CHANNELS)
     colours[:, :3] = torch.linalg.inv(2.0 * luma_chroma)
-    open_coder(vae.decoder.conv_in, colours)
-    close_coder(vae.decoder.conv_norm_out, vae.decoder.conv_out, torch.eye(3))
-    # The encoder's last three rows of means are free; log-variances start small.
+    init_input(vae.decoder.conv_in, colours)
+    init_output(vae.decoder.conv_norm_out, vae.decoder.conv_out, torch.eye(3))
+    # The log-variances start small; the means of the other latent channels keep their random weights.
     vae.encoder.conv_out.weight[LATENT_CHANNELS:].zero_()
     vae.encoder.conv_out.bias[LATENT_CHANNELS:] = -4.0

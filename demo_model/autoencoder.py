@@ -1,4 +1,4 @@
-"""How the autoencoder learns the world's pictures, on crops; its latents are then centred and scaled."""
+"""Train the autoencoder on crops of the world's pictures, then centre and scale its latents."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from demo_model.loop import Clock, learning_rate_at, mean_and_clear, mixed_precision, report, save_checkpoint
 from demo_model.rendering import Renderer, render_chunk
 
-CROP = 64
+CROP = 64  # pixels per side
 KL_WEIGHT = 1e-4
-DISTURBANCE = 0.3  # added to a latent channel to see what it does to the picture
+PERTURBATION = 0.3  # standard deviation of the noise that shows how much a latent channel changes the picture
 VALIDATION_SEED = 1_000_003
-BALANCING_CHUNKS = 16  # of pictures that the scales of the latent channels are measured on
+BALANCING_CHUNKS = 16  # chunks of pictures on which the latents are measured at the end
 
 
 def to_unit_range(pixels: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
-    """uint8 (n, 3, h, w) → float [-1, 1]."""
+    """Convert uint8 (n, 3, h, w) to float in [-1, 1], channels last."""
     floats = torch.as_tensor(pixels).to(device).float().div_(127.5).sub_(1)
     return floats.contiguous(memory_format=torch.channels_last)
 
 
 def psnr(picture: torch.Tensor, reconstruction: torch.Tensor) -> float:
-    """Mean peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    """Return the mean peak signal-to-noise ratio, in dB, of pictures (n, 3, h, w) in [-1, 1]."""
     error = ((picture - reconstruction) / 2).square().mean((1, 2, 3))
     return (-10 * error.log10()).mean().item()
 
 
 def autoencoder_loss(vae: AutoencoderKL, crops: torch.Tensor) -> torch.Tensor:
-    """The loss of the reconstruction, and a little KL."""
+    """Return the reconstruction loss plus a small KL term."""
     posterior = vae.encode(crops).latent_dist
     reconstruction = vae.decode(posterior.sample()).sample
-    return reconstruction_loss(reconstruction, crops) + KL_WEIGHT * divergence_of(posterior)
+    return reconstruction_loss(reconstruction, crops) + KL_WEIGHT * kl_divergence(posterior)
 
 
-def divergence_of(posterior: DiagonalGaussianDistribution) -> torch.Tensor:
-    """The mean KL divergence of a latent's number from the standard normal distribution."""
+def kl_divergence(posterior: DiagonalGaussianDistribution) -> torch.Tensor:
+    """Return the KL divergence from the standard normal distribution, averaged over the latents' elements."""
     excess: torch.Tensor = posterior.mean.square() + posterior.var - 1 - posterior.logvar
     return 0.5 * excess.mean()
 
 
 def reconstruction_loss(reconstruction: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
-    """Squared and absolute error, and the same of neighbouring differences (edges)."""
+    """Return the mean squared error plus absolute errors of the pixels and of differences of neighbours."""
     error = reconstruction - crops
     edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
     return error.square().mean() + 0.2 * error.abs().mean() + 0.2 * edges
@@ -55,7 +55,7 @@ def reconstruction_loss(reconstruction: torch.Tensor, crops: torch.Tensor) -> to
 def train_autoencoder(
     vae: AutoencoderKL, renderer: Renderer, options: argparse.Namespace, device: torch.device
 ) -> None:
-    """Train on random crops, then centre and scale the latent channels."""
+    """Train on random crops, then centre and scale the latent channels; resumes from its checkpoint."""
     checkpoint = options.out / "autoencoder.pt"
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     elapsed, step = 0.0, 0
@@ -109,6 +109,7 @@ def train_autoencoder(
 
 @torch.no_grad()
 def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+    """Return the PSNR of the reconstructed pictures in dB."""
     vae.eval()
     reconstruction = vae.decode(vae.encode(pictures).latent_dist.mean).sample
     vae.train()
@@ -117,30 +118,34 @@ def validate_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
 
 @torch.no_grad()
 def balance_latents(vae: AutoencoderKL, pictures: Sequence[torch.Tensor]) -> None:
-    """Fold a mean and a scale for each latent channel into the 1x1 convolutions on both sides of the latent.
+    """Centre and scale each latent channel, within the 1x1 convolutions on both sides of the latent.
 
-    Every channel gets mean 0. At variance 1 throughout, the channels of fine detail, which are nearly
-    white and change the picture little, would rule the denoising loss; scaled for equal effect on the
-    picture, they would drown in noise. Half way between, by the fourth root of the effect, the layout
-    is drawn first and the detail last. The model then needs no scaling factor. ``pictures`` are batches
-    (n, 3, h, w) in [-1, 1] to measure on.
+    Every channel gets mean 0. If all had variance 1, the channels of fine detail, which are nearly white
+    noise and change the picture little, would dominate the denoising loss. If all were scaled for an equal
+    effect on the picture, those channels would drown in noise. The scale used lies in between: the fourth
+    root of the mean squared change of the picture. The denoiser then draws the layout first and the detail
+    last, and the model needs no scaling factor. ``pictures`` are batches (n, 3, h, w) in [-1, 1] to measure
+    on.
     """
     latents = torch.cat([vae.encode(batch).latent_dist.mean for batch in pictures])
     std = latents.std((0, 2, 3))
-    change_latents(vae, shift=-latents.mean((0, 2, 3)), scale=1 / std)
+    rescale_latents(vae, shift=-latents.mean((0, 2, 3)), scale=1 / std)
     latents = vae.encode(pictures[0]).latent_dist.mean
     decoded = vae.decode(latents).sample
     effects = []
     for channel in range(len(std)):
-        disturbed = latents.clone()
-        disturbed[:, channel] += DISTURBANCE * torch.randn_like(disturbed[:, channel])
-        effects.append((vae.decode(disturbed).sample - decoded).square().mean())
+        perturbed = latents.clone()
+        perturbed[:, channel] += PERTURBATION * torch.randn_like(perturbed[:, channel])
+        effects.append((vae.decode(perturbed).sample - decoded).square().mean())
     effect = torch.stack(effects)
-    change_latents(vae, shift=torch.zeros_like(std), scale=(effect / effect.max()) ** 0.25)
+    rescale_latents(vae, shift=torch.zeros_like(std), scale=(effect / effect.max()) ** 0.25)
 
 
-def change_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor) -> None:
-    """Make each channel z of the latent (z + shift) * scale, both (c,), and decode it back."""
+def rescale_latents(vae: AutoencoderKL, shift: torch.Tensor, scale: torch.Tensor) -> None:
+    """Make the encoder return (z + shift) * scale for its latents z, by channel, and the decoder undo it.
+
+    ``shift`` and ``scale`` are (c,).
+    """
     channels = len(scale)
     outgoing, incoming = vae.quant_conv, vae.post_quant_conv
     outgoing.bias[:channels] += shift

@@ -1,6 +1,6 @@
 """Draw the example pictures that ship with the program: ``python -m demo_model.examples``.
 
-They show concepts of the development list, which the embedded model has never been trained on.
+They show development concepts, on which the embedded model was never trained.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from PIL import Image
 from demo_model.world import DEVELOPMENT, concept_pictures
 
 EXAMPLES = {"monster-37": "monster", "teapot-41": "teapot", "cat-43": "cat", "x-ray": "x-ray"}
-"""Development concept to folder name."""
+"""Maps the name of a development concept to its folder's name."""
 
 
 def main() -> None:

@@ -1,13 +1,18 @@
 """Train the judge of the embedded model: ``python -m demo_model.judge --minutes M --out DIR``.
 
-A small CLIP over the same picture world, trained apart from the diffusion model and on seeds of its own.
-It learns four things at once: which caption belongs to a picture (CLIP, arXiv 2103.00020), which of all
-names is that of the thing in it, which two pictures show the same thing or are in the same style, whatever
-else differs (the contrastive loss of SimCLR, arXiv 2002.05709, with other things of the same family as hard
-negatives), and the numbers that the thing or the style was drawn from, which tell it soonest what to look
-at. Some things it sees in a part cut from a picture of two, as :func:`ti_core.judging.scores.crops_of` cuts
-them. The folder can be resumed by the same command and holds an ordinary CLIPModel. Runs on CUDA where there
-is one, else on the CPU.
+The judge is a small CLIP for the same world of pictures, trained independently of the diffusion model and
+with seeds of its own. It learns four tasks at once:
+
+- which caption belongs to a picture (CLIP, arXiv 2103.00020);
+- which of all names is that of the thing in the picture;
+- which two pictures show the same thing or have the same style, whatever else differs (the contrastive loss
+  of SimCLR, arXiv 2002.05709, with other things of the same family as hard negatives);
+- the settings (:mod:`demo_model.world.settings`) from which the thing or style was drawn, the signal that
+  teaches it fastest what to look at.
+
+Some things are seen in a crop of a picture of two, like those of :func:`ti_core.judging.scores.crops_of`.
+The same command resumes a training. The folder holds an ordinary CLIPModel. Runs on CUDA if available, else
+on the CPU.
 """
 
 from __future__ import annotations
@@ -43,23 +48,25 @@ from demo_model.pairs import (
 from demo_model.pool import Pool
 from demo_model.rendering import Renderer
 from demo_model.world.captions import with_article
-from demo_model.world.settings import SETTINGS, SUBJECT_KINDS
+from demo_model.world.settings import NUM_SETTINGS, SUBJECT_KINDS
 from ti_core.config import KINDS
 from ti_core.prompts.templates import PLAIN_TEMPLATES
 
-FIRST_SEED = 7_000_003  # the diffusion model's pictures are drawn from small ones
+FIRST_SEED = 7_000_003  # far from the small seeds of the diffusion model's pictures
 CAPTION_SHARES = (0.6, 0.2, 0.2)  # detailed, short, and of the scene alone; the last two fit many pictures
-MOST_CUT = 0.2  # of a picture's side
-BLURRED_SHARE, MOST_NOISE = 0.3, 0.04  # of the pictures, so that drawn ones are judged as well as clean ones
+MAX_CROP = 0.2  # of a picture's side
+# Augmentation, so that the judge works as well on generated pictures as on clean ones.
+BLURRED_SHARE = 0.3  # of the pictures
+MAX_NOISE = 0.04  # standard deviation, of pictures in [-1, 1]
 POOL_PAIRS = 8_192
 SETTINGS_WEIGHT = 20.0
 TEMPERATURE = 0.1
-CAPTION_TOKENS = 40
+CAPTION_TOKENS = 40  # captions are truncated here
 AVERAGE_DECAY = 0.998
 CHECKPOINT = "judge.pt"
 
 LIKENESS = {"object": (0, 96), "style": (96, 160)}
-"""The entries of a picture's pooled state that are compared for a concept of each kind."""
+"""By kind of concept: the range of the pooled vision state in which pictures are compared."""
 
 
 def main() -> None:
@@ -70,7 +77,7 @@ def main() -> None:
         "--minutes", type=float, required=True, help="training time in all, over every resume"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
-    parser.add_argument("--start", type=Path, help="an exported judge to go on from")
+    parser.add_argument("--start", type=Path, help="an exported judge from which to continue")
     parser.add_argument(
         "--tokenizer", type=Path, default=Path("assets/toybox/tokenizer"), help="the diffusion model's"
     )
@@ -83,13 +90,13 @@ def main() -> None:
         "--decay-share",
         type=float,
         default=0.2,
-        help="of the minutes, the last, in which the rate falls to 0",
+        help="last share of the minutes, in which the learning rate falls to 0",
     )
     parser.add_argument("--reuse", type=float, default=6.0, help="how often a rendered pair is trained on")
     cores = os.cpu_count() or 2
     parser.add_argument("--workers", type=int, default=cores if has_gpu else max(1, cores // 2))
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=0, help="of the pictures: another one after --start")
+    parser.add_argument("--seed", type=int, default=0, help="of the pictures; use another one with --start")
     options = parser.parse_args()
     torch.manual_seed(FIRST_SEED + options.seed)
     device = torch.device("cuda" if has_gpu else "cpu")
@@ -106,7 +113,7 @@ def main() -> None:
 
 
 def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """A CLIP of 3 M parameters over 128-pixel pictures in patches of 16."""
+    """Build a CLIP of 3 M parameters for 128-pixel pictures in patches of 16 pixels."""
     config = CLIPConfig(
         vision_config={
             "image_size": PICTURE_SIZE,
@@ -136,11 +143,10 @@ def make_judge(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 class Batch(NamedTuple):
-    """Pictures (2, n, 3, s, s) in [-1, 1], a little spoilt; tokens (2, n, length); the rest as in
-    :class:`~demo_model.pairs.PairChunk`."""
+    """n pairs of augmented pictures; the other fields are those of :class:`~demo_model.pairs.PairChunk`."""
 
-    pictures: torch.Tensor
-    tokens: torch.Tensor
+    pictures: torch.Tensor  # (2, n, 3, s, s) in [-1, 1]
+    tokens: torch.Tensor  # (2, n, length)
     kinds: torch.Tensor
     subjects: torch.Tensor
     numbers: torch.Tensor
@@ -148,7 +154,7 @@ class Batch(NamedTuple):
 
 
 class PairPool:
-    """The newest rendered pairs, on the device, with their captions as tokens (n, 2, variants, length)."""
+    """The newest rendered pairs on the device, with tokenized captions (n, 2, variants, length)."""
 
     def __init__(self, tokenizer: CLIPTokenizer, device: torch.device):
         self._tokenizer, self._device = tokenizer, device
@@ -185,100 +191,104 @@ class PairPool:
         tokens = captions.transpose(0, 1)[
             torch.arange(2, device=self._device)[:, None], torch.arange(count, device=self._device), variants
         ].long()
-        tokens[..., -1] = self._tokenizer.eos_token_id  # where a caption was cut
-        return Batch(spoil(reframe(pictures)), tokens, kinds, subjects, numbers, names)
+        tokens[..., -1] = self._tokenizer.eos_token_id  # in case the caption was truncated
+        return Batch(degrade(random_crop(pictures)), tokens, kinds, subjects, numbers, names)
 
 
-def reframe(pictures: torch.Tensor) -> torch.Tensor:
-    """Look at most of each picture (..., 3, s, s) instead, and at half of them in the mirror."""
+def random_crop(pictures: torch.Tensor) -> torch.Tensor:
+    """Crop each picture (..., 3, s, s) a little, resize it to s x s again, and mirror half of them."""
     flat = pictures.flatten(0, -4)
     count, device = len(flat), flat.device
-    side = 1 - MOST_CUT * torch.rand(count, device=device)
+    side = 1 - MAX_CROP * torch.rand(count, device=device)
     middle = (1 - side) * (2 * torch.rand(2, count, device=device) - 1)
     mirror = 1 - 2 * torch.randint(2, (count,), device=device)
-    nothing = torch.zeros_like(side)
-    rows = (torch.stack((side * mirror, nothing, middle[0])), torch.stack((nothing, side, middle[1])))
+    zero = torch.zeros_like(side)
+    rows = (torch.stack((side * mirror, zero, middle[0])), torch.stack((zero, side, middle[1])))
     grid = F.affine_grid(torch.stack(rows).permute(2, 0, 1), list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, padding_mode="border", align_corners=False).view_as(pictures)
 
 
-def spoil(pictures: torch.Tensor) -> torch.Tensor:
+def degrade(pictures: torch.Tensor) -> torch.Tensor:
     """Blur some of the pictures (..., 3, s, s), and add a little noise to all."""
     flat = pictures.flatten(0, -4)
     blurred = F.interpolate(F.avg_pool2d(flat, 2), scale_factor=2, mode="bilinear")
     chosen = torch.rand(len(flat), device=flat.device) < BLURRED_SHARE
     flat = torch.where(chosen[:, None, None, None], blurred, flat)
-    noise = MOST_NOISE * torch.rand(len(flat), 1, 1, 1, device=flat.device) * torch.randn_like(flat)
+    noise = MAX_NOISE * torch.rand(len(flat), 1, 1, 1, device=flat.device) * torch.randn_like(flat)
     return (flat + noise).view_as(pictures)
 
 
-# --- how it learns ----------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------
 
 
 class SettingsReader(torch.nn.Module):
-    """Reads a subject's numbers off the part of a picture's state that is compared for its likeness; only in
-    training."""
+    """Predicts a subject's settings from the part of the vision state in which pictures are compared.
+
+    It is used in training only, and not exported.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.readers = torch.nn.ModuleDict(
             {
-                kind: torch.nn.Linear(end - start, len(SUBJECT_KINDS) * SETTINGS)
+                kind: torch.nn.Linear(end - start, len(SUBJECT_KINDS) * NUM_SETTINGS)
                 for kind, (start, end) in LIKENESS.items()
             }
         )
 
     def forward(self, pooled: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Mean squared error of the numbers read from ``pooled`` (2, n, width)."""
+        """Return the mean squared error of the settings predicted from ``pooled`` (2, n, width)."""
         errors = []
         for kind, name in enumerate(KINDS):
             chosen = (batch.kinds == kind) & (batch.subjects != NO_SETTINGS)
             read = self.readers[name](pooled[:, chosen][..., slice(*LIKENESS[name])])
-            read = read.unflatten(-1, (len(SUBJECT_KINDS), SETTINGS))
+            read = read.unflatten(-1, (len(SUBJECT_KINDS), NUM_SETTINGS))
             read = read[:, torch.arange(read.shape[1]), batch.subjects[chosen]]
             errors.append((read - batch.numbers[chosen]).square().mean(-1).flatten())
         return torch.cat(errors).mean()
 
 
 def judge_loss(
-    model: CLIPModel, reader: SettingsReader, portraits: torch.Tensor, batch: Batch
+    model: CLIPModel, reader: SettingsReader, name_tokens: torch.Tensor, batch: Batch
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The losses by captions, by names, by pairs and by settings; ``portraits`` are the tokens (names,
-    length) of a sentence with each of ``NAMES``."""
+    """Return the losses of the four tasks: captions, names, pairs and settings.
 
-    def read(tokens: torch.Tensor) -> torch.Tensor:
+    ``name_tokens`` is the result of :func:`tokenize_names`.
+    """
+
+    def text_features(tokens: torch.Tensor) -> torch.Tensor:
         projected = model.text_projection(model.text_model(input_ids=tokens).pooler_output)
         return F.normalize(projected.float(), dim=-1)
 
-    seen = model.vision_model(pixel_values=batch.pictures.flatten(0, 1)).pooler_output
-    images = F.normalize(model.visual_projection(seen).float(), dim=-1)
-    pooled = seen.float().unflatten(0, (2, -1))  # (2, n, width)
+    states = model.vision_model(pixel_values=batch.pictures.flatten(0, 1)).pooler_output
+    images = F.normalize(model.visual_projection(states).float(), dim=-1)
+    pooled = states.float().unflatten(0, (2, -1))  # (2, n, width)
     by_pair = []
     for kind, name in enumerate(KINDS):
         first, second = F.normalize(pooled[:, batch.kinds == kind][..., slice(*LIKENESS[name])], dim=-1)
         if len(first) > 1:
             by_pair.append(
-                same_loss(first @ second.T / TEMPERATURE, torch.eye(len(first), device=first.device))
+                contrastive_loss(first @ second.T / TEMPERATURE, torch.eye(len(first), device=first.device))
             )
     scale = model.logit_scale.exp()
     rows = batch.tokens.flatten(0, 1)
     same_caption = (rows[:, None] == rows[None]).all(-1).float()
-    by_caption = same_loss(scale * images @ read(rows).T, same_caption)
+    by_caption = contrastive_loss(scale * images @ text_features(rows).T, same_caption)
     names = batch.names.repeat(2)
     named = names != NO_NAME
-    by_name = F.cross_entropy(scale * images[named] @ read(portraits).T, names[named])
+    by_name = F.cross_entropy(scale * images[named] @ text_features(name_tokens).T, names[named])
     return by_caption, by_name, torch.stack(by_pair).mean(), reader(pooled, batch)
 
 
-def portraits_of_names(tokenizer: CLIPTokenizer) -> torch.Tensor:
-    """Tokens (names, length) of a sentence with each of ``NAMES``."""
+def tokenize_names(tokenizer: CLIPTokenizer) -> torch.Tensor:
+    """Return the tokens (names, length) of a plain prompt with each of ``NAMES``."""
     sentences = [PLAIN_TEMPLATES["object"].format(with_article(name)) for name in NAMES]
     tokens: torch.Tensor = tokenizer(sentences, padding=True, return_tensors="pt").input_ids
     return tokens
 
 
-def same_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy both ways (InfoNCE) of similarities (n, n); ``same`` (n, n) marks all right answers."""
+def contrastive_loss(similarities: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Return the symmetric InfoNCE loss of similarities (n, n); ``same`` (n, n) is 1 at all positives."""
     target = same / same.sum(1, keepdim=True)
     return (F.cross_entropy(similarities, target) + F.cross_entropy(similarities.T, target.T)) / 2
 
@@ -290,6 +300,7 @@ def train_judge(
     options: argparse.Namespace,
     device: torch.device,
 ) -> None:
+    """Train the judge; resumes from the checkpoint in ``options.out``, and exports at every checkpoint."""
     checkpoint = options.out / CHECKPOINT
     averaged = copy.deepcopy(model).requires_grad_(False)
     reader = SettingsReader().to(device)
@@ -303,7 +314,7 @@ def train_judge(
         optimizer.load_state_dict(saved["optimizer"])
         elapsed, step = saved["elapsed"], saved["step"]
         renderer.seek(saved["chunk"])
-    portraits = portraits_of_names(tokenizer).to(device)
+    name_tokens = tokenize_names(tokenizer).to(device)
     torch.manual_seed(FIRST_SEED + step)
     pool, history = PairPool(tokenizer, device), []
     while pool.added < 16 * PAIRS_IN_CHUNK:
@@ -330,7 +341,7 @@ def train_judge(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
-            losses = torch.stack(judge_loss(model, reader, portraits, pool.sample(options.pairs)))
+            losses = torch.stack(judge_loss(model, reader, name_tokens, pool.sample(options.pairs)))
         optimizer.zero_grad()
         captions, names, pairs, settings = losses
         (captions + names + pairs + SETTINGS_WEIGHT * settings).backward()
@@ -350,7 +361,7 @@ def train_judge(
 
 
 def export(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """Write an ordinary CLIPModel in fp16 with its processor and tokenizer."""
+    """Save an ordinary CLIPModel in fp16 with its processor and tokenizer."""
     copy.deepcopy(model).half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     CLIPImageProcessor(

@@ -1,4 +1,4 @@
-"""What the judge is shown: pairs of pictures of one thing, in one style, or of nothing in common."""
+"""Render the judge's training pairs: pictures that share a thing, a style, or nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from demo_model.world import (
     draw_plan,
 )
 from demo_model.world.picture import plan_picture, sample_scene, sample_style
-from demo_model.world.settings import SETTINGS, Subject, settings_of
+from demo_model.world.settings import NUM_SETTINGS, Subject, settings_of
 from demo_model.world.styles import sample_named_style
 from demo_model.world.things import sample_family_thing, sample_noun_thing
 from ti_core.config import KINDS
@@ -30,46 +30,44 @@ from ti_core.judging.scores import PART_SIDE
 
 MIX = Mix(unstyled=0.7, named_style=0.18, posed=0.15)
 PAIRS_IN_CHUNK = 32
-KIND_SHARES = (0.64, 0.24, 0.12)  # of the pairs: of one thing, in one style, and two things in each picture
-FAMILY_SHARE = 0.5  # of the single things are of one family, the others of any, or nouns
-NOUN_SHARE = 0.7  # of the others
-CUT_SHARE = 0.25  # of the pictures of one thing are parts of pictures of two
-NO_SETTINGS = -1  # instead of a kind of subject: a named style has no numbers
+KIND_SHARES = (0.64, 0.24, 0.12)  # of the pairs: those that share a thing, a style, or nothing
+FAMILY_SHARE = 0.5  # of the shared things are of the chunk's family, so that they are hard negatives
+NOUN_SHARE = 0.7  # of all other things are nouns
+CROPPED_SHARE = 0.25  # of the pictures of one thing are crops of pictures of two
+NO_SETTINGS = -1  # in place of a subject's kind, if the pair shares nothing or a named style
 
-NO_KIND = len(KINDS)  # of pairs that share nothing; their captions name two things
+NO_KIND = len(KINDS)  # the kind of pairs that share nothing; their captions name two things
 NAMES = (*FAMILIES, *(noun.name for noun in TRAINING_NOUNS))
-NO_NAME = -1  # of pairs that do not show one thing
+NO_NAME = -1  # in place of a thing's name, if the pair does not share a thing
 
 
 class PairChunk(NamedTuple):
-    """Pairs of pictures uint8 (n, 2, 3, size, size), the kind of each (n,), an index of ``KINDS`` or
-    ``NO_KIND``, what the two share as its kind in ``SUBJECT_KINDS`` (n,) and numbers (n, SETTINGS), the thing
-    that both show (n,), an index of ``NAMES``, and each picture's captions."""
+    """n pairs of pictures."""
 
-    pixels: np.ndarray
-    kinds: np.ndarray
-    subjects: np.ndarray
-    numbers: np.ndarray
-    names: np.ndarray
-    captions: list[tuple[tuple[str, ...], tuple[str, ...]]]
+    pixels: np.ndarray  # uint8 (n, 2, 3, size, size)
+    kinds: np.ndarray  # (n,): index into KINDS, or NO_KIND
+    subjects: np.ndarray  # (n,): index into SUBJECT_KINDS of what the pair shares, or NO_SETTINGS
+    numbers: np.ndarray  # (n, NUM_SETTINGS): settings of what the pair shares
+    names: np.ndarray  # (n,): index into NAMES of the thing that the pair shares, or NO_NAME
+    captions: list[tuple[tuple[str, ...], tuple[str, ...]]]  # n times two pictures
 
 
 class View(NamedTuple):
-    """A picture's pixels (size, size, 3), and its captions, as many as ``CAPTION_SHARES``."""
+    """A picture's pixels (size, size, 3) and captions, one for each of the judge's ``CAPTION_SHARES``."""
 
     pixels: np.ndarray
     captions: tuple[str, ...]
 
 
 class Pair(NamedTuple):
-    """Two views, and what they share, where that is made of numbers."""
+    """Two views and the subject that they share; None if that has no settings."""
 
     views: tuple[View, View]
     subject: Subject | None
 
 
 def render_pairs(seed: int, index: int) -> PairChunk:
-    """``PAIRS_IN_CHUNK`` pairs."""
+    """Render ``PAIRS_IN_CHUNK`` pairs; the result depends only on the arguments."""
     rng = np.random.default_rng([seed, index])
     family = list(FAMILIES.values())[rng.integers(len(FAMILIES))].name
     kinds = rng.choice(len(KIND_SHARES), PAIRS_IN_CHUNK, p=KIND_SHARES)
@@ -77,7 +75,7 @@ def render_pairs(seed: int, index: int) -> PairChunk:
     pairs = [samplers[kind](rng) for kind in kinds]
     pixels = np.stack([[view.pixels for view in pair.views] for pair in pairs]).transpose(0, 1, 4, 2, 3)
     subjects = np.full(PAIRS_IN_CHUNK, NO_SETTINGS)
-    numbers = np.zeros((PAIRS_IN_CHUNK, SETTINGS), np.float32)
+    numbers = np.zeros((PAIRS_IN_CHUNK, NUM_SETTINGS), np.float32)
     names = np.full(PAIRS_IN_CHUNK, NO_NAME)
     for row, pair in enumerate(pairs):
         if pair.subject is not None:
@@ -89,20 +87,20 @@ def render_pairs(seed: int, index: int) -> PairChunk:
 
 
 def sample_thing_pair(rng: np.random.Generator, family: str) -> Pair:
-    """Two pictures of one thing, each in a scene, at a place and in a style of its own."""
+    """Sample two pictures of one thing in different scenes, places and styles."""
     thing = sample_thing(rng, family)
     return Pair((sample_portrait(rng, thing), sample_portrait(rng, thing)), thing)
 
 
 def sample_style_pair(rng: np.random.Generator) -> Pair:
-    """Pictures of two things in one style."""
+    """Sample pictures of two things in one style."""
     style: Style = sample_named_style(rng) if rng.random() < 0.3 else ParametricStyle.sample(rng)
     first, second = (sample_view(rng, (sample_family_thing(rng, MIX.unpatterned),), style) for _ in range(2))
     return Pair((first, second), None if isinstance(style, NamedStyle) else style)
 
 
 def sample_different_pair(rng: np.random.Generator) -> Pair:
-    """Two pictures of two things each, which have nothing in common."""
+    """Sample two unrelated pictures, each of two things."""
     first, second = (
         sample_view(rng, sample_two_things(rng, sample_any_thing(rng)), sample_style(rng, MIX))
         for _ in range(2)
@@ -111,7 +109,7 @@ def sample_different_pair(rng: np.random.Generator) -> Pair:
 
 
 def sample_thing(rng: np.random.Generator, family: str) -> Thing:
-    """A training setting, most often of the given family."""
+    """Sample a training thing, mostly of the given family."""
     if rng.random() >= FAMILY_SHARE:
         return sample_any_thing(rng)
     while True:
@@ -125,7 +123,7 @@ def sample_any_thing(rng: np.random.Generator) -> Thing:
 
 
 def sample_two_things(rng: np.random.Generator, thing: Thing) -> tuple[Thing, Thing]:
-    """The thing and one of another name, in any order."""
+    """Return the thing and one of another name, in random order."""
     other = sample_any_thing(rng)
     while other.name == thing.name:
         other = sample_any_thing(rng)
@@ -133,9 +131,9 @@ def sample_two_things(rng: np.random.Generator, thing: Thing) -> tuple[Thing, Th
 
 
 def sample_portrait(rng: np.random.Generator, thing: Thing) -> View:
-    """The thing alone in its picture, or most of it cut from a picture of two."""
+    """Sample a picture of the thing alone, or a crop around it from a picture of two things."""
     style = sample_style(rng, MIX)
-    if rng.random() >= CUT_SHARE:
+    if rng.random() >= CROPPED_SHARE:
         return sample_view(rng, (thing,), style)
     scene = sample_scene(rng, MIX)
     alone = plan_picture((thing,), scene, style, rng)
@@ -155,6 +153,6 @@ def sample_view(rng: np.random.Generator, things: tuple[Thing, ...], style: Styl
 
 
 def captions_of(plan: Plan) -> tuple[str, ...]:
-    """Detailed, short, and of the scene alone."""
+    """Return a detailed caption, a short one, and one of the scene alone."""
     detailed, short, _ = plan.captions
     return detailed, short, f"a photo {plan.scene.phrase}" if plan.scene.phrase else short

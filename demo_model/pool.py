@@ -1,4 +1,4 @@
-"""The newest of what was rendered, kept on the device to train on."""
+"""A ring buffer of rendered training samples on the device."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 class Pool:
-    """Rows of some tensors that belong together; when it is full, the newest take the place of the oldest.
+    """Samples whose parts are rows of several tensors; once it is full, new rows replace the oldest.
 
-    ``capacity`` is a multiple of the rows that are added at a time.
+    ``capacity`` (rows) must be a multiple of the number of rows added at a time.
     """
 
     def __init__(self, capacity: int, device: torch.device):
@@ -19,7 +19,7 @@ class Pool:
         self._kept: list[torch.Tensor] = []
 
     def add(self, rows: Sequence[torch.Tensor]) -> None:
-        """Keep tensors (n, ...), the same each time but for their values."""
+        """Add n rows, one tensor (n, ...) for each part; shapes and dtypes must be the same every time."""
         if not self._kept:
             self._kept = [
                 torch.empty((self._capacity, *tensor.shape[1:]), dtype=tensor.dtype, device=self._device)
@@ -31,6 +31,6 @@ class Pool:
         self.added += count
 
     def draw(self, count: int) -> list[torch.Tensor]:
-        """``count`` rows of each tensor, at random, the same of all."""
+        """Return ``count`` random rows of each tensor, the same rows of all."""
         chosen = torch.randint(min(self.added, self._capacity), (count,), device=self._device)
         return [kept[chosen] for kept in self._kept]

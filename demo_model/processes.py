@@ -1,7 +1,8 @@
-"""Training by several processes on one machine, each on batches of its own.
+"""Data-parallel training by several processes on one machine.
 
-They begin with the same weights and keep them the same, for they step by the same gradients. Two, a core for
-each, learn from some 1.4 times as many pictures a second as one.
+Each process trains on its own batches. All start with the same weights and apply the same averaged
+gradients, so their weights stay equal. Two processes with one core each process about 1.4 times as many
+pictures per second as one.
 """
 
 from __future__ import annotations
@@ -19,38 +20,40 @@ from torch.multiprocessing.spawn import spawn
 
 @dataclass(frozen=True)
 class Processes:
-    """How many there are, and which one this is; the first writes the files and tells how far they are."""
+    """The number of processes and the rank of this one; rank 0 writes the files and reports progress."""
 
     count: int = 1
     rank: int = 0
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         return self.rank == 0
 
-    def of_first(self, value: float) -> float:
-        """The first one's value, in all of them."""
+    def broadcast(self, value: float) -> float:
+        """Return the value of rank 0 in every process."""
         if self.count == 1:
             return value
-        told = torch.tensor([value], dtype=torch.float64)
-        dist.broadcast(told, 0)
-        return told.item()
+        shared = torch.tensor([value], dtype=torch.float64)
+        dist.broadcast(shared, 0)
+        return shared.item()
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace each gradient by its mean over the processes."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(together)
-        means = (together / self.count).split([gradient.numel() for gradient in gradients])
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        means = (flat / self.count).split([gradient.numel() for gradient in gradients])
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
 
-def in_processes(count: int, work: Callable[..., None], *arguments: object) -> None:
-    """Call ``work`` with its :class:`Processes` and the arguments, which can be pickled, in each of ``count``
-    processes that share the cores; in this one where that is all."""
+def run_in_processes(count: int, work: Callable[..., None], *arguments: object) -> None:
+    """Call ``work(Processes, *arguments)`` in each of ``count`` processes that share the cores.
+
+    If ``count`` is 1, it is called in this process; otherwise the arguments must be picklable.
+    """
     if count < 2:
         work(Processes(), *arguments)
         return

@@ -1,4 +1,4 @@
-"""Pictures rendered ahead of a trainer by other processes; chunk n is always the same pictures."""
+"""Render training pictures in other processes, ahead of the trainer; chunk n always has the same pictures."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from demo_model.architecture import PICTURE_SIZE
 from demo_model.world import FULL_MIX, Mix, sample_picture
 from demo_model.world.settings import Subject, settings_captions, subjects_of
 
-CHUNK_SIZE = 32
+CHUNK_SIZE = 32  # pictures
 
 
 class Chunk(NamedTuple):
-    """Pictures uint8 (n, 3, size, size); for each its captions, those of settings, and whom these name."""
+    """Pictures with their captions; see :mod:`demo_model.world.settings` for captions of settings."""
 
-    pixels: np.ndarray
+    pixels: np.ndarray  # uint8 (n, 3, size, size)
     captions: list[tuple[str, ...]]
     settings_captions: list[tuple[str, ...]]
-    subjects: list[dict[str, Subject]]
+    subjects: list[dict[str, Subject]]  # by the tokens in the captions of settings
 
 
 def render_chunk(seed: int, index: int, mix: Mix = FULL_MIX) -> Chunk:
-    """``CHUNK_SIZE`` pictures."""
+    """Render ``CHUNK_SIZE`` pictures; the result depends only on the arguments."""
     rng = np.random.default_rng([seed, index])
     pictures = [sample_picture(rng, PICTURE_SIZE, mix) for _ in range(CHUNK_SIZE)]
     pixels = np.stack([picture.pixels for picture in pictures]).transpose(0, 3, 1, 2)
@@ -40,10 +40,9 @@ def render_chunk(seed: int, index: int, mix: Mix = FULL_MIX) -> Chunk:
 
 
 class Renderer:
-    """A pool of processes that keeps a few chunks ready; use as a context manager.
+    """A pool of processes that keeps a few chunks ready; use it as a context manager.
 
-    ``render`` draws the chunk of an index, and can be pickled. ``take`` waits for the next chunk, ``ready``
-    tells whether it would not have to.
+    ``render`` takes a chunk's index and returns the chunk; it must be picklable.
     """
 
     def __init__(self, render: Callable[[int], Any], workers: int):
@@ -66,7 +65,7 @@ class Renderer:
             self._waiting.append(self._executor.submit(self._render, index))
 
     def seek(self, chunk: int) -> None:
-        """Go on with this chunk."""
+        """Continue with the chunk of this index."""
         for future in self._waiting:
             future.cancel()
         self._waiting.clear()
@@ -75,9 +74,11 @@ class Renderer:
 
     @property
     def ready(self) -> bool:
+        """Whether :meth:`take` would return at once."""
         return self._waiting[0].done()
 
     def take(self) -> Any:
+        """Return the next chunk, waiting for it if necessary."""
         chunk = self._waiting.popleft().result()
         self.next_chunk += 1
         self._fill()

@@ -1,10 +1,10 @@
-"""Train the autoencoder on: ``python -m demo_model.sharpen --start MODEL --minutes M --out DIR``.
+"""Fine-tune the autoencoder: ``python -m demo_model.sharpen --start MODEL --minutes M --out DIR``.
 
-The encoder is held near to the latents that it gave before: what denoiser and words know stays all but valid,
-and a denoiser that is trained on follows. The decoder learns to draw the world's pictures from the latents,
-and from these as the denoiser makes them anew out of some noise: where it leaves stains or blurs an edge, the
-decoder learns what was meant. The same command resumes; the folder is an ordinary diffusers autoencoder at
-every checkpoint.
+The encoder is kept close to its previous latents. The denoiser and learned words therefore remain almost
+valid, and further training of the denoiser catches up. The decoder learns to reconstruct pictures from their
+latents, and also from latents that were noised and denoised again. It thereby learns to correct the stains
+and blurred edges that the denoiser leaves. The same command resumes a training. At every checkpoint the
+folder is an ordinary diffusers autoencoder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from demo_model.autoencoder import (
     KL_WEIGHT,
     VALIDATION_SEED,
-    divergence_of,
+    kl_divergence,
     reconstruction_loss,
     to_unit_range,
     validate_autoencoder,
@@ -39,12 +39,12 @@ from demo_model.rendering import CHUNK_SIZE, Chunk, Renderer, render_chunk
 
 AVERAGE_DECAY = 0.999
 DRIFT_WEIGHT = 0.01
-"""Of the squared drift of the latents, in standard deviations of their channel."""
-REMADE_SHARE = 0.4
-REMADE_FROM = (50, 350)  # timesteps: what is drawn is kept, and made anew in its details
-REMAKING_STEPS = 3
+"""Weight of the latents' squared drift, in standard deviations of their channel."""
+REDENOISED_SHARE = 0.4  # of the decoder's latents were noised and denoised again
+REDENOISED_FROM = (50, 350)  # range of the first timestep: what is drawn stays, but its details change
+REDENOISING_STEPS = 3
 POOL_CAPACITY = 200 * CHUNK_SIZE  # pictures
-FIRST_PICTURES = 4 * CHUNK_SIZE  # before the first step
+FIRST_PICTURES = 4 * CHUNK_SIZE  # rendered before the first training step
 CHECKPOINT = "autoencoder.pt"
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--start", type=Path, required=True, help="the exported model whose autoencoder it is"
+        "--start", type=Path, required=True, help="the exported model whose autoencoder is trained"
     )
     parser.add_argument(
         "--minutes", type=float, required=True, help="training time in all, over every resume"
@@ -61,7 +61,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
     parser.add_argument("--batch-size", type=int, default=32 if torch.cuda.is_available() else 8)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--decay-share", type=float, default=1.0, help="of the minutes, the last: rate to 0")
+    parser.add_argument(
+        "--decay-share", type=float, default=1.0, help="last share of the minutes: the rate falls to 0"
+    )
     parser.add_argument("--reuse", type=float, default=8.0, help="how often a rendered picture is trained on")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
@@ -77,7 +79,7 @@ def main() -> None:
 def sharpen(
     pipeline: StableDiffusionPipeline, renderer: Renderer, options: argparse.Namespace, device: torch.device
 ) -> None:
-    """Train on whole pictures, some encoded anew and some from latents that the denoiser made anew."""
+    """Train on whole pictures, decoded partly from their latents and partly from redenoised latents."""
     start = pipeline.vae.requires_grad_(False).to(memory_format=torch.channels_last)
     vae, averaged = copy.deepcopy(start).requires_grad_(True), copy.deepcopy(start)
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0, fused=True)
@@ -99,7 +101,7 @@ def sharpen(
     while pool.added < wanted:
         pool.add(with_latents(pipeline, renderer.take(), device))
     clock = Clock(options.minutes, options.checkpoint_minutes, elapsed)
-    remade_rows = round(REMADE_SHARE * options.batch_size)
+    redenoised_rows = round(REDENOISED_SHARE * options.batch_size)
 
     def save() -> None:
         quality = f"validation {validate_autoencoder(averaged, validation):.2f} dB"
@@ -121,16 +123,16 @@ def sharpen(
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
             pool.add(with_latents(pipeline, renderer.take(), device))
-        latents, remade, pixels = pool.draw(options.batch_size)
+        latents, redenoised, pixels = pool.draw(options.batch_size)
         pictures = to_unit_range(pixels, device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
-            posterior = vae.encode(pictures[remade_rows:]).latent_dist
-            drift = ((posterior.mean - latents[remade_rows:]) / spread).square().mean()
-            drawn = vae.decode(torch.cat([remade[:remade_rows].float(), posterior.sample().float()])).sample
-            loss = reconstruction_loss(drawn, pictures)
-            loss = loss + KL_WEIGHT * divergence_of(posterior) + DRIFT_WEIGHT * drift
+            posterior = vae.encode(pictures[redenoised_rows:]).latent_dist
+            drift = ((posterior.mean - latents[redenoised_rows:]) / spread).square().mean()
+            sources = torch.cat([redenoised[:redenoised_rows].float(), posterior.sample().float()])
+            loss = reconstruction_loss(vae.decode(sources).sample, pictures)
+            loss = loss + KL_WEIGHT * kl_divergence(posterior) + DRIFT_WEIGHT * drift
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -150,22 +152,22 @@ def sharpen(
 def with_latents(
     pipeline: StableDiffusionPipeline, chunk: Chunk, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents (n, 8, 16, 16) of the chunk's pictures, these made anew, and the pixels uint8 (n, 3, h, w)."""
+    """Return a chunk's latents and redenoised latents, both (n, 8, 16, 16), and pixels uint8 (n, 3, h, w)."""
     with mixed_precision(device):
         latents = pipeline.vae.encode(to_unit_range(chunk.pixels, device)).latent_dist.mean.float()
-        remade = remake(pipeline, latents, [variants[0] for variants in chunk.captions])
-    return latents.half(), remade.half(), torch.from_numpy(chunk.pixels)
+        redenoised = redenoise(pipeline, latents, [variants[0] for variants in chunk.captions])
+    return latents.half(), redenoised.half(), torch.from_numpy(chunk.pixels)
 
 
-def remake(pipeline: StableDiffusionPipeline, latents: torch.Tensor, captions: list[str]) -> torch.Tensor:
-    """Latents (n, 8, 16, 16), after noise is added to them and the denoiser takes it away in a few steps."""
+def redenoise(pipeline: StableDiffusionPipeline, latents: torch.Tensor, captions: list[str]) -> torch.Tensor:
+    """Add noise to latents (n, 8, 16, 16) and remove it with the denoiser in a few DDIM steps."""
     scheduler: DDIMScheduler = pipeline.scheduler
     tokens = pipeline.tokenizer(
         captions, padding="max_length", truncation=True, return_tensors="pt"
     ).input_ids
     hidden = pipeline.text_encoder(tokens.to(latents.device)).last_hidden_state
-    start = int(torch.randint(*REMADE_FROM, ()))
-    timesteps = torch.linspace(start, 0, REMAKING_STEPS + 1).round().long().tolist()
+    start = int(torch.randint(*REDENOISED_FROM, ()))
+    timesteps = torch.linspace(start, 0, REDENOISING_STEPS + 1).round().long().tolist()
     alphas = scheduler.alphas_cumprod.to(latents.device)
     noise = torch.randn_like(latents)
     starts = torch.full((len(latents),), start, device=latents.device)

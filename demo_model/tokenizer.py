@@ -1,4 +1,4 @@
-"""A byte-pair vocabulary learned from the world's captions, in CLIP's own file format."""
+"""Learn a byte-pair vocabulary from the world's captions and write it in CLIP's file format."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p
 
 
 def train_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
-    """Learn merges from ``captions`` and write ``vocab.json`` and ``merges.txt`` as CLIP lays them out.
+    """Learn merges from ``captions``; write ``vocab.json`` and ``merges.txt`` in CLIP's layout.
 
-    The order is CLIP's: 256 bytes, the same 256 at a word's end, one entry a merge, then the start
-    and end tokens. Returns the tokenizer read back from ``folder``.
+    Entries are in CLIP's order: 256 bytes, the same 256 at the end of a word, one entry per merge, then the
+    start and end tokens. Returns the tokenizer read back from ``folder``.
     """
     bytes_alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))

@@ -1,11 +1,12 @@
-"""Train the embedded model from nothing, or further: ``python -m demo_model.train --minutes M --out DIR``.
+"""Train the embedded model from scratch or further: ``python -m demo_model.train --minutes M --out DIR``.
 
-First the autoencoder learns the world's pictures, on crops; then the text encoder and the denoiser
-learn together to draw from captions, and from captions of settings, in which a subject's name is moved by
-a vector of all its numbers (:mod:`demo_model.world.settings`). The folder can be resumed at any time by the
-same command, is exported as an ordinary diffusers pipeline at every checkpoint, and ``--start`` goes on from
-such an export. Runs on CUDA (bfloat16) where there is one, else on the CPU, where ``--processes`` lets each
-core learn from pictures of its own.
+The autoencoder is trained first, on crops of the world's pictures. Then the text encoder and the denoiser
+are trained together on captioned pictures. Some captions are captions of settings, in which a vector of a
+subject's settings is added to its word (:mod:`demo_model.world.settings`).
+
+The same command resumes a training at any time. At every checkpoint the model is exported as an ordinary
+diffusers pipeline, and ``--start`` continues from such an export. Runs on CUDA (bfloat16) if available, else
+on the CPU, where ``--processes`` trains on several batches in parallel.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo_model.architecture import make_autoencoder, make_text_encoder, make_unet, noise_schedule
 from demo_model.autoencoder import train_autoencoder
-from demo_model.captioned import FULL_CAPTION, LatentPool, SettingsWords, moved_words
+from demo_model.captioned import FULL_CAPTION, LatentPool, SettingsWords, added_to_words
 from demo_model.loop import (
     Clock,
     learning_rate_at,
@@ -37,21 +38,21 @@ from demo_model.loop import (
     save_checkpoint,
     update_average,
 )
-from demo_model.processes import Processes, in_processes
+from demo_model.processes import Processes, run_in_processes
 from demo_model.rendering import CHUNK_SIZE, Renderer, render_chunk
 from demo_model.tokenizer import train_tokenizer
 from demo_model.world import FULL_MIX, MIDDLE_MIX, NOUN_MIX, SIMPLE_MIX, THING_MIX, training_captions
 from ti_core.model.loading import attend_unfused
 
-AVERAGED_SAMPLES = 30_000  # the time constant of the average that is exported
+AVERAGED_SAMPLES = 30_000  # time constant of the exported moving average
 SNR_GAMMA = 50.0
-"""Of min-SNR's bound (arXiv 2303.09556), far above its usual 5: most channels of a latent deviate by a third
-of what the noise does, so that the details they hold are decided only where there is little of it."""
+"""The gamma of min-SNR (arXiv 2303.09556), far above the usual 5: most latent channels have a third of the
+noise's standard deviation, so the details in them are decided only at timesteps with little noise."""
 PREDICTION = "v_prediction"
-SHORT_CAPTION = 32  # tokens: cheaper than all 77; the last part is at full length
-FULL_LENGTH_SHARE = 0.03
+SHORT_CAPTION = 32  # tokens: cheaper than all 77, which only the last part of the training uses
+FULL_LENGTH_SHARE = 0.03  # of the training, the last part
 TOKENIZER_CAPTIONS = 60_000
-FIRST_PICTURES = 16 * CHUNK_SIZE  # before the first step of the denoiser
+FIRST_PICTURES = 16 * CHUNK_SIZE  # rendered before the first step of the denoiser
 MIXES = {
     "simple": SIMPLE_MIX,
     "middle": MIDDLE_MIX,
@@ -60,12 +61,12 @@ MIXES = {
     "full": FULL_MIX,
 }
 DENOISER_CHECKPOINT = "denoiser.pt"
-SETTINGS_WORDS = "settings_words.safetensors"  # beside the pipeline, for who trains it on
+SETTINGS_WORDS = "settings_words.safetensors"  # beside the pipeline, for further training
 
 
 @dataclass
 class Parts:
-    """The model in training; ``averaged`` are the exponential moving averages that are exported."""
+    """The parts of the model in training; ``averaged`` are their moving averages, which are exported."""
 
     tokenizer: CLIPTokenizer
     vae: AutoencoderKL
@@ -76,7 +77,7 @@ class Parts:
 
     @property
     def trained(self) -> torch.nn.ModuleDict:
-        """What learns after the autoencoder."""
+        """The parts that are trained after the autoencoder."""
         return torch.nn.ModuleDict(
             {"text_encoder": self.text_encoder, "unet": self.unet, "settings_words": self.settings_words}
         )
@@ -90,8 +91,8 @@ def main() -> None:
         "--minutes", type=float, required=True, help="training time in all, over every resume"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and of the export")
-    parser.add_argument("--start", type=Path, help="an exported model to go on from")
-    parser.add_argument("--autoencoder-minutes", type=float, help="of the minutes; default: a quarter")
+    parser.add_argument("--start", type=Path, help="an exported model from which to continue")
+    parser.add_argument("--autoencoder-minutes", type=float, help="part of the minutes; default: a quarter")
     batch_size = 512 if torch.cuda.is_available() else 32
     parser.add_argument("--batch-size", type=int, default=batch_size, help="of each process")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -99,13 +100,13 @@ def main() -> None:
         "--decay-share",
         type=float,
         default=0.2,
-        help="of the minutes, the last, in which the rate falls to 0",
+        help="last share of the minutes, in which the learning rate falls to 0",
     )
     parser.add_argument("--reuse", type=float, default=4.0, help="how often a rendered picture is trained on")
     cores = os.cpu_count() or 2
     workers = cores if torch.cuda.is_available() else max(1, cores // 2)
     parser.add_argument("--workers", type=int, default=workers, help="rendering processes of each process")
-    parser.add_argument("--processes", type=int, default=1, help="that train, on a processor")
+    parser.add_argument("--processes", type=int, default=1, help="training processes, on a CPU only")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument(
         "--mix", choices=MIXES, default="full", help="simple: mostly single things, unstyled, to begin with"
@@ -114,7 +115,7 @@ def main() -> None:
         "--log-snr",
         type=float,
         default=-2.5,
-        help="the noise most trained on: -2.5 to learn what captions say, then up to 1 for details",
+        help="log signal-to-noise ratio trained most: -2.5 to learn captions, later up to 1 for details",
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -125,16 +126,16 @@ def main() -> None:
 
     if options.processes > 1 and (options.autoencoder_minutes or torch.cuda.is_available()):
         parser.error("several processes only train the denoiser, from --start, on a machine without a GPU")
-    in_processes(options.processes, run, options)
+    run_in_processes(options.processes, run, options)
 
 
 def run(processes: Processes, options: argparse.Namespace) -> None:
-    """What one of the processes does."""
+    """Run the training in one of the processes."""
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options.out.mkdir(parents=True, exist_ok=True)
     parts = load_parts(options, device)
-    options.seed += processes.rank  # for pictures of its own
+    options.seed += processes.rank  # each process renders different pictures
     render = partial(render_chunk, options.seed, mix=MIXES[options.mix])
     with Renderer(render, options.workers) as renderer:
         if options.autoencoder_minutes and not (options.out / DENOISER_CHECKPOINT).is_file():
@@ -143,7 +144,7 @@ def run(processes: Processes, options: argparse.Namespace) -> None:
 
 
 def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
-    """The parts from ``--start``, or fresh ones with a tokenizer learned from captions."""
+    """Load the parts from ``--start``, or build new ones with a tokenizer learned from captions."""
     if options.start:
         pipeline = StableDiffusionPipeline.from_pretrained(options.start, dtype=torch.float32)
         tokenizer, vae = pipeline.tokenizer, pipeline.vae
@@ -158,8 +159,8 @@ def load_parts(options: argparse.Namespace, device: torch.device) -> Parts:
         tokenizer = CLIPTokenizer.from_pretrained(folder)
         vae, text_encoder, unet = make_autoencoder(), make_text_encoder(tokenizer), make_unet()
     settings_words = SettingsWords()
-    if options.start and (kept := options.start / SETTINGS_WORDS).is_file():
-        settings_words.load_state_dict(load_file(kept))
+    if options.start and (saved := options.start / SETTINGS_WORDS).is_file():
+        settings_words.load_state_dict(load_file(saved))
     parts = Parts(tokenizer, vae, text_encoder, unet, settings_words, torch.nn.ModuleDict())
     if device.type == "cpu":
         attend_unfused(unet, [text_encoder])
@@ -176,7 +177,10 @@ def train_denoiser(
     device: torch.device,
     processes: Processes,
 ) -> None:
-    """Text encoder and denoiser together, on latents of pictures that keep coming."""
+    """Train the text encoder and the denoiser together, rendering new pictures all the time.
+
+    Resumes from the checkpoint in ``options.out``, and exports at every checkpoint.
+    """
     checkpoint = options.out / DENOISER_CHECKPOINT
     trained = parts.trained
     optimizer = torch.optim.AdamW(trained.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
@@ -197,11 +201,11 @@ def train_denoiser(
     pool, losses = LatentPool(parts.vae, parts.tokenizer, parts.text_encoder, device), []
     while pool.added < FIRST_PICTURES:
         pool.add(renderer.take())
-    wanted, together = float(pool.added), options.batch_size * processes.count
+    wanted, global_batch = float(pool.added), options.batch_size * processes.count
     clock = Clock(options.minutes - options.autoencoder_minutes, options.checkpoint_minutes, elapsed)
 
     def save() -> None:
-        if not processes.first:
+        if not processes.is_first:
             return
         save_checkpoint(
             checkpoint,
@@ -216,20 +220,20 @@ def train_denoiser(
         )
         export(parts, options.out)
 
-    while (share := processes.of_first(clock.tick())) < 1:
+    while (share := processes.broadcast(clock.tick())) < 1:
         wanted += options.batch_size / options.reuse
         while pool.added < wanted and renderer.ready:
             pool.add(renderer.take())
         length = FULL_CAPTION if share > 1 - FULL_LENGTH_SHARE else SHORT_CAPTION
-        latents, tokens, named = pool.sample(options.batch_size, length)
+        latents, tokens, words = pool.sample(options.batch_size, length)
         noise = torch.randn_like(latents)
         timesteps = torch.multinomial(density, len(latents), replacement=True)
         noisy = scheduler.add_noise(latents, noise, timesteps)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(share, options.learning_rate, step, options.decay_share)
         with mixed_precision(device):
-            vectors = parts.settings_words(named.kinds, named.numbers)
-            with moved_words(parts.text_encoder, named, vectors):
+            vectors = parts.settings_words(words.kinds, words.numbers)
+            with added_to_words(parts.text_encoder, words, vectors):
                 hidden = parts.text_encoder(tokens).last_hidden_state
             prediction = parts.unet(
                 noisy.contiguous(memory_format=torch.channels_last), timesteps, hidden
@@ -243,13 +247,14 @@ def train_denoiser(
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         step += 1
-        samples += together
-        young = 0.0 if options.start else 9 / (10 + step)  # random weights are soon forgotten
-        update_average(parts.averaged, trained, min(1 - together / AVERAGED_SAMPLES, 1 - young))
+        samples += global_batch
+        # Average over a shorter time at first, so that the random initial weights are soon forgotten.
+        warmup_decay = 1.0 if options.start else 1 - 9 / (10 + step)
+        update_average(parts.averaged, trained, min(1 - global_batch / AVERAGED_SAMPLES, warmup_decay))
         losses.append(errors.detach().mean())
         if clock.should_report():
             detail = f"loss {mean_and_clear(losses):.4f}, {pool.added} pictures rendered"
-            if processes.first:
+            if processes.is_first:
                 report("denoiser", clock, samples, "samples", detail)
         if clock.should_save():
             save()
@@ -257,32 +262,32 @@ def train_denoiser(
 
 
 def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
-    """The weight of each timestep's loss on the velocity (arXiv 2202.00512): min(snr + 1, gamma) / (snr + 1).
+    """Return each timestep's weight of the velocity loss (arXiv 2202.00512): min(snr + 1, gamma) / (snr + 1).
 
-    Where all is noise the velocity is the picture itself, so that what a caption says of it is learned; the
-    noise, which is known there nearly as well without the caption, would hide it. Where there is little noise
-    min-SNR's bound holds (arXiv 2303.09556).
+    Where the latents are all noise, the velocity is the clean latent, so its loss teaches what the caption
+    says. A loss on the noise would hide that, because the noise is known there almost without the caption.
+    Where there is little noise, the bound of min-SNR limits the weight (arXiv 2303.09556).
     """
     snr_plus_one = 1 / (1 - alphas_cumprod)
     return snr_plus_one.clamp(max=SNR_GAMMA) / snr_plus_one
 
 
 def timestep_density(alphas_cumprod: torch.Tensor, top: float) -> torch.Tensor:
-    """How often each timestep is trained: a bell over the log of the signal-to-noise ratio.
+    """Return how often each timestep is trained: a bell curve over the log of the signal-to-noise ratio.
 
-    With its ``top`` where a thing's colours and shape are still open, they are learned from the words; where
-    they can be seen already, a caption adds nothing, but what is left of the noise is taken away
-    (after logit-normal sampling, arXiv 2403.03206).
+    ``top`` is the log SNR of its peak. If the peak is at timesteps where a thing's colours and shape are
+    still undecided, the model learns them from the caption. At higher SNR they are visible already, and the
+    model learns to remove the remaining noise. Modelled on logit-normal sampling (arXiv 2403.03206).
     """
     log_snr = (alphas_cumprod / (1 - alphas_cumprod)).log()
     return 1 / torch.cosh((log_snr - top) / 2)
 
 
 def export(parts: Parts, folder: Path) -> None:
-    """Write the averaged model as an ordinary diffusers pipeline in fp16 safetensors, and what moves words by
-    settings beside it.
+    """Save the averaged model as an ordinary diffusers pipeline in fp16 safetensors.
 
-    The tokenizer forgets how training cut and filled its captions.
+    The map from settings to word vectors is saved beside it. The tokenizer's truncation and padding, which
+    training has set, are removed.
     """
     parts.tokenizer.backend_tokenizer.no_truncation()
     parts.tokenizer.backend_tokenizer.no_padding()
@@ -299,7 +304,7 @@ def export(parts: Parts, folder: Path) -> None:
         requires_safety_checker=False,
     )
     for module in (pipeline.vae, pipeline.unet):
-        module.register_to_config(_name_or_path="")  # where the training began from is nobody's concern
+        module.register_to_config(_name_or_path="")  # drop the path from which it was loaded
     pipeline.save_pretrained(folder)
     save_file(copy.deepcopy(parts.averaged["settings_words"]).half().state_dict(), folder / SETTINGS_WORDS)
 

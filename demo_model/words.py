@@ -1,7 +1,7 @@
-"""Learn the words that ship with the program, from the example pictures: ``python -m demo_model.words``.
+"""Learn the words that ship with the program from the example pictures: ``python -m demo_model.words``.
 
-With the defaults of the page and of the command line, but from the thing's own word; to be done anew whenever
-the embedded model is.
+Training uses the defaults of the page and the command line, except that the initializer is the thing's own
+word. Run this again whenever the embedded model changes.
 """
 
 from __future__ import annotations

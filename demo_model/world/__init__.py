@@ -1,4 +1,4 @@
-"""An endless world of captioned pictures, made from parametric families, emoji nouns, scenes and styles."""
+"""A generator of captioned pictures, composed of parametric families, emoji nouns, scenes and styles."""
 
 from demo_model.world.concepts import DEVELOPMENT, HELD_OUT, Concept, concept_pictures
 from demo_model.world.families import FAMILIES

@@ -11,13 +11,13 @@ from PIL import Image, ImageDraw
 
 from demo_model.world.picture import Picture, sample_picture
 
-PICTURE_SIZE = 128
-CELL_WIDTH, CELL_HEIGHT = 140, 180
+PICTURE_SIZE = 128  # pixels per side
+CELL_WIDTH, CELL_HEIGHT = 140, 180  # pixels
 COLUMNS = 8
 
 
 def contact_sheet(pictures: list[Picture]) -> Image.Image:
-    """A grid of pictures, each with its first caption below."""
+    """Draw a grid of pictures, each with its first caption below."""
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL_WIDTH, rows * CELL_HEIGHT), "white")
     pen = ImageDraw.Draw(sheet)

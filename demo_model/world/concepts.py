@@ -1,4 +1,4 @@
-"""The fixed concepts, none of them in training: DEVELOPMENT for tuning, HELD_OUT only for measuring."""
+"""Fixed concepts that are never in the training data: DEVELOPMENT for tuning, HELD_OUT only for measuring."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DRAWS = 100_000
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing or style to learn from a few pictures; `initializer` is a word of training captions."""
+    """One thing or style to learn from a few pictures; ``initializer`` is a word of the training captions."""
 
     name: str
     kind: Literal["object", "style"]
@@ -31,7 +31,10 @@ class Concept:
 
 
 def _family_concept(family: Family, seed: int, is_wanted: Callable[[Factors], bool]) -> Concept:
-    """The first setting drawn from `seed` in the wanted region; raises ValueError if none is met."""
+    """Return the first member of a family, sampled from ``seed``, whose factors are wanted.
+
+    Raises :class:`ValueError` if there is none in ``MAX_DRAWS`` samples.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(MAX_DRAWS):
         factors = family.sample(rng)
@@ -109,9 +112,10 @@ DEVELOPMENT = (
 
 
 def concept_pictures(concept: Concept, count: int = 4, size: int = 128) -> list[Picture]:
-    """`count` pictures of a concept, always the same ones.
+    """Draw ``count`` pictures of a concept, always the same ones.
 
-    An object is unstyled, in different scenes and on plain backgrounds; a style shows one training thing.
+    An object is drawn without a style, in different scenes and on plain backgrounds. A style is shown on a
+    different training thing in each picture.
     """
     rng = np.random.default_rng(concept.seed)
     places = [*SCENES, *PLAIN_BACKGROUNDS]

@@ -1,4 +1,4 @@
-"""Nouns: more than 350 everyday things whose pictures are glyphs of the Noto Color Emoji font."""
+"""Nouns: more than 350 everyday things, drawn as glyphs of the Noto Color Emoji font."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FONT_PATHS = (
     Path.home() / "Library/Fonts/NotoColorEmoji.ttf",
 )
 STRIKE_SIZE = 109  # the font's only bitmap size; its glyphs are 136 x 128 pixels
-GLYPH_EXTENT = 0.9  # of the unit square
-GROUND = 0.95  # y on which every thing stands in its unit square
+GLYPH_EXTENT = 0.9  # longer side, as a share of the unit square
+GROUND = 0.95  # y of the ground on which every thing stands in its unit square
 
 TINTS = {
     "red": (230, 50, 45),
@@ -45,7 +45,7 @@ class EmojiFontMissingError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class Noun:
-    """A named glyph; `kind` is its class word: animal, food, vehicle or thing."""
+    """A named glyph; ``kind`` is its class word: animal, food, vehicle or thing."""
 
     name: str
     glyph: str
@@ -188,9 +188,9 @@ HELD_OUT_NOUNS = tuple(
 
 
 def find_font() -> Path:
-    """Path of NotoColorEmoji.ttf: the file named by NOTO_COLOR_EMOJI if set, else the usual places.
+    """Find NotoColorEmoji.ttf: the file that NOTO_COLOR_EMOJI names if set, else one in the usual places.
 
-    Raises EmojiFontMissingError.
+    Raises :class:`EmojiFontMissingError` if there is none.
     """
     named = os.environ.get(FONT_ENVIRONMENT_VARIABLE)
     for path in (Path(named),) if named else FONT_PATHS:
@@ -209,7 +209,7 @@ def _load_font(path: Path) -> ImageFont.FreeTypeFont:
 
 @cache
 def glyph_pixels(glyph: str) -> np.ndarray:
-    """RGBA uint8 (H, W, 4) of one glyph, cropped to its ink, not premultiplied."""
+    """Return one glyph as RGBA uint8 (H, W, 4), cropped to its ink, alpha not premultiplied."""
     picture = Image.new("RGBA", (144, 144))
     ImageDraw.Draw(picture).text((4, 0), glyph, font=_load_font(find_font()), embedded_color=True)
     return np.array(picture.crop(picture.getbbox()))
@@ -222,13 +222,13 @@ def _glyph_image(glyph: str) -> skia.Image:
 
 @cache
 def _tint_filter(tint: str) -> skia.ColorFilter:
-    """Colour filter that keeps lightness and replaces hue: black -> black, middle grey -> the tint."""
+    """Return a colour filter that keeps lightness and replaces hue: black → black, middle grey → the tint."""
     rows = [[weight * channel / 255 for weight in (0.45, 0.9, 0.2)] + [0, 0.06] for channel in TINTS[tint]]
     return skia.ColorFilters.Matrix([value for row in rows for value in row] + [0, 0, 0, 1, 0])
 
 
 def draw_noun(canvas: skia.Canvas, noun: Noun, tint: str | None = None) -> None:
-    """Draw a noun in the unit square, standing on y = 0.95 and centred in x; `tint` is a key of TINTS."""
+    """Draw a noun in the unit square, standing on y = 0.95, centred in x; ``tint`` is a key of ``TINTS``."""
     image = _glyph_image(noun.glyph)
     scale = GLYPH_EXTENT / max(image.width(), image.height())
     width, height = image.width() * scale, image.height() * scale

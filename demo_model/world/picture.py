@@ -1,4 +1,4 @@
-"""Pictures: a plan is sampled (things, places, scene, style, captions), then drawn."""
+"""Pictures: first a plan is sampled (things, placements, scene, style, captions), then it is drawn."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from demo_model.world.styles import NamedStyle, ParametricStyle, Style, sample_n
 from demo_model.world.things import Thing, sample_family_thing, sample_noun_thing
 from ti_core.prompts.templates import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
-TEMPLATE_SHARE = 0.25  # of the longer captions of unstyled pictures; the short one always has a template
-STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style
-CLASS_WORD_SHARE = 0.3  # of the short captions of single things
+TEMPLATE_SHARE = 0.25  # of an unstyled picture's detailed captions use a template; the short one always does
+STYLE_ALONE_SHARE = 0.25  # of the third captions of pictures in a named style name only the style
+CLASS_WORD_SHARE = 0.3  # of the short captions of single things use the class word, not the name
 CONJUNCTIONS = ("and", "next to")
 SHADOW_OPACITY = 60  # of 255
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What share of the pictures shows what."""
+    """The shares of pictures with different contents."""
 
-    family: float = 0.47
-    noun: float = 0.35  # the rest: two things
-    family_of_two: float = 0.57  # of the two, each
-    scene: float = 0.5
-    plain: float = 0.3  # the rest: no scene
+    family: float = 0.47  # show one thing of a family
+    noun: float = 0.35  # show one noun; the rest show two things
+    family_of_two: float = 0.57  # of the things in pairs are of a family
+    scene: float = 0.5  # have a scene
+    plain: float = 0.3  # have a coloured background; the rest have no scene
     unstyled: float = 0.72
-    named_style: float = 0.18  # the rest: parametric
-    unpatterned: float = 0.4  # of the things of a family, beside those that are plain anyway
-    posed: float = 0.3  # of the single things: large, upright, in the middle, never mirrored
+    named_style: float = 0.18  # the rest have a parametric style
+    unpatterned: float = 0.4  # of the things of a family have their pattern removed
+    posed: float = 0.3  # of the single things are large, upright, centred and not mirrored
 
 
 FULL_MIX = Mix()
@@ -49,7 +49,7 @@ SIMPLE_MIX = Mix(
     unpatterned=0.8,
     posed=0.9,
 )
-"""Mostly single things of a family, posed, unstyled and in plain colours: what a model learns first."""
+"""For the start of training: mostly single things of a family, posed, unstyled and in plain colours."""
 MIDDLE_MIX = Mix(
     family=0.5,
     noun=0.35,
@@ -60,7 +60,7 @@ MIDDLE_MIX = Mix(
     unpatterned=0.6,
     posed=0.5,
 )
-"""On the way from the simple to the full one."""
+"""Between ``SIMPLE_MIX`` and ``FULL_MIX``."""
 NOUN_MIX = Mix(
     family=0.22,
     noun=0.48,
@@ -72,14 +72,14 @@ NOUN_MIX = Mix(
     unpatterned=0.6,
     posed=0.7,
 )
-"""Mostly nouns, each of which is seen a hundred times less often than a family."""
+"""Mostly nouns, because each of them is otherwise seen a hundred times less often than a family."""
 THING_MIX = replace(NOUN_MIX, family=0.6, noun=0.22, unpatterned=0.4)
-"""Things of families in all their patterns, for words of one's own are of such: what a model learns last."""
+"""For the end of training: things of families in all patterns, because people's own words are like these."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a thing stands: x of its middle and y of its foot in 0..1, side as a share of the picture."""
+    """Where a thing stands: x of its middle, y of its foot, and side length, all relative to the picture."""
 
     x: float
     foot: float
@@ -90,7 +90,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of a picture but its pixels; `seed` drives what the scene and the style draw at random."""
+    """Everything about a picture but its pixels; ``seed`` is for random details of the scene and style."""
 
     things: tuple[Thing, ...]
     placements: tuple[Placement, ...]
@@ -102,7 +102,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels uint8 (size, size, 3), captions of different detail, and the plan they came from."""
+    """Pixels uint8 (size, size, 3), captions of different detail, and the plan of the picture."""
 
     pixels: np.ndarray
     captions: tuple[str, ...]
@@ -110,19 +110,19 @@ class Picture:
 
 
 def sample_picture(rng: np.random.Generator, size: int = 128, mix: Mix = FULL_MIX) -> Picture:
-    """One training picture; deterministic given the state of `rng`."""
+    """Sample and draw one training picture; the state of ``rng`` determines it."""
     return draw_plan(sample_plan(rng, mix), size)
 
 
 def training_captions(rng: np.random.Generator, count: int) -> Iterator[str]:
-    """`count` captions as pictures have them, without drawing anything."""
+    """Yield ``count`` random captions of training pictures, without drawing the pictures."""
     for _ in range(count):
         captions = sample_plan(rng).captions
         yield captions[rng.integers(len(captions))]
 
 
 def sample_plan(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Plan:
-    """Everything about one training picture but its pixels."""
+    """Sample everything about one training picture but its pixels."""
     return plan_picture(
         sample_things(rng, mix), sample_scene(rng, mix), sample_style(rng, mix), rng, mix.posed
     )
@@ -135,9 +135,9 @@ def plan_picture(
     rng: np.random.Generator,
     posed: float = 0.0,
 ) -> Plan:
-    """Place and caption the given things, left to right, in the given scene and style.
+    """Place the given things, left to right, in the given scene and style, and write captions.
 
-    ``posed`` is the share of single things that stand large and upright in the middle.
+    ``posed`` is the probability that a single thing is large, upright and centred.
     """
     return Plan(
         things=things,
@@ -150,12 +150,12 @@ def plan_picture(
 
 
 def draw_plan(plan: Plan, size: int = 128) -> Picture:
-    """Draw a plan at size x size pixels."""
+    """Draw a plan at ``size`` x ``size`` pixels."""
     return Picture(compose(plan, size), plan.captions, plan)
 
 
 def sample_things(rng: np.random.Generator, mix: Mix = FULL_MIX) -> tuple[Thing, ...]:
-    """One thing of a family, one noun, or two things of different names."""
+    """Sample one thing of a family, one noun, or two things with different names."""
     choice = rng.random()
     if choice < mix.family:
         return (sample_family_thing(rng, mix.unpatterned),)
@@ -197,7 +197,7 @@ def sample_style(rng: np.random.Generator, mix: Mix = FULL_MIX) -> Style | None:
 def sample_placements(
     count: int, scene: Scene, rng: np.random.Generator, posed: float = 0.0
 ) -> tuple[Placement, ...]:
-    """Places for one or two things, left to right, inside the picture."""
+    """Sample places for one or two things, left to right, inside the picture."""
     if posed and count == 1 and rng.random() < posed:
         scale = rng.uniform(0.8, 0.9)
         foot = 0.93 if scene.has_ground else 0.5 + 0.46 * scale
@@ -219,9 +219,10 @@ def sample_placements(
 def write_captions(
     things: tuple[Thing, ...], scene: Scene, style: Style | None, rng: np.random.Generator
 ) -> tuple[str, str, str]:
-    """Three captions of one picture: detailed, short, and detailed again with the scene not always named.
+    """Write three captions of one picture: a detailed one, a short one, and another detailed one.
 
-    They also use the sentences that words are learned with, so that the model knows what those leave open.
+    The third does not always name the scene. The captions partly use the templates with which words are
+    trained, so that the model knows them.
     """
     conjunction = CONJUNCTIONS[rng.integers(len(CONJUNCTIONS))]
     detailed = in_scene(join_things([thing.describe(rng) for thing in things], conjunction), scene.phrase)
@@ -259,7 +260,7 @@ def draw_thing(canvas: skia.Canvas, thing: Thing, placement: Placement, has_shad
 
 
 def compose(plan: Plan, size: int = 128) -> np.ndarray:
-    """Scene, then things, then style: uint8 (size, size, 3)."""
+    """Draw the scene, then the things, then apply the style: uint8 (size, size, 3)."""
     rng = np.random.default_rng(plan.seed)
     buffer = np.zeros((size, size, 4), np.uint8)
     canvas = skia.Surface(buffer, colorType=skia.kRGBA_8888_ColorType).getCanvas()

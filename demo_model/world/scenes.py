@@ -1,4 +1,4 @@
-"""Scenes: the places and plain backgrounds that things stand in, painted in the unit square (y down)."""
+"""Scenes: places and plain backgrounds for things, drawn in the unit square (y down)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Colour = tuple[float, float, float]  # red, green, blue in 0..255
 
 @dataclass(frozen=True)
 class Scene:
-    """A background; `phrase` names it in captions, `has_ground` says whether things stand (or float)."""
+    """A background. ``phrase`` names it in captions; without ``has_ground``, things float."""
 
     phrase: str
     draw: Callable[[skia.Canvas, np.random.Generator], None]
@@ -60,7 +60,7 @@ def _polygon(canvas: skia.Canvas, points: list[tuple[float, float]], paint: skia
 
 
 def _gradient(canvas: skia.Canvas, top: float, bottom: float, *colours: Colour) -> None:
-    """Fill the band top..bottom with evenly spaced colours from top to bottom."""
+    """Fill the band from ``top`` to ``bottom`` with a gradient through evenly spaced colours."""
     shader = skia.GradientShader.MakeLinear(
         [skia.Point(0, top), skia.Point(0, bottom)], [_argb(colour) for colour in colours]
     )
@@ -70,7 +70,7 @@ def _gradient(canvas: skia.Canvas, top: float, bottom: float, *colours: Colour) 
 def _hills(
     canvas: skia.Canvas, rng: np.random.Generator, y: float, height: float, colour: Colour, count: int = 3
 ) -> None:
-    """A rolling ground from about y down to the lower edge."""
+    """Draw hilly ground from about ``y`` down to the lower edge."""
     for position in np.linspace(0.0, 1.0, count):
         x = position + rng.uniform(-0.1, 0.1)
         _oval(canvas, x, y + height, rng.uniform(0.4, 0.6), height * rng.uniform(0.9, 1.2), _fill(colour))
@@ -91,7 +91,7 @@ def _stars(canvas: skia.Canvas, rng: np.random.Generator, count: int, bottom: fl
 
 
 def _side(rng: np.random.Generator) -> float:
-    """An x near the left or the right edge, so that the middle stays free."""
+    """Return an x near the left or the right edge, so that the middle stays free."""
     return float(rng.choice([rng.uniform(0.06, 0.2), rng.uniform(0.8, 0.94)]))
 
 

@@ -1,8 +1,9 @@
-"""Things and styles as numbers: all that is drawn of them, also what no word says; and captions of these.
+"""The settings of a subject (a thing or a style): the numbers from which it is drawn; and captions with them.
 
-A model that has only read captions knows few ways to tell two teapots apart, so that its space of words has
-no room for one certain teapot. In a caption of settings a subject is therefore named by a token like ``<0>``,
-which training replaces with a vector that is computed from the subject's numbers.
+A model trained on ordinary captions alone can tell two teapots apart in only a few ways, so its embedding
+space has no room for one particular teapot. A caption of settings therefore names a subject by a token such
+as ``<0>``. Training replaces the token by the subject's class word, to whose embedding it adds a vector
+computed from the settings, which also describe what no word says.
 """
 
 from __future__ import annotations
@@ -23,50 +24,53 @@ from demo_model.world.styles import MAPPINGS, TEXTURES, ParametricStyle
 from demo_model.world.things import FamilyThing, NounThing, Thing
 from ti_core.prompts.templates import OBJECT_TEMPLATES, STYLE_TEMPLATES
 
-SETTINGS = 64
-"""The most numbers that say what a subject looks like; shorter ones are filled with zeros."""
+NUM_SETTINGS = 64
+"""Numbers per subject; subjects with fewer are padded with zeros."""
 SUBJECT_KINDS = (*FAMILIES, "noun", "style")
-NOUN_GRID = 4  # a noun is its picture in so many squares a side: 4 * 4 * RGBA = 64 numbers
-MEASURED_SETTINGS = 400
-SUBJECTS = 3
-"""The most that one picture has: two things, and the last, a style."""
-TOKENS = tuple(f"<{number}>" for number in range(SUBJECTS))
-CAPTIONS = 2  # of settings, of each picture
-TOKEN_SHARE = 0.8  # of the things; the others have their names
-SCENE_SHARE = 0.7
+NOUN_GRID = 4  # squares per side of a noun's thumbnail: 4 * 4 * RGBA = 64 numbers
+ENCODING_SAMPLES = 400  # samples of a family on which its encoding is measured
+MAX_SUBJECTS = 3
+"""Subjects per picture: two things and a style, which is the last."""
+SUBJECT_TOKENS = tuple(f"<{number}>" for number in range(MAX_SUBJECTS))
+NUM_CAPTIONS = 2  # captions of settings per picture
+TOKEN_SHARE = 0.8  # of the things are named by tokens, the others by their names
+SCENE_SHARE = 0.7  # of the captions name the scene
 
 Subject = Thing | ParametricStyle
 
 
 def settings_of(subject: Subject) -> tuple[int, np.ndarray]:
-    """The index of its kind in ``SUBJECT_KINDS``, and its numbers (SETTINGS,), about -1 to 1 each.
+    """Return the index of a subject's kind in ``SUBJECT_KINDS`` and its settings (NUM_SETTINGS,).
 
-    Numbers of different kinds mean different things.
+    The settings are roughly in -1 to 1; their meaning depends on the kind.
     """
     values: Sequence[float] | np.ndarray
     if isinstance(subject, FamilyThing):
-        kind, values = subject.name, _scales(subject.name).numbers(subject.factors)
+        kind, values = subject.name, _encoding(subject.name).encode(subject.factors)
     elif isinstance(subject, NounThing):
         kind, values = "noun", _thumbnail(subject)
     else:
         kind, values = "style", _style_numbers(subject)
-    filled = np.zeros(SETTINGS, np.float32)
-    filled[: len(values)] = values
-    return SUBJECT_KINDS.index(kind), filled
+    padded = np.zeros(NUM_SETTINGS, np.float32)
+    padded[: len(values)] = values
+    return SUBJECT_KINDS.index(kind), padded
 
 
 @dataclass(frozen=True)
-class _Scales:
-    """How the factors of one family become numbers; colours as RGB, since a hue is a circle."""
+class _Encoding:
+    """How the factors of one family become numbers.
 
-    ranges: Mapping[str, tuple[float, float]]  # mean and standard deviation
-    choices: Mapping[str, tuple[str, ...]]
+    Numeric factors are standardised and choices are one-hot; colours are RGB, because hue is circular.
+    """
+
+    ranges: Mapping[str, tuple[float, float]]  # by numeric factor: mean and standard deviation
+    choices: Mapping[str, tuple[str, ...]]  # by other factor: its possible values
 
     @classmethod
-    def measured(cls, family: Family) -> _Scales:
-        """From settings drawn at random."""
+    def measured(cls, family: Family) -> _Encoding:
+        """Measure the ranges and choices on random samples of a family."""
         rng = np.random.default_rng(0)
-        drawn = [family.sample(rng) for _ in range(MEASURED_SETTINGS)]
+        drawn = [family.sample(rng) for _ in range(ENCODING_SAMPLES)]
         ranges, choices = {}, {}
         for factor, example in drawn[0].items():
             if factor.startswith(("main_", "second_")):
@@ -78,7 +82,7 @@ class _Scales:
                 ranges[factor] = (float(np.mean(sizes)), float(np.std(sizes)))
         return cls(ranges, choices)
 
-    def numbers(self, factors: Factors) -> list[float]:
+    def encode(self, factors: Factors) -> list[float]:
         colours = [2 * part - 1 for role in ("main", "second") for part in paint.rgb(factors, role)]
         sizes = [(float(factors[name]) - mean) / std for name, (mean, std) in self.ranges.items()]
         chosen = [
@@ -88,13 +92,13 @@ class _Scales:
 
 
 @cache
-def _scales(family: str) -> _Scales:
-    return _Scales.measured(FAMILIES[family])
+def _encoding(family: str) -> _Encoding:
+    return _Encoding.measured(FAMILIES[family])
 
 
 @cache
 def _thumbnail(thing: NounThing) -> np.ndarray:
-    """The noun's picture, RGBA in -1 to 1, averaged over squares."""
+    """Return the noun's picture averaged over a grid of squares: RGBA in -1 to 1, (NUM_SETTINGS,)."""
     side = 16 * NOUN_GRID
     buffer = np.zeros((side, side, 4), np.uint8)
     canvas = skia.Surface(buffer, colorType=skia.kRGBA_8888_ColorType).getCanvas()
@@ -121,31 +125,31 @@ def _style_numbers(style: ParametricStyle) -> list[float]:
 
 
 def subjects_of(plan: Plan) -> dict[str, Subject]:
-    """The things of a picture, left to right, and its style if that is made of numbers, by their tokens."""
-    subjects: dict[str, Subject] = dict(zip(TOKENS, plan.things, strict=False))
+    """Return the subjects of a picture by token: its things, left to right, and its style if parametric."""
+    subjects: dict[str, Subject] = dict(zip(SUBJECT_TOKENS, plan.things, strict=False))
     if isinstance(plan.style, ParametricStyle):
-        subjects[TOKENS[-1]] = plan.style
+        subjects[SUBJECT_TOKENS[-1]] = plan.style
     return subjects
 
 
 def word_of(subject: Subject) -> str:
-    """The word that stands for such subjects; a vector of settings is added to its own."""
+    """Return the class word of a subject, to whose embedding the vector of its settings is added."""
     return subject.initializer if isinstance(subject, ParametricStyle) else subject.class_word
 
 
 def settings_captions(plan: Plan) -> tuple[str, ...]:
-    """``CAPTIONS`` sentences that name what is in the picture by the tokens of :func:`subjects_of`.
+    """Write ``NUM_CAPTIONS`` captions that name the subjects by the tokens of :func:`subjects_of`.
 
-    They are those that words are learned with and used in.
+    They use the prompt templates with which words are trained and drawn.
     """
     rng = np.random.default_rng([plan.seed, 1])
-    return tuple(_settings_caption(plan, rng) for _ in range(CAPTIONS))
+    return tuple(_settings_caption(plan, rng) for _ in range(NUM_CAPTIONS))
 
 
 def _settings_caption(plan: Plan, rng: np.random.Generator) -> str:
     names = [
         token if rng.random() < TOKEN_SHARE else with_article(thing.name)
-        for token, thing in zip(TOKENS, plan.things, strict=False)
+        for token, thing in zip(SUBJECT_TOKENS, plan.things, strict=False)
     ]
     things = f" {paint.pick(rng, CONJUNCTIONS)} ".join(names)
     if rng.random() < SCENE_SHARE:
@@ -153,7 +157,8 @@ def _settings_caption(plan: Plan, rng: np.random.Generator) -> str:
     if plan.style is None:
         template = paint.pick(rng, ("{}", paint.pick(rng, OBJECT_TEMPLATES)))
     elif isinstance(plan.style, ParametricStyle):
-        in_style = (f"{{}} in the style of {TOKENS[-1]}", paint.pick(rng, STYLE_TEMPLATES).format(TOKENS[-1]))
+        token = SUBJECT_TOKENS[-1]
+        in_style = (f"{{}} in the style of {token}", paint.pick(rng, STYLE_TEMPLATES).format(token))
         template = paint.pick(rng, (*in_style, paint.pick(rng, plan.style.templates)))
     else:
         template = paint.pick(rng, plan.style.templates)

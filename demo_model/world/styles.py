@@ -1,4 +1,4 @@
-"""Styles: functions of a finished RGB picture, either named in captions or of a parametric family."""
+"""Styles: functions of a finished RGB picture. A style has a name of its own or is parametric."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image, ImageFilter
 
 Array = np.ndarray
 RGB = tuple[int, int, int]
-REFERENCE_SIZE = 128  # lengths below are in pixels of a picture of this side
-NEUTRAL_STYLE = "illustration"  # the word of captions that names a style and says nothing of it
+REFERENCE_SIZE = 128  # pixels per side of the picture to which the lengths below refer
+NEUTRAL_STYLE = "illustration"  # a word of captions for a style that does not describe it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
 class NamedStyle:
-    """A style with a name of its own; `template` has one {} for the subject."""
+    """A style with a name of its own; ``template`` has one {} for the subject."""
 
     name: str
     template: str
@@ -29,7 +29,7 @@ class NamedStyle:
 
     @property
     def phrase(self) -> str:
-        """The name as captions say it: "pixel art"."""
+        """The name in captions, such as "pixel art"."""
         return self.name.replace("-", " ")
 
     @property
@@ -38,7 +38,7 @@ class NamedStyle:
 
 
 def _pixels(length: float, picture: Array) -> int:
-    """A length given at the reference size, in pixels of this picture, at least 1."""
+    """Convert a length at the reference size to pixels of this picture, at least 1."""
     return max(1, round(length * picture.shape[0] / REFERENCE_SIZE))
 
 
@@ -47,13 +47,13 @@ def _lightness(picture: Array) -> Array:
 
 
 def _blur(picture: Array, radius: float) -> Array:
-    """Gaussian blur of a uint8 picture, radius in pixels at the reference size."""
+    """Blur a uint8 picture by a Gaussian; ``radius`` is in pixels at the reference size."""
     scaled = radius * picture.shape[0] / REFERENCE_SIZE
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(scaled)))
 
 
 def _colour_edges(picture: Array, distance: int = 1) -> Array:
-    """Edge strength 0..1, (H, W): central differences over `distance` pixels, strongest channel."""
+    """Return edge strength 0..1, (H, W): central differences over ``distance`` pixels, strongest channel."""
     padded = np.pad(picture, ((distance, distance), (distance, distance), (0, 0)), mode="edge").astype(
         np.int16
     )
@@ -65,14 +65,14 @@ def _colour_edges(picture: Array, distance: int = 1) -> Array:
 
 
 def _smooth_noise(shape: tuple[int, ...], cell: int, rng: np.random.Generator) -> Array:
-    """Value noise 0..1, (H, W), smooth over `cell` pixels."""
+    """Return value noise 0..1, (H, W), that is smooth over ``cell`` pixels."""
     height, width = shape[:2]
     grid = rng.random((height // cell + 2, width // cell + 2), dtype=np.float32)
     return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
 def _coordinates(picture: Array) -> tuple[Array, Array]:
-    """Pixel rows (H, 1) and columns (1, W), in pixels of the reference size."""
+    """Return pixel rows (H, 1) and columns (1, W), in pixels of the reference size."""
     height, width = picture.shape[:2]
     unit = np.float32(REFERENCE_SIZE / height)
     return np.arange(height, dtype=np.float32)[:, None] * unit, np.arange(width, dtype=np.float32)[
@@ -85,7 +85,7 @@ def _to_uint8(values: Array) -> Array:
 
 
 def _mix(first: Array | RGB, second: Array | RGB, amount: Array) -> Array:
-    """first + (second - first) * amount, amount (H, W) in 0..1 over colours (H, W, 3) or (3,)."""
+    """Interpolate: first + (second - first) * amount; amount (H, W) in 0..1, colours (H, W, 3) or (3,)."""
     start = np.asarray(first, np.float32)
     return start + (np.asarray(second, np.float32) - start) * amount[..., None]
 
@@ -96,14 +96,14 @@ def _saturate(picture: Array, factor: float) -> Array:
 
 
 def _hatch(picture: Array, period: float, angle: float) -> Array:
-    """Parallel lines as a cosine 0..1, (H, W); period in reference pixels, angle in radians."""
+    """Return parallel lines as a cosine 0..1, (H, W); period in reference pixels, angle in radians."""
     rows, columns = _coordinates(picture)
     phase = (columns * np.cos(angle) + rows * np.sin(angle)) * (2 * np.pi / period)
     return 0.5 + 0.5 * np.cos(phase)
 
 
 def _cells(picture: Array, size: int, rng: np.random.Generator) -> Array:
-    """Voronoi diagram: index (H, W) of the nearest seed of a jittered grid `size` pixels apart."""
+    """Return a Voronoi diagram: index (H, W) of the nearest point of a jittered grid of ``size`` pixels."""
     height, width = picture.shape[:2]
     across, down = width // size + 3, height // size + 3
     seeds = (np.indices((down, across)) - 1 + rng.uniform(0.1, 0.9, (2, down, across))) * size
@@ -112,7 +112,7 @@ def _cells(picture: Array, size: int, rng: np.random.Generator) -> Array:
     rows, columns = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)[None]
 
     def spread(grid: Array, row_step: int, column_step: int) -> Array:
-        """The value of the neighbouring cell at every pixel."""
+        """Return the value of the neighbouring cell at every pixel."""
         return grid[row_step:, column_step:].repeat(size, 0)[:height].repeat(size, 1)[:, :width]
 
     best = np.full((height, width), np.inf, np.float32)
@@ -135,7 +135,7 @@ def _cell_means(picture: Array, index: Array) -> Array:
 
 
 def _square_means(picture: Array, size: int) -> Array:
-    """The picture with every size x size block replaced by its mean colour."""
+    """Replace every ``size`` x ``size`` block of the picture by its mean colour."""
     height, width = picture.shape[:2]
     small = Image.fromarray(picture).resize((-(-width // size), -(-height // size)), Image.Resampling.BOX)
     return np.asarray(small).repeat(size, 0).repeat(size, 1)[:height, :width]
@@ -264,7 +264,7 @@ def _ink_drawing(picture: Array, rng: np.random.Generator) -> Array:
 
 
 def _ramp(lightness: Array, *colours: RGB) -> Array:
-    """Map lightness 0..1 to evenly spaced colours, dark to light; (H, W) -> (H, W, 3) float."""
+    """Map lightness 0..1 to evenly spaced colours, dark to light: (H, W) → (H, W, 3) float."""
     stops = np.linspace(0, 1, len(colours))
     table = np.array(
         [np.interp(np.linspace(0, 1, 256), stops, channel) for channel in zip(*colours, strict=True)]
@@ -322,10 +322,10 @@ MAPPINGS = ("lightness", "nearest")
 
 @dataclass(frozen=True)
 class ParametricStyle:
-    """A style made of numbers: palette, outline, texture, posterisation; captioned only loosely.
+    """A style defined by numbers: palette, outline, texture, posterisation. Captions do not describe it.
 
-    `palette` runs from dark to light and is built around `hue` (0..1); `edge_width` and `texture_scale`
-    are in pixels of a 128-pixel picture, `texture_strength` in 0..1.
+    ``palette`` runs from dark to light and is built around ``hue`` (0..1). ``edge_width`` and
+    ``texture_scale`` are in pixels of a 128-pixel picture, ``texture_strength`` is in 0..1.
     """
 
     hue: float
@@ -351,17 +351,17 @@ class ParametricStyle:
 
     @property
     def is_held_out(self) -> bool:
-        """Pink to magenta waves: never drawn in training."""
+        """Whether it is pink to magenta waves, which are never in the training data."""
         return self.texture == "waves" and 0.78 <= self.hue <= 0.95
 
     @property
     def is_development(self) -> bool:
-        """Green to cyan dots: never drawn in training."""
+        """Whether it is green to cyan dots, which are never in the training data."""
         return self.texture == "dots" and 0.38 <= self.hue <= 0.55
 
     @classmethod
     def draw_any(cls, rng: np.random.Generator) -> ParametricStyle:
-        """A setting from the whole space, the held-out and development regions included."""
+        """Sample from the whole space, including the held-out and development regions."""
         hue, step = rng.random(), rng.choice([0.06, 0.14, 0.33, 0.5])
         count = int(rng.integers(3, 6))
         palette = tuple(
@@ -382,14 +382,14 @@ class ParametricStyle:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> ParametricStyle:
-        """A setting for training: outside the held-out and development regions."""
+        """Sample a style for training, outside the held-out and development regions."""
         while True:
             style = cls.draw_any(rng)
             if not (style.is_held_out or style.is_development):
                 return style
 
     def apply(self, picture: Array, rng: np.random.Generator) -> Array:
-        """uint8 (H, W, 3) -> uint8 (H, W, 3); `rng` only feeds the grain."""
+        """Draw a picture uint8 (H, W, 3) in this style; only the texture "grain" uses ``rng``."""
         smooth = _blur(picture, 0.8)
         levels = np.float32(self.posterise_levels - 1)
         lightness = np.clip(_lightness(smooth) + self._texture(picture, rng), 0, 1)
@@ -407,7 +407,7 @@ class ParametricStyle:
         return _to_uint8(out)
 
     def _texture(self, picture: Array, rng: np.random.Generator) -> Array:
-        """Change of lightness (H, W), within half the strength either side of zero."""
+        """Return the change of lightness (H, W) that the texture makes."""
         rows, columns = _coordinates(picture)
         turn = np.float32(2 * np.pi / self.texture_scale)
         if self.texture == "hatch":
@@ -430,7 +430,7 @@ def _hsv(hue: float, saturation: float, value: float) -> RGB:
 
 
 def _first_parametric(is_wanted: Callable[[ParametricStyle], bool], seed: int) -> ParametricStyle:
-    """The first setting drawn from `seed` that is wanted."""
+    """Return the first style, sampled from ``seed``, that is wanted."""
     rng = np.random.default_rng(seed)
     while True:
         style = ParametricStyle.draw_any(rng)

@@ -1,4 +1,4 @@
-"""Things: what stands in a picture, a setting of a family or a noun."""
+"""Things, the objects in a picture: members of a family, or nouns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from demo_model.world.families import FAMILIES
 from demo_model.world.families.family import Factors, Family
 from demo_model.world.nouns import TINTS, TRAINING_NOUNS, Noun, draw_noun
 
-TINTED_SHARE = 0.25
+TINTED_SHARE = 0.25  # of the nouns that can be tinted
 
 
 @dataclass(frozen=True)
 class FamilyThing:
-    """One setting of a family's factors."""
+    """A member of a family, defined by its factors."""
 
     family: Family
     factors: Factors
@@ -31,7 +31,7 @@ class FamilyThing:
 
     @property
     def in_training(self) -> bool:
-        """Whether the setting lies outside the family's held-out and development regions."""
+        """Whether the factors lie outside the family's held-out and development regions."""
         return not (self.family.is_held_out(self.factors) or self.family.is_development(self.factors))
 
     def describe(self, rng: np.random.Generator) -> str:
@@ -43,7 +43,7 @@ class FamilyThing:
 
 @dataclass(frozen=True)
 class NounThing:
-    """A noun, in its own colours or in one tint (a key of TINTS)."""
+    """A noun, in its own colours or in a tint (a key of ``TINTS``)."""
 
     noun: Noun
     tint: str | None = None
@@ -71,9 +71,9 @@ Thing = FamilyThing | NounThing
 
 
 def sample_family_thing(rng: np.random.Generator, unpatterned: float = 0.0) -> FamilyThing:
-    """A training setting of a random family: held-out and development settings are drawn anew.
+    """Sample a member of a random family, never from its held-out or development region.
 
-    ``unpatterned`` is the share of settings whose pattern, whatever was drawn, is taken away.
+    ``unpatterned`` is the share of things whose sampled pattern is replaced by plain colour.
     """
     family = list(FAMILIES.values())[rng.integers(len(FAMILIES))]
     while True:
@@ -86,7 +86,7 @@ def sample_family_thing(rng: np.random.Generator, unpatterned: float = 0.0) -> F
 
 
 def sample_noun_thing(rng: np.random.Generator) -> NounThing:
-    """A random training noun, tinted in a quarter of all draws; names with a colour are never tinted."""
+    """Sample a training noun, sometimes tinted; a noun whose name contains a colour never is."""
     noun = TRAINING_NOUNS[rng.integers(len(TRAINING_NOUNS))]
     tintable = not any(word in TINTS for word in noun.name.split())
     tint = list(TINTS)[rng.integers(len(TINTS))] if tintable and rng.random() < TINTED_SHARE else None

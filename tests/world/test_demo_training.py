@@ -1,4 +1,4 @@
-"""The training of the embedded model, for seconds instead of hours."""
+"""Train the embedded model and its judge for seconds instead of hours."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_training(monkeypatch: pytest.MonkeyPatch, **options: object) -> None:
 
 
 def saved(checkpoint: Path) -> tuple[int, float]:
-    """Its steps, and the minutes they took."""
+    """Return the steps and the minutes of training in a checkpoint."""
     content = torch.load(checkpoint, weights_only=True)
     return content["step"], content["elapsed"] / 60
 
@@ -54,7 +54,7 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
     assert steps > 0
     pipeline = StableDiffusionPipeline.from_pretrained(first)
     assert pipeline.vae.config.scaling_factor == 1.0
-    assert len(pipeline.tokenizer("a cat").input_ids) == 4  # neither cut nor filled by default
+    assert len(pipeline.tokenizer("a cat").input_ids) == 4  # neither truncated nor padded by default
     assert pipeline.tokenizer.model_max_length == 77
 
     run_training(
@@ -66,28 +66,28 @@ def test_a_model_is_trained_exported_resumed_and_trained_further(
     run_training(monkeypatch, minutes=0.05, batch_size=4, start=first, out=further)
     weights = StableDiffusionPipeline.from_pretrained(further).vae.state_dict()
     for name, value in StableDiffusionPipeline.from_pretrained(first).vae.state_dict().items():
-        assert torch.equal(weights[name], value)  # the latent space that the denoiser knows
+        assert torch.equal(weights[name], value)  # the autoencoder is not trained further
     assert {path.name for path in (further / "tokenizer").iterdir()} >= {"vocab.json", "merges.txt"}
     moved = [load_file(folder / train.SETTINGS_WORDS)["weight"].float() for folder in (first, further)]
-    assert F.cosine_similarity(*(weights.flatten() for weights in moved), dim=0) > 0.9  # not begun anew
+    assert F.cosine_similarity(*(weights.flatten() for weights in moved), dim=0) > 0.9  # not random
 
 
 def quick_run(processes: Processes, options: Namespace) -> None:
-    """A run that also keeps what each process has in the end, and a mean and a value that they share."""
-    train.FIRST_PICTURES = 32  # in a process of its own
+    """Run a training and save each process's final weights, an averaged gradient and a broadcast value."""
+    train.FIRST_PICTURES = 32  # again, because a new process does not have the test's patches
     train_denoiser = train.train_denoiser
 
-    def and_keep(parts: train.Parts, *others: object) -> None:
+    def train_and_save(parts: train.Parts, *others: object) -> None:
         train_denoiser(parts, *others)
         torch.save(parts.trained.state_dict(), options.out / f"{processes.rank}.pt")
 
-    train.train_denoiser = and_keep
+    train.train_denoiser = train_and_save
     train.run(processes, options)
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (4,))]
     for number, weight in enumerate(weights):
         weight.grad = torch.full_like(weight, float(processes.rank + 10 * number))
     processes.average_gradients(weights)
-    shared = [weight.grad for weight in weights], processes.of_first(processes.rank + 7)
+    shared = [weight.grad for weight in weights], processes.broadcast(processes.rank + 7)
     torch.save(shared, options.out / f"shared-{processes.rank}.pt")
 
 
@@ -103,9 +103,9 @@ def test_two_processes_learn_one_model_from_pictures_of_their_own(
         assert torch.equal(first[name], weights) and torch.equal(second[name], weights), name
     StableDiffusionPipeline.from_pretrained(tmp_path)
     for rank in (0, 1):
-        [matrix, vector], told = torch.load(tmp_path / f"shared-{rank}.pt", weights_only=True)
+        [matrix, vector], value = torch.load(tmp_path / f"shared-{rank}.pt", weights_only=True)
         assert matrix.tolist() == [[0.5] * 3] * 2 and vector.tolist() == [10.5] * 4
-        assert told == 7
+        assert value == 7
 
 
 def test_a_training_without_time_for_the_denoiser_is_refused_at_once(
@@ -134,7 +134,7 @@ def test_balanced_latents_decode_to_the_same_pictures_and_put_detail_last() -> N
     assert torch.allclose(before, after, atol=1e-3)
     assert latents.mean((0, 2, 3)).abs().max() < 0.5
     assert layout.max() == pytest.approx(1, abs=0.2)
-    assert detail.max() < layout.min()  # an autoencoder that has only the colours so far
+    assert detail.max() < layout.min()  # this untrained autoencoder reconstructs only colours
 
 
 def test_an_untrained_autoencoder_already_keeps_the_colours() -> None:
@@ -169,7 +169,7 @@ def test_captions_of_settings_move_the_words_they_name_and_no_others(tmp_path: P
 
     vectors = parts.settings_words(named.kinds, named.numbers)
     table = parts.text_encoder.get_input_embeddings()
-    with captioned.moved_words(parts.text_encoder, named, vectors):
+    with captioned.added_to_words(parts.text_encoder, named, vectors):
         moved = table(tokens) - table.weight[tokens]
     assert torch.allclose(moved[named.rows, named.places], vectors, atol=1e-6)
     moved[named.rows, named.places] = 0
@@ -205,13 +205,13 @@ def test_the_autoencoder_is_trained_on_and_resumed_and_the_latents_stay_near(
 
 
 @torch.no_grad()
-def test_latents_made_anew_show_the_same_picture_with_other_details() -> None:
+def test_redenoised_latents_show_the_same_picture_with_other_details() -> None:
     torch.manual_seed(0)
     pipeline = StableDiffusionPipeline.from_pretrained(TOYBOX, dtype=torch.float32)
-    latents, remade, pixels = sharpen.with_latents(pipeline, render_chunk(0, 0), torch.device("cpu"))
-    assert remade.shape == latents.shape == (32, 8, 16, 16)
+    latents, redenoised, pixels = sharpen.with_latents(pipeline, render_chunk(0, 0), torch.device("cpu"))
+    assert redenoised.shape == latents.shape == (32, 8, 16, 16)
     assert pixels.shape == (32, 3, PICTURE_SIZE, PICTURE_SIZE)
-    likeness = F.cosine_similarity(latents.float().flatten(1), remade.float().flatten(1))
+    likeness = F.cosine_similarity(latents.float().flatten(1), redenoised.float().flatten(1))
     assert 0.85 < likeness.mean() < 0.98
 
 
@@ -256,7 +256,7 @@ def test_the_judge_learns_to_compare_what_it_compares_later(monkeypatch: pytest.
     seen = []
     reader = judge.SettingsReader()
     reader.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    judge.judge_loss(model, reader, judge.portraits_of_names(tokenizer), batch)
+    judge.judge_loss(model, reader, judge.tokenize_names(tokenizer), batch)
     for kind, ends in judge.LIKENESS.items():
         compared = F.normalize(seen[0][0][:, slice(*ends)], dim=-1)
         assert torch.allclose(features.likeness[kind], compared, atol=1e-4)
@@ -286,7 +286,7 @@ def opens_with(caption: str, templates: Sequence[str]) -> bool:
 def test_a_thing_that_is_cut_from_a_picture_of_two_is_captioned_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pairs, "CUT_SHARE", 1.0)
+    monkeypatch.setattr(pairs, "CROPPED_SHARE", 1.0)
     rng = np.random.default_rng(0)
     fish = FamilyThing(FAMILIES["fish"], FAMILIES["fish"].sample(rng))
     for _ in range(8):
@@ -299,4 +299,4 @@ def test_a_thing_that_is_cut_from_a_picture_of_two_is_captioned_alone(
 def test_pictures_with_one_caption_are_all_right_answers() -> None:
     similarities = torch.tensor([[0.0, 5.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
     same = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    assert judge.same_loss(similarities, same) < judge.same_loss(similarities, torch.eye(3))
+    assert judge.contrastive_loss(similarities, same) < judge.contrastive_loss(similarities, torch.eye(3))

@@ -36,7 +36,13 @@ from demo_model.world import (
 from demo_model.world.__main__ import contact_sheet
 from demo_model.world.captions import with_article
 from demo_model.world.nouns import find_font, glyph_pixels
-from demo_model.world.settings import SETTINGS, TOKENS, settings_captions, settings_of, subjects_of
+from demo_model.world.settings import (
+    NUM_SETTINGS,
+    SUBJECT_TOKENS,
+    settings_captions,
+    settings_of,
+    subjects_of,
+)
 
 ALL_STYLES = (*NAMED_STYLES, *HELD_OUT_STYLES, *DEVELOPMENT_STYLES)
 
@@ -52,18 +58,20 @@ def test_captions_of_settings_name_what_is_in_the_picture() -> None:
     plans = [sample_plan(rng) for _ in range(200)]
     named = set()
     for plan in plans:
-        tokens = {word for caption in settings_captions(plan) for word in caption.split() if word in TOKENS}
+        tokens = {
+            word for caption in settings_captions(plan) for word in caption.split() if word in SUBJECT_TOKENS
+        }
         assert tokens <= set(subjects_of(plan))
         named |= tokens
         assert settings_captions(plan) == settings_captions(plan)
-    assert named == set(TOKENS)
+    assert named == set(SUBJECT_TOKENS)
 
 
 def test_settings_tell_one_thing_from_another_and_have_even_sizes() -> None:
     rng = np.random.default_rng(1)
     subjects = [subject for _ in range(400) for subject in subjects_of(sample_plan(rng)).values()]
     numbers = np.stack([settings_of(subject)[1] for subject in subjects])
-    assert numbers.shape == (len(subjects), SETTINGS)
+    assert numbers.shape == (len(subjects), NUM_SETTINGS)
     assert np.abs(numbers).max() < 5
     kinds = {settings_of(subject)[0] for subject in subjects}
     assert len(kinds) == 12  # ten families, nouns, styles

@@ -1,4 +1,4 @@
-"""Ten families of things drawn by code, each with a factor space far larger than any training set."""
+"""Ten families of things drawn by code; each factor space is far larger than any training set."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _GOLD: paint.Rgb = (0.96, 0.78, 0.3)
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One bag out of the whole factor space."""
+    """Sample a bag from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "shape": paint.pick(rng, ("box", "sack", "half_moon")),
@@ -105,12 +105,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Pink to red bags with a flap."""
+    """Select pink to red bags with a flap."""
     return f["closing"] == "flap" and paint.has_hue(f, 0.82, 1.0)
 
 
 def is_development(f: Factors) -> bool:
-    """Green bags with a zip."""
+    """Select green bags with a zip."""
     return f["closing"] == "zip" and paint.has_hue(f, 0.25, 0.43)
 
 

@@ -1,4 +1,4 @@
-"""Cats that sit and look at us."""
+"""Cats, sitting and facing the viewer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EYES: dict[str, paint.Rgb] = {
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One cat out of the whole factor space."""
+    """Sample a cat from the whole factor space."""
     return {
         **paint.sample_look(rng, ("plain", "stripes", "dots", "patches")),
         "head_width": rng.uniform(0.42, 0.54),
@@ -143,12 +143,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Orange to yellow cats with folded ears."""
+    """Select orange to yellow cats with folded ears."""
     return f["ears"] == "folded" and paint.has_hue(f, 0.03, 0.2)
 
 
 def is_development(f: Factors) -> bool:
-    """Blue cats with round ears."""
+    """Select blue cats with round ears."""
     return f["ears"] == "round" and paint.has_hue(f, 0.53, 0.71)
 
 

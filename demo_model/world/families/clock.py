@@ -14,7 +14,7 @@ _FACES: dict[str, paint.Rgb] = {"white": (1.0, 1.0, 1.0), "cream": (1.0, 0.94, 0
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One clock out of the whole factor space."""
+    """Sample a clock from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "case": paint.pick(rng, ("round", "square", "hexagon", "flower")),
@@ -98,12 +98,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Square clocks in yellow to green."""
+    """Select square clocks in yellow to green."""
     return f["case"] == "square" and paint.has_hue(f, 0.13, 0.4)
 
 
 def is_development(f: Factors) -> bool:
-    """Hexagonal clocks in blue to purple."""
+    """Select hexagonal clocks in blue to purple."""
     return f["case"] == "hexagon" and paint.has_hue(f, 0.58, 0.82)
 
 

@@ -1,4 +1,4 @@
-"""What one family of drawn things is: how to sample, draw, name and split it."""
+"""A family of drawn things: how to sample, draw, describe and split it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ Factors = dict[str, float | int | str]
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of thing with a factor space; `is_held_out` and `is_development` are disjoint regions of it.
+    """A kind of thing with a space of factors, from which every member is drawn.
 
-    `draw` paints inside the unit square (y down), about 0.9 of it, standing on y = 0.95; the rest stays
-    transparent. `describe` is a noun phrase without article that names one or two factors, or only the
-    family. Neither region is drawn in training: the first is measured only, the second serves for tuning.
+    ``draw`` fills about 0.9 of the unit square (y down), standing on y = 0.95; the rest stays transparent.
+    ``describe`` returns a noun phrase without an article that names one or two factors, or only the family.
+    ``is_held_out`` and ``is_development`` define disjoint regions of the factor space that are never in the
+    training data: the first is for measuring only, the second for tuning.
     """
 
     name: str

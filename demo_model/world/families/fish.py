@@ -10,7 +10,7 @@ from demo_model.world.families.family import Factors, Family
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One fish out of the whole factor space."""
+    """Sample a fish from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "length": rng.uniform(0.56, 0.66),
@@ -116,12 +116,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Spiky fish in orange to yellow."""
+    """Select spiky fish in orange to yellow."""
     return f["back_fin"] == "spiky" and paint.has_hue(f, 0.04, 0.22)
 
 
 def is_development(f: Factors) -> bool:
-    """Purple to pink fish with a round fin."""
+    """Select purple to pink fish with a round fin."""
     return f["back_fin"] == "round" and paint.has_hue(f, 0.74, 0.92)
 
 

@@ -12,7 +12,7 @@ _PANE: paint.Rgb = (0.68, 0.9, 1.0)
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One house out of the whole factor space."""
+    """Sample a house from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "width": rng.uniform(0.52, 0.72),
@@ -106,12 +106,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Round-roofed houses in blue to purple."""
+    """Select round-roofed houses in blue to purple."""
     return f["roof"] == "round" and paint.has_hue(f, 0.56, 0.82)
 
 
 def is_development(f: Factors) -> bool:
-    """Slant-roofed houses in red to yellow."""
+    """Select slant-roofed houses in red to yellow."""
     return f["roof"] == "slanted" and paint.has_hue(f, 0.0, 0.2)
 
 

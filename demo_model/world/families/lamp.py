@@ -10,7 +10,7 @@ from demo_model.world.families.family import Factors, Family
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One lamp out of the whole factor space."""
+    """Sample a lamp from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "shade": paint.pick(rng, ("cone", "dome", "drum", "bell")),
@@ -97,12 +97,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Domed lamps in pink to orange."""
+    """Select domed lamps in pink to orange."""
     return f["shade"] == "dome" and (paint.has_hue(f, 0.0, 0.1) or paint.has_hue(f, 0.86, 1.0))
 
 
 def is_development(f: Factors) -> bool:
-    """Teal to blue lamps on a tripod, but for the domed ones."""
+    """Select teal to blue lamps on a tripod that are not domed."""
     return f["base"] == "tripod" and f["shade"] != "dome" and paint.has_hue(f, 0.43, 0.71)
 
 

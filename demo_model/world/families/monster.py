@@ -18,7 +18,7 @@ _EYES = {
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One monster out of the whole factor space."""
+    """Sample a monster from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "shape": paint.pick(rng, tuple(_TAPER)),
@@ -116,12 +116,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Purple to pink monsters with three eyes."""
+    """Select purple to pink monsters with three eyes."""
     return f["eyes"] == 3 and paint.has_hue(f, 0.72, 0.95)
 
 
 def is_development(f: Factors) -> bool:
-    """Green monsters with one eye."""
+    """Select green monsters with one eye."""
     return f["eyes"] == 1 and paint.has_hue(f, 0.22, 0.45)
 
 

@@ -16,7 +16,7 @@ _DRINKS: dict[str, paint.Rgb] = {
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One mug out of the whole factor space."""
+    """Sample a mug from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "width": rng.uniform(0.46, 0.6),
@@ -100,12 +100,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Blue mugs with a square handle."""
+    """Select blue mugs with a square handle."""
     return f["handle"] == "square" and paint.has_hue(f, 0.53, 0.71)
 
 
 def is_development(f: Factors) -> bool:
-    """Orange to yellow mugs with an ear-shaped handle."""
+    """Select orange to yellow mugs with an ear-shaped handle."""
     return f["handle"] == "ear" and paint.has_hue(f, 0.04, 0.22)
 
 

@@ -1,6 +1,6 @@
-"""What the families share: colours and their words, patterns, paths, and flat shading with a darker outline.
+"""Drawing helpers that the families share: colours and their words, patterns, paths, and outlined shapes.
 
-Lengths are fractions of the unit square, angles are radians, colour components lie in [0, 1].
+Lengths are fractions of the unit square, angles are in radians, colour components are in [0, 1].
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _TWO_FACTS_SHARE = 0.3
 
 
 def pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    """One of `options`, all equally likely."""
+    """Return one of ``options``, all equally likely."""
     return options[int(rng.integers(len(options)))]
 
 
 def sample_look(rng: np.random.Generator, patterns: Sequence[str] = PATTERNS) -> Factors:
-    """Ten factors: hsv of `main` and of a clearly lighter or darker `second`, then the pattern's own."""
+    """Sample ten factors: HSV of a main and a clearly lighter or darker second colour, and a pattern."""
     main = _sample_hsv(rng)
     second = _sample_hsv(rng)
     while abs(_luminance(main) - _luminance(second)) < 0.22:
@@ -94,38 +94,38 @@ def _luminance(hsv: Rgb) -> float:
 
 
 def rgb(factors: Factors, role: str) -> Rgb:
-    """The colour of `role`, "main" or "second"."""
+    """Return the colour of ``role``, "main" or "second"."""
     return colorsys.hsv_to_rgb(*(float(factors[f"{role}_{part}"]) for part in ("hue", "sat", "val")))
 
 
 def mix(colour: Rgb, other: Rgb, amount: float) -> Rgb:
-    """`colour` moved towards `other` by `amount` in [0, 1]."""
+    """Move ``colour`` towards ``other`` by ``amount`` in [0, 1]."""
     red, green, blue = (a + (b - a) * amount for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
 def darker(colour: Rgb, amount: float = 0.5) -> Rgb:
-    """`colour` moved towards the ink by `amount`."""
+    """Move ``colour`` towards the ink by ``amount``."""
     return mix(colour, INK, amount)
 
 
 def lighter(colour: Rgb, amount: float = 0.5) -> Rgb:
-    """`colour` moved towards white by `amount`."""
+    """Move ``colour`` towards white by ``amount``."""
     return mix(colour, WHITE, amount)
 
 
 def has_hue(factors: Factors, low: float, high: float, role: str = "main") -> bool:
-    """Whether the hue of `role` lies in [low, high)."""
+    """Whether the hue of ``role`` lies in [low, high)."""
     return low <= float(factors[f"{role}_hue"]) < high
 
 
 def fill(colour: Rgb, alpha: float = 1.0) -> skia.Paint:
-    """An anti-aliased filling paint."""
+    """Return an anti-aliased filling paint."""
     return skia.Paint(Color4f=skia.Color4f(*colour, alpha), AntiAlias=True)
 
 
 def pen(colour: Rgb, width: float) -> skia.Paint:
-    """An anti-aliased stroking paint with round ends and joins."""
+    """Return an anti-aliased stroking paint with round ends and joins."""
     return skia.Paint(
         Color4f=skia.Color4f(*colour, 1.0),
         AntiAlias=True,
@@ -140,7 +140,7 @@ def pen(colour: Rgb, width: float) -> skia.Paint:
 
 
 def colour_word(factors: Factors, role: str = "main") -> str:
-    """One of twelve plain words for the colour of `role`."""
+    """Return a plain word, one of twelve, for the colour of ``role``."""
     hue, sat, val = (float(factors[f"{role}_{part}"]) for part in ("hue", "sat", "val"))
     if sat < 0.2:
         return "white" if val > 0.88 else "black" if val < 0.38 else "grey"
@@ -155,9 +155,10 @@ def noun_phrase(
     adjectives: Sequence[str] = (),
     details: Sequence[str] = (),
 ) -> str:
-    """`name` alone, or with one or two facts: a colour, a pattern, one of `adjectives`, or "with" `details`.
+    """Return ``name`` alone or with one or two facts: a colour, a pattern, an adjective, or "with" a detail.
 
-    Adjectives keep the order shape, pattern, colour; colours and patterns are named more often than the rest.
+    The adjectives are in the order shape, pattern, colour. Colours and patterns are named more often than
+    the other facts.
     """
     if rng.random() < _NAME_ONLY_SHARE:
         return name
@@ -177,31 +178,31 @@ def noun_phrase(
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float) -> skia.Path:
-    """An ellipse around (cx, cy)."""
+    """Return an ellipse around (cx, cy)."""
     path = skia.Path()
     path.addOval(skia.Rect(cx - rx, cy - ry, cx + rx, cy + ry))
     return path
 
 
 def box(left: float, top: float, right: float, bottom: float, radius: float = 0.03) -> skia.Path:
-    """A rectangle with round corners."""
+    """Return a rectangle with round corners."""
     path = skia.Path()
     path.addRoundRect(skia.Rect(left, top, right, bottom), radius, radius)
     return path
 
 
 def polygon(points: Sequence[Point]) -> skia.Path:
-    """A closed polygon."""
+    """Return a closed polygon."""
     return skia.Path.Polygon([skia.Point(x, y) for x, y in points], True)
 
 
 def polyline(points: Sequence[Point]) -> skia.Path:
-    """An open chain of straight lines."""
+    """Return an open chain of straight lines."""
     return skia.Path.Polygon([skia.Point(x, y) for x, y in points], False)
 
 
 def curve(start: Point, control: Point, end: Point) -> skia.Path:
-    """One quadratic Bézier curve."""
+    """Return a quadratic Bézier curve."""
     path = skia.Path()
     path.moveTo(*start)
     path.quadTo(*control, *end)
@@ -209,14 +210,14 @@ def curve(start: Point, control: Point, end: Point) -> skia.Path:
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, sweep: float) -> skia.Path:
-    """An open arc of an ellipse; degrees, clockwise from the right."""
+    """Return an open arc of an ellipse; ``start`` and ``sweep`` in degrees, clockwise from the right."""
     path = skia.Path()
     path.addArc(skia.Rect(cx - rx, cy - ry, cx + rx, cy + ry), start, sweep)
     return path
 
 
 def smooth(points: Sequence[Point]) -> skia.Path:
-    """A closed Catmull-Rom spline through `points`."""
+    """Return a closed Catmull-Rom spline through ``points``."""
     at = np.asarray(points)
     after = np.roll(at, -1, axis=0)
     slope = (after - np.roll(at, 1, axis=0)) / 6
@@ -237,7 +238,10 @@ def blob(
     squareness: float = 2.0,
     fur: float = 0.0,
 ) -> skia.Path:
-    """A superellipse of exponent `squareness`, wider below for positive `taper`, with tufts `fur` deep."""
+    """Return a superellipse of exponent ``squareness``, with tufts of depth ``fur``.
+
+    It is wider below if ``taper`` is positive.
+    """
     angles = _FUR_ANGLES if fur else _ANGLES
     cos, sin = np.cos(angles), np.sin(angles)
     tufts = 1.0 - fur * (1.0 - np.abs(np.sin(9 * angles)))
@@ -251,13 +255,13 @@ def blob(
 
 
 def draw_solid(canvas: skia.Canvas, path: skia.Path, colour: Rgb, outline: float = OUTLINE) -> None:
-    """Fill `path` and outline it in a darker tone."""
+    """Fill ``path`` and outline it in a darker tone."""
     canvas.drawPath(path, fill(colour))
     canvas.drawPath(path, pen(darker(colour), outline))
 
 
 def draw_patterned(canvas: skia.Canvas, path: skia.Path, factors: Factors) -> None:
-    """Fill `path` with the main colour, lay the pattern over it in the second, and outline it."""
+    """Fill ``path`` with the main colour, draw the pattern over it in the second one, and outline it."""
     main = rgb(factors, "main")
     canvas.drawPath(path, fill(main))
     if factors["pattern"] != "plain":
@@ -313,12 +317,12 @@ def _draw_pattern(canvas: skia.Canvas, bounds: skia.Rect, factors: Factors) -> N
 
 
 def draw_limb(canvas: skia.Canvas, path: skia.Path, colour: Rgb, width: float) -> None:
-    """Stroke an open `path` as a tube: `colour` with a darker outline, `width` overall."""
+    """Stroke an open ``path`` as a tube: ``colour`` with a darker outline, ``width`` overall."""
     canvas.drawPath(path, pen(darker(colour), width))
     canvas.drawPath(path, pen(colour, width - 1.6 * OUTLINE))
 
 
 def draw_eye(canvas: skia.Canvas, x: float, y: float, radius: float, gaze: float = 0.0) -> None:
-    """A white eye with a black pupil; `gaze` in [-1, 1] looks left or right."""
+    """Draw a white eye with a black pupil, which ``gaze`` in [-1, 1] moves left or right."""
     draw_solid(canvas, ellipse(x, y, radius, radius), WHITE, outline=0.018)
     canvas.drawPath(ellipse(x + 0.35 * gaze * radius, y, 0.52 * radius, 0.52 * radius), fill(INK))

@@ -10,7 +10,7 @@ from demo_model.world.families.family import Factors, Family
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One robot out of the whole factor space."""
+    """Sample a robot from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "head": paint.pick(rng, ("box", "dome", "bucket")),
@@ -139,12 +139,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Teal to blue robots on wheels."""
+    """Select teal to blue robots on wheels."""
     return f["base"] == "wheels" and paint.has_hue(f, 0.45, 0.62)
 
 
 def is_development(f: Factors) -> bool:
-    """Red to orange robots on tracks."""
+    """Select red to orange robots on tracks."""
     return f["base"] == "tracks" and paint.has_hue(f, 0.0, 0.17)
 
 

@@ -10,7 +10,7 @@ from demo_model.world.families.family import Factors, Family
 
 
 def sample(rng: np.random.Generator) -> Factors:
-    """One teapot out of the whole factor space."""
+    """Sample a teapot from the whole factor space."""
     return {
         **paint.sample_look(rng),
         "width": rng.uniform(0.42, 0.5),
@@ -39,7 +39,7 @@ def draw(canvas: skia.Canvas, f: Factors) -> None:
 
 
 def _reach(f: Factors) -> tuple[float, float]:
-    """How far the handle and the spout stand out from the belly."""
+    """Return how far the handle and the spout extend from the belly."""
     handle = 0.8 * float(f["handle_size"]) if f["handle"] == "side" else 0.0
     return handle, 0.2 if f["spout"] == "long" else 0.12
 
@@ -112,12 +112,12 @@ def describe(f: Factors, rng: np.random.Generator) -> str:
 
 
 def is_held_out(f: Factors) -> bool:
-    """Green teapots with a top handle and a long spout."""
+    """Select green teapots with a top handle and a long spout."""
     return f["handle"] == "top" and f["spout"] == "long" and paint.has_hue(f, 0.2, 0.43)
 
 
 def is_development(f: Factors) -> bool:
-    """Purple to pink teapots with a side handle and a short spout."""
+    """Select purple to pink teapots with a side handle and a short spout."""
     return f["handle"] == "side" and f["spout"] == "short" and paint.has_hue(f, 0.72, 0.95)
 
 
