@@ -1,1 +1,1 @@
-"""Measurements that print a table; every figure of the README comes from one of them."""
+"""Benchmarks, each of which prints a table; every figure in the README comes from one of them."""

@@ -1,7 +1,7 @@
-"""Wall-clock seconds of the command line, start-up included: ``python -m benchmarks.commands``.
+"""Measure wall-clock seconds of commands, including start-up: ``python -m benchmarks.commands``.
 
-Learns a word from the four pictures of the example monster with the defaults, draws four pictures
-with it, and starts the page, each as a fresh process.
+Learns a word with the defaults from the four pictures of the example monster, draws four pictures with it,
+and starts the page, each in a new process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def run(*arguments: str) -> tuple[float, dict[str, Any]]:
-    """Seconds of one command in a process of its own, and the JSON object that it prints."""
+    """Run one command in a new process; return its seconds and the JSON object that it prints."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "ti_core", *arguments, "--json"]
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -47,7 +47,7 @@ def run(*arguments: str) -> tuple[float, dict[str, Any]]:
 
 
 def start_page(data: Path) -> float:
-    """Seconds from the start of ``app.py`` over a new folder until its page is served."""
+    """Start ``app.py`` with a new data folder; return the seconds until its page is served."""
     port = str(free_port("127.0.0.1", FIRST_PORT))
     start = time.perf_counter()
     command = [sys.executable, str(APP), "--port", port, "--data", str(data)]

@@ -1,4 +1,4 @@
-"""How a benchmark ends where what it was given cannot be used."""
+"""How benchmarks report input that they cannot use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ti_core.errors import InputError
 
 
 @contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Exit with 1 and the sentence of an :class:`~ti_core.errors.InputError`, which says what to do next."""
+def exit_on_input_error() -> Iterator[None]:
+    """On an :class:`~ti_core.errors.InputError`, print its sentence and exit with 1, without a traceback."""
     try:
         yield
     except InputError as error:

@@ -1,12 +1,14 @@
-"""Are words learned, and at what price: ``python -m benchmarks.inversion``.
+"""Measure how well words are learned, and at what cost: ``python -m benchmarks.inversion``.
 
-Learns the held-out concepts, from four pictures each, by one or more recipes and from one or more training
-seeds; the judge of the embedded model says how much of the way from the initial word to the real pictures
-each word went (recovered), and how much of the initial word's agreement with scenes it has (kept). Every
-result is a line of ``results.jsonl``, in a folder of its own for each model, judge and set of defaults: a
-benchmark that was stopped goes on, and what was learned by a recipe that has changed is left out. In the end
-contact sheets show all words of the list that the defaults have learned by then. ``--list development`` is
-for finding defaults; the held-out list is measured only.
+Learns the held-out concepts from four pictures each, with one or more recipes and training seeds. The
+embedded model's judge then measures two shares for each word. "Recovered" is how much of the gap in likeness
+between the initial word and the real pictures was closed. "Kept" is how much of the initial word's agreement
+with scenes remains.
+
+Every result is a line of ``results.jsonl``, in a separate folder for each model, judge and set of defaults.
+A benchmark that was stopped continues there. Results of a recipe that has changed since are ignored. At the
+end, contact sheets show all words of the list that were learned with the defaults. Use ``--list
+development`` to search for defaults; the held-out list is for measuring only.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.errors import told_in_a_sentence
+from benchmarks.errors import exit_on_input_error
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
 from benchmarks.toybox import load_toybox
@@ -49,14 +51,14 @@ from ti_core.words.concept import Concept
 from ti_core.words.folder import load_concept, save_concept
 
 Kept = Literal["best", "last", "average"]
-"""Of a training: the best of the vectors last evaluated, the last, or their moving average."""
-AVERAGE_DECAY = 0.95  # some 20 steps
+"""Which vectors of a training are kept: the best evaluated ones, the last, or the moving average."""
+AVERAGE_DECAY = 0.95  # averages over about 20 steps
 
-PICTURES = 4
-TOGETHER = 12  # concepts that are learned in one batch
-DRAWN = 4  # of each plain prompt
-DRAWN_TOGETHER = 16  # pictures in one batch
-RESAMPLES = 10_000  # of the bootstrap that the confidence intervals are from
+PICTURES = 4  # per concept
+CONCEPTS_PER_BATCH = 12  # that are learned together
+PICTURES_PER_PROMPT = 4
+DRAWING_BATCH = 16  # pictures
+RESAMPLES = 10_000  # of the bootstrap for the confidence intervals
 GROUPS = ("family", "noun", "style")
 SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
     "object": (
@@ -74,25 +76,27 @@ SHEET_PROMPTS: Mapping[Kind, tuple[str, ...]] = {
         "a cat in the style of {}",
     ),
 }
-"""Alone, in two scenes, with another word, and as a style; the first is drawn with the initial word, too."""
+"""The word alone, in two scenes, with another word, and as a style; the first also with the initial word."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """``changes`` to the defaults, and what is measured of one training: the vectors that it ``keeps``, those
-    ``at`` some steps on its way, and what the automatic stop would have left with each of the ``thresholds``.
-    """
+    """How a word is trained, and which of the training's vectors are measured."""
 
     changes: Mapping[str, Any] = field(default_factory=dict)
+    """Training settings that differ from the defaults."""
     keeps: tuple[Kept, ...] = ("best",)
+    """Vectors to measure at the end of the training."""
     at: tuple[int, ...] = ()
+    """Steps at which the vectors are measured as well."""
     thresholds: tuple[float, ...] = ()
+    """Thresholds of the automatic stop; the vectors that it would have kept are measured as well."""
     script: bool = False
-    """With the optimizer of the diffusers training script."""
+    """Whether to use the optimizer settings of the diffusers training script."""
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that another recipe does not have."""
+        """Twelve hexadecimal digits that identify the recipe."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode()).hexdigest()[:12]
 
 
@@ -103,7 +107,7 @@ SCRIPT = {
     "timestep_bias": 0.0,
     "stop": "never",
 }
-"""The settings of the diffusers training script, with --scale_lr as its README has it."""
+"""The settings of the diffusers training script, with --scale_lr as in its README."""
 
 RECIPES = {
     "defaults": Recipe(),
@@ -142,22 +146,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="toybox", help="a preset or a model folder")
-    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="the judge's folder")
     parser.add_argument("--list", choices=["held-out", "development"], default="held-out")
     parser.add_argument(
-        "--recipe", action="append", choices=RECIPES, help="again for more; default: defaults and script"
+        "--recipe", action="append", choices=RECIPES, help="may be repeated; default: defaults and script"
     )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each concept")
-    parser.add_argument("--first-seed", type=int, default=0, help="to share the trainings among processes")
-    parser.add_argument("--every", type=int, default=1, help="only every so many concepts of the list")
+    parser.add_argument("--first-seed", type=int, default=0, help="to divide the seeds among processes")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only every Nth concept of the list"
+    )
     parser.add_argument("--group", choices=GROUPS, help="only things of families, nouns or styles")
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion"))
     options = parser.parse_args()
     print(describe_machine())
     backbone = load_toybox(options.model)
     listed = HELD_OUT if options.list == "held-out" else DEVELOPMENT
-    asked = [subject for subject in listed if options.group in (None, group_of(subject))]
-    subjects = asked[:: options.every]
+    in_group = [subject for subject in listed if options.group in (None, group_of(subject))]
+    subjects = in_group[:: options.every]
     judge = load_judge(str(options.judge), backbone.device)
     out = options.out / options.list / digest_of(backbone, options.judge)
     results = Results(out / "results.jsonl", RECIPES)
@@ -166,25 +172,28 @@ def main() -> None:
         for name in options.recipe or ("defaults", "script"):
             recipe = RECIPES[name]
             missing = [subject for subject in benches if not results.has(subject, recipe, seed)]
-            for start in range(0, len(missing), TOGETHER):
-                together = [benches[subject] for subject in missing[start : start + TOGETHER]]
-                learned = learn(backbone, together, recipe, name, seed)
-                for bench, words in zip(together, learned, strict=True):
+            for start in range(0, len(missing), CONCEPTS_PER_BATCH):
+                batch = [benches[subject] for subject in missing[start : start + CONCEPTS_PER_BATCH]]
+                learned = learn(backbone, batch, recipe, name, seed)
+                for bench, words in zip(batch, learned, strict=True):
                     if seed == 0:
                         save_concept(words[-1].concept, word_folder(out, name, bench.subject))
-                    results.add([bench.found(word) for word in words])
+                    results.add([bench.measure(word) for word in words])
     print_table([row for row in results.rows if row["concept"] in benches])
     draw_sheets(backbone, listed, results, out)
 
 
 def digest_of(backbone: Backbone, judge: Path) -> str:
-    """Twelve hexadecimal digits over the model's and the judge's weights, how the model draws and learns, and
-    the default settings of training: what was measured with others is another measurement."""
+    """Return twelve hexadecimal digits that identify everything on which the results depend.
+
+    These are the weights of the model and the judge, the model's own settings for drawing and training, and
+    the default training settings.
+    """
     digest = hashlib.sha256((judge / "model.safetensors").read_bytes())
     for module in (backbone.unet, backbone.vae):
         for value in module.state_dict().values():
             digest.update(value.detach().float().cpu().numpy().tobytes())
-    digest.update(backbone.base.fingerprint.encode())  # of the words that it knows
+    digest.update(backbone.base.fingerprint.encode())  # of the text encoders
     rates, bias = backbone.learning_rates(), backbone.timestep_bias
     own = (backbone.guidance_scale, backbone.scheduler, rates, bias)
     digest.update(json.dumps([own, dataclasses.asdict(TrainingConfig("any"))]).encode())
@@ -192,7 +201,7 @@ def digest_of(backbone: Backbone, judge: Path) -> str:
 
 
 class Results:
-    """The lines of one measurement and their file, without those of ``recipes`` that have changed since."""
+    """The results in a file of JSON lines, except those of recipes that are no longer among ``recipes``."""
 
     def __init__(self, path: Path, recipes: Mapping[str, Recipe]):
         self._path = path
@@ -206,7 +215,7 @@ class Results:
         return any((row["concept"], row["recipe_digest"], row["seed"]) == sought for row in self.rows)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep what one training gave."""
+        """Add the results of one training to the file and print them."""
         self.rows += rows
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
@@ -221,8 +230,8 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A word after some ``steps`` of a training, and its share of the ``seconds`` that took."""
+class LearnedWord:
+    """A word after some ``steps`` of a training, which took ``seconds`` for this word alone."""
 
     concept: Concept
     recipe: str
@@ -233,7 +242,7 @@ class Learned:
 
 
 class Bench:
-    """One concept with its real pictures; what a word draws is drawn once."""
+    """One concept with its real pictures; what each word draws is cached."""
 
     def __init__(self, backbone: Backbone, judge: Judge, subject: WorldConcept):
         self.subject = subject
@@ -243,12 +252,12 @@ class Bench:
         self._initial: SampleFeatures | None = None
         self._shown: dict[str, SampleFeatures] = {}
 
-    def found(self, word: Learned) -> dict[str, Any]:
-        """What the judge says of a word, with what it cost."""
+    def measure(self, word: LearnedWord) -> dict[str, Any]:
+        """Return a word's scores and the cost of its training, as one line of the results."""
         concept, config = word.concept, word.config
         if self._initial is None:
             self._initial = self._show(concept, initial=True)
-        if concept.sha256 not in self._shown:  # trainings may end in the same vectors
+        if concept.sha256 not in self._shown:  # several words may have the same vectors
             self._shown[concept.sha256] = self._show(concept, initial=False)
         found = score(self._judge, concept, self._real, self._shown[concept.sha256], self._initial)
         start = self._backbone.initial_vectors(concept.initializer, config.vectors)
@@ -265,14 +274,14 @@ class Bench:
         } | found.to_dict()
 
     def _show(self, concept: Concept, initial: bool) -> SampleFeatures:
-        orders = sample_orders(concept, initial=initial, count=DRAWN)
-        drawing = generate_all(self._backbone, orders, batch_size=DRAWN_TOGETHER)
+        orders = sample_orders(concept, initial=initial, count=PICTURES_PER_PROMPT)
+        drawing = generate_all(self._backbone, orders, batch_size=DRAWING_BATCH)
         drawn = [picture.image for picture in drawing]
-        return SampleFeatures.of(self._judge, drawn, concept.kind, DRAWN)
+        return SampleFeatures.of(self._judge, drawn, concept.kind, PICTURES_PER_PROMPT)
 
 
-class Course:
-    """One concept while it is learned by a recipe."""
+class Training:
+    """The training of one concept with a recipe; collects the vectors to be measured."""
 
     def __init__(self, backbone: Backbone, bench: Bench, recipe: Recipe, name: str, seed: int):
         subject = bench.subject
@@ -283,26 +292,27 @@ class Course:
         if recipe.script:
             use_script_optimizer(self.state)
         self._average = current_concept(backbone, self.state)
-        self._underway: list[tuple[str, int, Concept]] = []
-        self._awaited = list(recipe.thresholds)
+        self._underway: list[tuple[str, int, Concept]] = []  # label, step, word
+        self._thresholds_left = list(recipe.thresholds)
 
     def after_step(self) -> None:
+        """Collect what the recipe measures at this step."""
         state, recipe = self.state, self._recipe
         if "average" in recipe.keeps:
-            self._average = moved_towards(self._average, state.vectors, 1 - AVERAGE_DECAY)
+            self._average = interpolate(self._average, state.vectors, 1 - AVERAGE_DECAY)
         if state.step in recipe.at:
             concept = current_concept(self._backbone, state)
             self._underway.append((f"{state.step} steps", state.step, concept))
-        if self._awaited and state.evaluations[-1].step == state.step:
+        if self._thresholds_left and state.evaluations[-1].step == state.step:
             losses, window = [evaluation.loss for evaluation in state.evaluations], state.config.stop_window
-            for threshold in self._awaited[:]:
+            for threshold in self._thresholds_left[:]:
                 if state.finish or has_levelled(losses, window, threshold):
-                    self._awaited.remove(threshold)
+                    self._thresholds_left.remove(threshold)
                     concept = learned_concept(self._backbone, state)
                     self._underway.append((f"threshold {threshold:g}", state.step, concept))
 
-    def words(self, seconds_a_step: float) -> list[Learned]:
-        """Those on the way, and last what the training keeps."""
+    def words(self, seconds_per_step: float) -> list[LearnedWord]:
+        """Return the words collected during the training, then those kept at its end."""
         backbone, state, keeps = self._backbone, self.state, self._recipe.keeps
         vectors: dict[Kept, Concept] = {
             "best": learned_concept(backbone, state),
@@ -311,13 +321,13 @@ class Course:
         }
         ended = [(kept if len(keeps) > 1 else "", state.step, vectors[kept]) for kept in keeps]
         return [
-            Learned(
+            LearnedWord(
                 concept=word,
                 recipe=", ".join(filter(None, (self._name, what))),
                 recipe_digest=self._recipe.digest,
                 config=state.config,
                 steps=step,
-                seconds=seconds_a_step * step,
+                seconds=seconds_per_step * step,
             )
             for what, step, word in [*self._underway, *ended]
         ]
@@ -325,32 +335,32 @@ class Course:
 
 def learn(
     backbone: Backbone, benches: Sequence[Bench], recipe: Recipe, name: str, seed: int
-) -> list[list[Learned]]:
-    """Learn the concepts of some benches together, in batches of all of them; the words of each."""
+) -> list[list[LearnedWord]]:
+    """Learn the concepts of several benches together, in shared batches; return the words of each."""
     start = time.perf_counter()
-    courses = [Course(backbone, bench, recipe, name, seed) for bench in benches]
-    of_state = {id(course.state): course for course in courses}
-    for state, _ in train(backbone, [course.state for course in courses]):
-        of_state[id(state)].after_step()
-    steps = sum(course.state.step for course in courses)
-    seconds_a_step = (time.perf_counter() - start) / steps
-    return [course.words(seconds_a_step) for course in courses]
+    trainings = [Training(backbone, bench, recipe, name, seed) for bench in benches]
+    by_state = {id(training.state): training for training in trainings}
+    for state, _ in train(backbone, [training.state for training in trainings]):
+        by_state[id(state)].after_step()
+    steps = sum(training.state.step for training in trainings)
+    seconds_per_step = (time.perf_counter() - start) / steps
+    return [training.words(seconds_per_step) for training in trainings]
 
 
-def moved_towards(concept: Concept, vectors: Mapping[str, torch.Tensor], share: float) -> Concept:
-    """The concept with its vectors moved by this share of the way."""
+def interpolate(concept: Concept, vectors: Mapping[str, torch.Tensor], share: float) -> Concept:
+    """Move a concept's vectors towards ``vectors`` by a share of the distance."""
     moved = {name: rows.lerp(vectors[name].detach(), share) for name, rows in concept.vectors.items()}
     return dataclasses.replace(concept, vectors=moved)
 
 
 def use_script_optimizer(state: TrainingState) -> None:
-    """PyTorch's AdamW with its own defaults, as the script uses it."""
+    """Set AdamW's hyperparameters to PyTorch's defaults, which the script uses."""
     for group in state.optimizer.param_groups:
         group.update(betas=(0.9, 0.999), weight_decay=1e-2)
 
 
 def training_pictures(subject: WorldConcept, side: int) -> list[Picture]:
-    """The pictures of a concept as the model takes them."""
+    """Draw the pictures of a concept at the model's resolution, ready for training."""
     images = [
         Image.fromarray(np.asarray(picture.pixels)) for picture in concept_pictures(subject, PICTURES, side)
     ]
@@ -374,7 +384,10 @@ def word_folder(out: Path, recipe: str, subject: WorldConcept) -> Path:
 
 
 def print_table(results: Sequence[Mapping[str, Any]]) -> None:
-    """Each recipe's means over the concepts of a group, each the mean of its seeds, and a 95 % interval."""
+    """Print each recipe's means over the concepts of each group, with 95 % intervals.
+
+    A concept counts once, as the mean of its seeds.
+    """
     print(f"\n{'recipe':<24} {'group':<7} {'n':>3} {'samples':>8} {'seconds':>8} {'norm':>6}", end="")
     print(f"  {'recovered':<22} kept")
     for recipe in dict.fromkeys(row["recipe"] for row in results):
@@ -393,7 +406,7 @@ def print_table(results: Sequence[Mapping[str, Any]]) -> None:
 
 
 def by_concept(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """The mean of each concept's seeds, where the judge could tell."""
+    """Return each concept's mean over its seeds, leaving out results that the judge could not measure."""
     values: dict[str, list[float]] = {}
     for row in rows:
         if row[name] is not None:
@@ -402,7 +415,7 @@ def by_concept(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
 
 
 def interval(values: Sequence[float]) -> str:
-    """The mean, and where it lies in 95 % of resamples of the concepts."""
+    """Format the mean and its 95 % bootstrap confidence interval over concepts."""
     if not values:
         return "—"
     chosen = np.random.default_rng(0).choice(np.array(values), (RESAMPLES, len(values)))
@@ -418,8 +431,10 @@ def percent(share: float | None) -> str:
 
 
 def draw_sheets(backbone: Backbone, subjects: Sequence[WorldConcept], results: Results, out: Path) -> None:
-    """``sheet.webp`` of every concept that has been learned by the defaults, and ``four.webp``: the best by
-    what it recovered, the weakest, and those at one and at two thirds of the way."""
+    """Draw ``sheet.webp`` with every concept learned with the defaults, and ``four.webp`` with four of them.
+
+    Ranked by what they recovered, the four are the best, the weakest, and those at one and two thirds.
+    """
     found = {row["concept"]: row for row in results.rows if (row["recipe"], row["seed"]) == ("defaults", 0)}
     learned = [subject for subject in subjects if subject.name in found]
     if not learned:
@@ -438,7 +453,7 @@ def draw_sheets(backbone: Backbone, subjects: Sequence[WorldConcept], results: R
 
 
 def partners(words: Sequence[Concept]) -> list[Concept]:
-    """For each word the one that it is composed with: the next thing of the list, round and round."""
+    """Return for each word the one with which it is drawn together: the next thing, cyclically."""
     things = [word for word in words if word.kind == "object"] or list(words)
     after = {word.token: things[(place + 1) % len(things)] for place, word in enumerate(things)}
     return [after.get(word.token, things[0]) for word in words]
@@ -447,7 +462,7 @@ def partners(words: Sequence[Concept]) -> list[Concept]:
 def sheet_row(
     backbone: Backbone, subject: WorldConcept, concept: Concept, other: Concept, found: Mapping[str, Any]
 ) -> tuple[str, list[Cell]]:
-    """The pictures given, what the initial word draws, and what the learned word does, all from seed 0."""
+    """Draw a row: the training pictures, then what the initial and the learned word draw, with seed 0."""
     cells = [
         Cell(picture.image, "given" if number == 0 else "")
         for number, picture in enumerate(training_pictures(subject, backbone.resolution))
@@ -468,5 +483,5 @@ def sheet_row(
 
 
 if __name__ == "__main__":
-    with told_in_a_sentence():
+    with exit_on_input_error():
         main()

@@ -1,8 +1,8 @@
-"""How well the judge of the embedded model judges: ``python -m benchmarks.judge``.
+"""Measure how well the embedded model's judge recognises things and styles: ``python -m benchmarks.judge``.
 
-On held-out things, which neither it nor the diffusion model was trained on: to find, among pictures of 100
-things, ten of each family, the one that shows the same thing; and among 100 captions that of a picture. Each
-figure is the mean over ten such hundreds.
+Only held-out things are used, on which neither the judge nor the diffusion model was trained. The tasks
+include finding, among pictures of 100 things (ten of each family), the one that shows the same thing, and
+finding the caption of a picture among 100. Each figure is the mean over ten sets of 100 things.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.errors import told_in_a_sentence
+from benchmarks.errors import exit_on_input_error
 from benchmarks.machine import describe_machine
 from demo_model.world import (
     FAMILIES,
@@ -32,9 +32,9 @@ from demo_model.world.picture import sample_scene, sample_style
 from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, likeness, load_judge
 
 SEED = 9_000_011
-HUNDREDS = 10
-THINGS = 100
-STYLED_THINGS = 25  # for each held-out style
+REPEATS = 10  # sets of things
+THINGS = 100  # per set
+STYLED_THINGS = 25  # per held-out style
 
 Things = list[FamilyThing]
 Measure = Callable[[Judge, Things, np.random.Generator], float]
@@ -42,7 +42,7 @@ Measure = Callable[[Judge, Things, np.random.Generator], float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="the judge's folder")
     options = parser.parse_args()
     print(describe_machine())
     judge = load_judge(str(options.judge), torch.device("cpu"))
@@ -54,7 +54,7 @@ def main() -> None:
         f"the caption among {THINGS}": right_caption,
     }
     found: dict[str, list[float]] = {name: [] for name in measures}
-    for number in range(HUNDREDS):
+    for number in range(REPEATS):
         things = held_out_things(np.random.default_rng([SEED, number]))
         for kind, (name, measure) in enumerate(measures.items()):
             found[name].append(measure(judge, things, np.random.default_rng([SEED, number, kind])))
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def held_out_things(rng: np.random.Generator) -> Things:
-    """``THINGS`` settings from the families' held-out regions, as many of each family."""
+    """Sample ``THINGS`` things from the families' held-out regions, the same number of each family."""
     things: Things = []
     for family in FAMILIES.values():
         found: Things = []
@@ -80,27 +80,27 @@ def view(thing: FamilyThing, style: Style | None, rng: np.random.Generator) -> P
 
 
 def same_thing(judge: Judge, things: Things, rng: np.random.Generator) -> float:
-    """How often the picture most like another one is of the same thing."""
+    """Return how often the picture most like another one shows the same thing."""
     return found_again(judge, *([view(thing, None, rng) for thing in things] for _ in range(2)))
 
 
 def same_styled_thing(judge: Judge, things: Things, rng: np.random.Generator) -> float:
-    """The same where some of the pictures are in a style."""
+    """Return the same as :func:`same_thing` for pictures some of which have a style."""
     styled = ([view(thing, sample_style(rng, FULL_MIX), rng) for thing in things] for _ in range(2))
     return found_again(judge, *styled)
 
 
 def found_again(judge: Judge, first: list[Picture], second: list[Picture]) -> float:
-    """How often, of the ``second`` pictures, the one most like a ``first`` one has its place."""
-    seen, again = (
+    """Return how often the ``second`` picture most like a ``first`` one has the same index."""
+    references, candidates = (
         judge.image_features([image_of(picture) for picture in pictures]) for pictures in (first, second)
     )
-    best = likeness(seen, again, "object").argmax(1)
+    best = likeness(references, candidates, "object").argmax(1)
     return float((best == torch.arange(len(best))).float().mean())
 
 
 def closer_pairs(judge: Judge, things: Things, rng: np.random.Generator) -> float:
-    """How often two pictures of one thing are more alike than pictures of it and of another of its family."""
+    """Return how often two pictures of one thing are more alike than pictures of two things of its family."""
     first, second = (
         judge.image_features([image_of(view(thing, None, rng)) for thing in things]) for _ in range(2)
     )
@@ -111,7 +111,7 @@ def closer_pairs(judge: Judge, things: Things, rng: np.random.Generator) -> floa
 
 
 def same_style(judge: Judge, things: Things, rng: np.random.Generator) -> float:
-    """How often a picture is most like a picture of another thing in the same held-out style."""
+    """Return how often a picture is most like the one of another thing in the same held-out style."""
     chosen = [things[index] for index in rng.permutation(len(things))]
     references = judge.image_features([image_of(view(chosen.pop(), style, rng)) for style in HELD_OUT_STYLES])
     right = []
@@ -123,7 +123,7 @@ def same_style(judge: Judge, things: Things, rng: np.random.Generator) -> float:
 
 
 def right_caption(judge: Judge, things: Things, rng: np.random.Generator) -> float:
-    """How often, of 100 different detailed captions, a picture agrees most with its own."""
+    """Return how often a picture agrees most with its own detailed caption, of ``THINGS`` different ones."""
     pictures: dict[str, Image.Image] = {}
     while len(pictures) < THINGS:
         picture = view(things[len(pictures)], sample_style(rng, FULL_MIX), rng)
@@ -137,5 +137,5 @@ def image_of(picture: Picture) -> Image.Image:
 
 
 if __name__ == "__main__":
-    with told_in_a_sentence():
+    with exit_on_input_error():
         main()

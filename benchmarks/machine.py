@@ -1,4 +1,4 @@
-"""The machine that a measurement ran on, in one line."""
+"""Describe the machine on which a benchmark runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ti_core.model.precision import best_device, fastest_dtype
 
 
 def describe_machine() -> str:
-    """Processor, cores that torch uses, accelerator, the precision chosen there, and versions that matter."""
+    """Return one line: processor, cores, accelerator, precision, operating system and versions."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.is_file():

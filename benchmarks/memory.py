@@ -1,8 +1,9 @@
-"""Peak memory of training and drawing for each family and memory setting: ``python -m benchmarks.memory``.
+"""Measure peak memory of training and drawing: ``python -m benchmarks.memory``.
 
-Each figure comes from a process of its own, on a model with random weights: one row in a training step,
-one picture in a drawing, at the family's own resolution. On CUDA it is what torch allocated at most, on a
-CPU what the process held at most beyond its imports. The models are tiny unless ``--full`` is given.
+There is one figure for each model family and memory setting. Each is measured in a new process on a model
+with random weights: a training step with one row, or a drawing of one picture, at the family's resolution. On
+CUDA the figure is the peak that torch allocated, on a CPU the peak resident memory of the process beyond its
+imports. The models are tiny unless ``--full`` is given.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main() -> None:
             print(f"{family:<6}{work:<10}", end="", flush=True)
             reasons = []
             for level in LEVELS:
-                gigabytes, reason = in_a_process(family, work, level, options.full)
+                gigabytes, reason = measure_in_process(family, work, level, options.full)
                 print(f"{gigabytes:>10}", end="", flush=True)
                 reasons += [f"{family}, {work}, {level}: {reason}"] if reason else []
             print()
@@ -62,8 +63,8 @@ def main() -> None:
                 print(line, file=sys.stderr)
 
 
-def in_a_process(family: str, work: str, level: str, full: bool) -> tuple[str, str]:
-    """Peak gigabytes, or a dash and why there is no figure."""
+def measure_in_process(family: str, work: str, level: str, full: bool) -> tuple[str, str]:
+    """Run :func:`measure` in a new process; return gigabytes and "", or a dash and why it failed."""
     command = [sys.executable, "-m", "benchmarks.memory", "--measure", family, work, level]
     done = subprocess.run([*command, *(["--full"] if full else [])], capture_output=True, text=True)
     if done.returncode:
@@ -73,7 +74,7 @@ def in_a_process(family: str, work: str, level: str, full: bool) -> tuple[str, s
 
 
 def measure(family: Family, work: str, level: str, full: bool) -> float:
-    """Peak bytes of one kind of work, with the model's weights."""
+    """Return the peak bytes of one kind of work, including the model's weights."""
     before = psutil.Process().memory_info().rss
     backbone = random_model(family, full=full)
     while backbone.memory.level != level:
@@ -88,7 +89,7 @@ def measure(family: Family, work: str, level: str, full: bool) -> float:
 
 
 def train(backbone: Backbone) -> None:
-    """A picture's encoding and two steps."""
+    """Encode a picture and run two training steps."""
     size = (backbone.resolution, backbone.resolution)
     picture = Picture("blank", Image.new("RGB", size, "gray"), None, None, size, ())
     config = TrainingConfig(token="<measured-word>", initializer="cat", batch_size=1)
@@ -98,10 +99,10 @@ def train(backbone: Backbone) -> None:
 
 
 def peak_of_process() -> float:
-    """Bytes that this process held at most."""
+    """Return the peak resident memory of this process in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
-    if sys.platform == "linux":  # whose ru_maxrss begins with what the parent process held
+    if sys.platform == "linux":  # where ru_maxrss would include the parent process's memory
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         return int(kilobytes) * 1024

@@ -1,4 +1,4 @@
-"""Base models of each family's architecture without trained weights, for what does not depend on them."""
+"""Base models with random weights, for measurements that do not depend on the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ti_core.model.backbone import Backbone
 from ti_core.model.families import Family
 from ti_core.model.precision import best_device, fastest_dtype
 
-LATENTS: Mapping[Family, int] = {"sd1": 64, "sd2": 96, "sdxl": 128}
+LATENTS: Mapping[Family, int] = {"sd1": 64, "sd2": 96, "sdxl": 128}  # side of the latents
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
 CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
@@ -53,7 +53,7 @@ TINY_UNET: Mapping[str, Any] = {
 
 
 def random_model(family: Family, *, full: bool) -> Backbone:
-    """At the family's own size, or at a tiny one, with the embedded model's tokenizer."""
+    """Build a model of a family, at its full size or tiny, with the embedded model's tokenizer."""
     tokenizer = Backbone.load("toybox", device="cpu").sampler("text", "ddim").tokenizer
     encoders = {
         "sd1": [(CLIPTextModel, CLIP_L)],

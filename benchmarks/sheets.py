@@ -1,4 +1,4 @@
-"""Contact sheets: rows of pictures with a caption under each."""
+"""Draw contact sheets: rows of pictures with captions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-MARGIN = 8
-LINE = 12
+MARGIN = 8  # pixels
+LINE = 12  # pixels per line of text
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture and what stands under it."""
+    """A picture and the caption below it."""
 
     image: Image.Image
     caption: str = ""
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 128, lines: int = 2) -> Image.Image:
-    """Rows of (title, cells) on white; every picture is drawn at side x side pixels."""
+    """Draw rows of (title, cells) on white, with pictures of ``side`` x ``side`` pixels.
+
+    A caption has at most ``lines`` lines.
+    """
     cell_width, cell_height = side + MARGIN, side + lines * LINE + MARGIN
     columns = max(len(cells) for _, cells in rows)
     height = sum(cell_height + (2 * LINE if title else 0) for title, _ in rows) + MARGIN

@@ -1,8 +1,8 @@
-"""What one training step costs and where it goes: ``python -m benchmarks.step``.
+"""Measure the time of a training step and its parts: ``python -m benchmarks.step``.
 
-Milliseconds per sample, medians of several steps, on the embedded model and on Stable Diffusion 1.5's
-architecture with random weights at 256 px. The parts are timed one after another in one process, so
-their ratios can be compared; absolute times belong to the machine that is printed above them.
+Times are in milliseconds per sample, medians of several steps, on the embedded model and on Stable Diffusion
+1.5's architecture with random weights at 256 px. All parts are timed in one process, so their ratios can be
+compared. Absolute times depend on the machine, which is printed first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def measure(title: str, backbone: Backbone, resolution: int, batch_sizes: list[int], repeats: int) -> None:
-    """Print one table: a row for each batch size, milliseconds per sample for each part."""
+    """Print one table: a row for each batch size, with milliseconds per sample for each part."""
     print(f"\n{title}, {str(backbone.dtype).removeprefix('torch.')} on {backbone.device}, ms per sample")
     print(f"{'batch':>5} " + " ".join(f"{part:>12}" for part in PARTS) + f" {'step':>12}")
     for batch_size in batch_sizes:
@@ -59,7 +59,7 @@ def measure(title: str, backbone: Backbone, resolution: int, batch_sizes: list[i
 
 
 def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: int) -> dict[str, float]:
-    """Median seconds of each part of a step at one batch size, after one untimed step."""
+    """Return the median seconds of each part of a step at one batch size, after one warm-up step."""
     pixels = torch.rand(batch_size, 3, resolution, resolution) * 2 - 1
     vectors = {name: rows.requires_grad_() for name, rows in backbone.initial_vectors("cat", 1).items()}
     optimizer = torch.optim.AdamW(vectors.values(), lr=1e-3)

@@ -1,4 +1,4 @@
-"""The embedded model's figures, and a contact sheet of what it draws: ``python -m benchmarks.toybox``."""
+"""Measure the embedded model and draw a contact sheet with it: ``python -m benchmarks.toybox``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks import asked
-from benchmarks.errors import told_in_a_sentence
+from benchmarks.errors import exit_on_input_error
 from benchmarks.machine import describe_machine
 from benchmarks.sheets import Cell, contact_sheet
 from demo_model.world import (
@@ -49,11 +49,11 @@ PAIRS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="toybox", help="a preset or a model folder")
-    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="its folder")
+    parser.add_argument("--judge", type=Path, default=EMBEDDED_JUDGE, help="the judge's folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/toybox.webp"), help="the contact sheet")
     parser.add_argument("--no-sheet", action="store_true", help="print the figures only")
-    parser.add_argument("--guidance-scale", type=float, help="to find the model's own by; then with a --seed")
-    parser.add_argument("--seed", type=int, default=0, help="of the first picture of each kind")
+    parser.add_argument("--guidance-scale", type=float, help="instead of the model's own")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first picture of each kind")
     options = parser.parse_args()
     print(describe_machine())
     start = time.perf_counter()
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def load_toybox(model: str) -> Backbone:
-    """The embedded model, or a folder with one trained anew, which then draws and learns in the same way."""
+    """Load the embedded model, or a newly trained one from its folder, with the embedded model's defaults."""
     backbone, preset = Backbone.load(model), find_preset("toybox")
     if preset is not None and find_preset(model) is None:
         backbone.guidance_scale, backbone.scheduler = preset.guidance_scale, preset.scheduler
@@ -86,8 +86,10 @@ def load_toybox(model: str) -> Backbone:
 
 @torch.no_grad()
 def reconstruction_psnr(backbone: Backbone) -> float:
-    """Mean PSNR in dB over four pictures of each held-out concept, through the autoencoder and back, as they
-    are shown."""
+    """Return the autoencoder's mean PSNR in dB over four pictures of each held-out concept.
+
+    Decoded values are clamped to [-1, 1], as they are when a picture is shown.
+    """
     pictures = [picture.pixels for concept in HELD_OUT for picture in concept_pictures(concept, 4)]
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     decoded = torch.cat(
@@ -98,7 +100,7 @@ def reconstruction_psnr(backbone: Backbone) -> float:
 
 
 def four_pictures(backbone: Backbone) -> float:
-    """Median seconds of three calls after one untimed call."""
+    """Return the median seconds in which four pictures are drawn, of three calls after a warm-up."""
     settings = GenerationSettings(prompt="a cat on the beach", count=4)
     seconds = []
     for _ in range(4):
@@ -111,7 +113,7 @@ def four_pictures(backbone: Backbone) -> float:
 def draw_each(
     backbone: Backbone, prompts: Sequence[str], *, guidance_scale: float | None = None, first_seed: int = 0
 ) -> list[Image.Image]:
-    """One picture of each prompt, each from the next seed."""
+    """Draw one picture for each prompt, with consecutive seeds."""
     orders = [
         Order(GenerationSettings(prompt, count=1, seed=seed, guidance_scale=guidance_scale))
         for seed, prompt in enumerate(prompts, first_seed)
@@ -120,12 +122,12 @@ def draw_each(
 
 
 def size_on_disk(folder: Path) -> float:
-    """Megabytes of a model's folder."""
+    """Return the size of a folder in megabytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
 def draw_sheet(backbone: Backbone) -> Image.Image:
-    """Families, nouns, scenes, styles and pairs, every picture from seed 0 on."""
+    """Draw families, nouns, scenes, styles and pairs, with seeds from 0 in each group."""
     families = list(FAMILIES)
     nouns = [noun.name for noun in TRAINING_NOUNS[:: len(TRAINING_NOUNS) // 16]][:16]
     scenes = [f"a {families[number % len(families)]} {scene.phrase}" for number, scene in enumerate(SCENES)]
@@ -156,5 +158,5 @@ def draw_sheet(backbone: Backbone) -> Image.Image:
 
 
 if __name__ == "__main__":
-    with told_in_a_sentence():
+    with exit_on_input_error():
         main()

@@ -1,4 +1,4 @@
-"""Whether what a prompt asked for is told from what it did not, by the embedded model's own judge."""
+"""The embedded model's judge tells pictures of what a prompt asked for from others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.asked import Asked, Draw, pairs, scenes, styles, world_picture
+from benchmarks.asked import Draw, PromptAccuracy, pairs, scenes, styles, world_picture
 from demo_model.world import EMPTY_SCENES, FAMILIES, NAMED_STYLES, SCENES, FamilyThing
 from ti_core.judging.judge import EMBEDDED_JUDGE, Judge, load_judge
 
@@ -26,7 +26,7 @@ def draw_nothing(prompts: Sequence[str]) -> list[Image.Image]:
 
 
 def draw_what_is_asked(prompts: Sequence[str]) -> list[Image.Image]:
-    """The things, the scene and the style that a prompt names, by the world itself."""
+    """Let the world draw the things, the scene and the style that each prompt names."""
     rng = np.random.default_rng(1)
     return [
         world_picture(
@@ -47,9 +47,9 @@ def draw_what_is_asked(prompts: Sequence[str]) -> list[Image.Image]:
 
 @pytest.mark.parametrize(("measure", "most"), [(scenes, 0.7), (styles, 0.7), (pairs, 0.3)])
 def test_pictures_of_what_was_asked_are_told_from_others(
-    judge: Judge, measure: Callable[[Judge, Draw], Asked], most: float
+    judge: Judge, measure: Callable[[Judge, Draw], PromptAccuracy], most: float
 ) -> None:
     nothing, asked = measure(judge, draw_nothing), measure(judge, draw_what_is_asked)
-    assert nothing.drawn == pytest.approx(1 / nothing.among)  # one answer for all
+    assert nothing.drawn == pytest.approx(1 / nothing.among)  # the same answer for every picture
     assert asked.drawn > most
     assert nothing.real == asked.real > most

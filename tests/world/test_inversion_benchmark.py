@@ -1,4 +1,4 @@
-"""The benchmark of inversion: what it measures, keeps and shows, on a tiny model."""
+"""The inversion benchmark on a tiny model: what it measures, stores and draws."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp
     recipe, changed = Recipe(QUICK), Recipe({**QUICK, "steps": 6})
     bench, results = Bench(sd1, judge, FISH), Results(tmp_path / "results.jsonl", {"defaults": recipe})
     [[word]] = learn(sd1, [bench], recipe, "defaults", seed=0)
-    found = bench.found(word)
+    found = bench.measure(word)
     assert (found["samples"], found["group"], found["token"]) == (8, "family", word.concept.token)
     assert found["norm"] > 0 and found["seconds"] > 0
     results.add([found])
@@ -103,7 +103,7 @@ def test_a_measurement_is_another_one_with_other_weights(sd1: Backbone, tmp_path
     with torch.no_grad():
         sd1.unet.conv_out.bias += 1
         changed = digest_of(sd1, judge_of(b"one"))
-        sd1.unet.conv_out.bias.copy_(before)  # adding and subtracting would round
+        sd1.unet.conv_out.bias.copy_(before)  # subtracting 1 again would round
     assert changed != digest
 
 
@@ -111,7 +111,7 @@ def test_the_script_keeps_its_last_vectors_and_is_measured_on_its_way(sd1: Backb
     recipe = Recipe({**SCRIPT, **QUICK, "steps": 4}, ("last",), at=(2,), script=True)
     bench = Bench(sd1, judge, FISH)
     [[early, late]] = learn(sd1, [bench], recipe, "script", seed=0)
-    first, last = bench.found(early), bench.found(late)
+    first, last = bench.measure(early), bench.measure(late)
     assert (first["recipe"], first["samples"]) == ("script, 2 steps", 4)
     assert (last["recipe"], last["samples"]) == ("script", 8)
     assert early.seconds == pytest.approx(late.seconds / 2)
@@ -125,14 +125,14 @@ def test_concepts_that_are_learned_together_become_what_each_would_alone(sd1: Ba
         [[alone]] = learn(sd1, [bench], Recipe(QUICK), "defaults", seed=0)
         assert word.concept.token == alone.concept.token == f"<{bench.subject.name}>"
         rows, expected = word.concept.vectors["clip_l"], alone.concept.vectors["clip_l"]
-        assert torch.allclose(rows, expected, atol=1e-4)  # a larger batch rounds otherwise
+        assert torch.allclose(rows, expected, atol=1e-4)  # a larger batch rounds differently
 
 
 def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Backbone, judge: Judge) -> None:
     bench, changes = Bench(sd1, judge, FISH), {**QUICK, "stop": "never"}
     [[late, mean]] = learn(sd1, [bench], Recipe(changes, ("last", "average")), "endings", seed=0)
     assert [word.recipe for word in (late, mean)] == ["endings, last", "endings, average"]
-    assert bench.found(mean)["samples"] == 8
+    assert bench.measure(mean)["samples"] == 8
     last, averaged = late.concept, mean.concept
     start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
     way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
