@@ -1,4 +1,4 @@
-"""The card of a concept: what it tells, and that nothing in it can be more than text."""
+"""The card of a concept: its content, and that untrusted values in it remain plain text."""
 
 from __future__ import annotations
 
@@ -96,15 +96,14 @@ def test_a_drawn_picture_is_shown_with_its_prompt() -> None:
 
 
 def test_a_picture_of_another_time_is_told_as_one() -> None:
-    """Drawn before the word was renamed, or before it was learned anew."""
+    """One picture was drawn before the word was renamed, one before the word was learned again."""
     concept = make_concept()
     renamed = Recipe("a photo of <kitty>", concepts=(ConceptUse("<kitty>", concept.sha256),))
     before = Recipe("a photo of <our-cat>", concepts=(ConceptUse("<our-cat>", "0" * 64),))
     card = concept_card(concept, 0, gallery={"gallery/0.png": renamed, "gallery/1.png": before})
     assert "<kitty>" not in card
-    assert (
-        card.count("a photo of <our-cat>") == 2 * 2 + 1
-    )  # both, also in the front matter, and how to use it
+    # Twice for each picture (front matter and list of recipes), and once in how to use it.
+    assert card.count("a photo of <our-cat>") == 2 * 2 + 1
     assert card.count("with the word as it was before") == 1
 
 

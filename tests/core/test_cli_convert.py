@@ -1,4 +1,4 @@
-"""``convert``: every kind of file in, every layout out, and what is refused."""
+"""``convert``: reading every kind of file, writing every layout, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from helpers.concepts import (
     SDXL,
     concept_of,
     make_concept,
-    of_diffusers_for_sdxl,
-    of_the_concepts_library,
     rows,
-    same,
+    same_vectors,
+    write_concepts_library,
+    write_diffusers_sdxl,
 )
 from PIL import Image
 from safetensors.torch import save_file
@@ -72,7 +72,7 @@ def test_a_concept_becomes_every_layout_that_can_hold_it(tmp_path: Path, layout:
         assert (word["token"], word["model"], word["guessed"]) == ("<our-cat>", base.id, False)
         assert all(Path(file).is_file() for file in word["files"])
         [embedding] = read_embeddings(out)
-        assert same(to_concept(embedding), concept)
+        assert same_vectors(to_concept(embedding), concept)
 
 
 def test_a_native_folder_keeps_its_pictures(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_file_of_another_program_becomes_a_concept(tmp_path: Path) -> None:
 
 
 def test_a_guess_is_said_and_another_base_model_can_be_given(tmp_path: Path) -> None:
-    folder = of_the_concepts_library(tmp_path)
+    folder = write_concepts_library(tmp_path)
     (folder / "README.md").unlink()
     result = run(folder, tmp_path / "guessed", "--to", "kohya", "--json")
     [word] = facts_of(result)["words"]
@@ -144,7 +144,7 @@ def test_out_may_be_the_file_of_a_format_of_one_file(tmp_path: Path, layout: str
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [str(file)] and file.is_file()
     [embedding] = read_embeddings(file)
-    assert same(to_concept(embedding), concept)
+    assert same_vectors(to_concept(embedding), concept)
     before = file.read_bytes()
     message = refusal_of(run(tmp_path / "in", file, "--to", layout, "--token", "other"))
     assert message == f"{file} is there already: choose another OUT."
@@ -155,7 +155,8 @@ def test_a_folder_that_is_called_as_a_file_is_one(tmp_path: Path) -> None:
     (tmp_path / "cat.pt").mkdir()
     result = run(a1111_file(tmp_path), tmp_path / "cat.pt", "--to", "a1111-pt")
     assert result.stdout.splitlines() == [str(tmp_path / "cat.pt" / "neko.pt")]
-    result = run(tmp_path / "neko.pt", tmp_path / "v1.5", "--to", "a1111-pt")  # no suffix of an embedding
+    # ".5" is no suffix of an embedding file.
+    result = run(tmp_path / "neko.pt", tmp_path / "v1.5", "--to", "a1111-pt")
     assert result.stdout.splitlines() == [str(tmp_path / "v1.5" / "neko.pt")]
 
 
@@ -181,12 +182,12 @@ def test_an_exported_archive_becomes_a_folder_with_its_pictures(tmp_path: Path) 
     [word] = facts_of(run(archive, tmp_path / "out", "--to", "native", "--json"))["words"]
     assert (word["source"], word["guessed"]) == ("One Word", False)
     read = load_concept(tmp_path / "out")
-    assert same(read, concept) and read.training == concept.training
+    assert same_vectors(read, concept) and read.training == concept.training
     assert (tmp_path / "out" / "concept_images" / "0.png").is_file()
 
 
 def test_both_halves_of_a_word_for_sdxl_in_an_archive_are_one_word(tmp_path: Path) -> None:
-    half = of_diffusers_for_sdxl(tmp_path) / "learned_embeds_2.safetensors"
+    half = write_diffusers_sdxl(tmp_path) / "learned_embeds_2.safetensors"
     with zipfile.ZipFile(tmp_path / "cat.zip", "w") as archive:
         for name in ("learned_embeds.safetensors", "learned_embeds_2.safetensors"):
             archive.write(tmp_path / name, name)

@@ -1,4 +1,4 @@
-"""Concepts on disk: the native folder, read back by us and by diffusers, and every way it can be damaged."""
+"""Concepts on disk: the native folder, how we and diffusers read it, and every kind of damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding files: every format there and back, those of other programs as they write them, and diffusers."""
+"""Embedding files: a round trip through every format, files of other programs, and loading by diffusers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from helpers.concepts import (
     SDXL,
     TOKEN,
     concept_of,
-    of_diffusers_for_sdxl,
-    of_the_concepts_library,
     rows,
-    same,
+    same_vectors,
+    write_concepts_library,
+    write_diffusers_sdxl,
 )
 from helpers.hostile_files import XTI, Storage, archive, program, tensor
 from helpers.japanese import in_japanese
@@ -56,16 +56,16 @@ from ti_core.words.formats import (
 )
 
 A1111_NAMES = re.compile(r"^([^/]+)/((data/\d+)|version|(data\.pkl))$")
-"""What A1111's own check lets pass in an archive."""
+"""The member names that A1111's own check of an archive allows."""
 
 
 def read_embedding(path: Path) -> Embedding:
-    """The only one in a file or folder."""
+    """Read the only embedding in a file or folder."""
     [embedding] = read_embeddings(path)
     return embedding
 
 
-# --- there and back ---------------------------------------------------------------------------------------
+# --- round trips ------------------------------------------------------------------------------------------
 
 BASES = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL, "toybox": find_base_model("toybox")}
 PAIRS = [
@@ -83,13 +83,13 @@ def test_every_pair_of_layouts_keeps_every_bit(
     concept.vectors["clip_h" if name == "sd2" else "clip_l"][0, :3] = torch.tensor([-0.0, 1e-42, 3.4e38])
     once = to_concept(read_embedding(wrote(concept, tmp_path / "first", first)))
     twice = to_concept(read_embedding(wrote(once, tmp_path / "second", second)))
-    assert same(concept, once) and same(concept, twice)
+    assert same_vectors(concept, once) and same_vectors(concept, twice)
     assert twice.token == concept.token and twice.kind == concept.kind
     assert twice.base.family == concept.base.family
 
 
 def wrote(concept: Concept, folder: Path, layout: Layout) -> Path:
-    """What another program, or a person, would open of the files written."""
+    """Write a concept; return the path that another program, or a person, would open."""
     files = write_embedding(concept, folder, layout)
     assert all(file.is_file() for file in files)
     return folder if layout in ("native", "diffusers-bin") else files[0]
@@ -101,7 +101,7 @@ def test_a_layout_carries_what_it_has_a_place_for(tmp_path: Path, layout: Layout
     base = dataclasses.replace(SDXL if layout == "sdxl" else SD1, fingerprint="0123456789ab")
     concept = concept_of(base, count, initializer="a <cat> --> & \\")
     read = to_concept(read_embedding(wrote(concept, tmp_path, layout)))
-    assert same(concept, read) and (read.token, read.kind) == (TOKEN, "style")
+    assert same_vectors(concept, read) and (read.token, read.kind) == (TOKEN, "style")
     assert (read.initializer, read.training) == (concept.initializer, {"steps": 400})
     assert read.base == base
 
@@ -114,9 +114,8 @@ def test_facts_on_a_card_are_those_of_its_own_word_and_no_text_of_the_page(tmp_p
         if line.startswith("<!--")
     ]
     assert line.endswith(" -->") and not set("<>&") & set(line[4:-3])
-    (tmp_path / "token_identifier.txt").write_text(
-        "<our-dog>", encoding="utf-8"
-    )  # another word, the old card
+    # Another word with the card of the first one.
+    (tmp_path / "token_identifier.txt").write_text("<our-dog>", encoding="utf-8")
     embedding = read_embedding(tmp_path)
     assert (embedding.name, embedding.base, embedding.initializer) == ("<our-dog>", None, "")
 
@@ -211,7 +210,7 @@ def a1111_unmask(block: np.ndarray) -> np.ndarray:
 
 
 def a1111_decode(image: Image.Image) -> dict[str, Any]:
-    """As formats.md describes A1111's decoding of the pixels."""
+    """Decode the pixels as A1111 does, written independently of the code under test."""
     pixels = np.array(image.convert("RGB"))
     bright = (pixels > 0).all(2)
     columns, lines = np.where(bright.any(0))[0], np.where(bright.any(1))[0]
@@ -235,7 +234,7 @@ def test_a1111_decodes_both_copies_on_a_card(tmp_path: Path, count: int) -> None
 
 
 def a1111_encode(data: dict[str, Any], image: Image.Image) -> Image.Image:
-    """As formats.md describes A1111's writing of the pixels, padding included."""
+    """Encode the pixels as A1111 does, including its padding, independently of the code under test."""
     packed = np.frombuffer(zlib.compress(json.dumps(data).encode(), level=9), np.uint8)
     height = image.size[1]
     size = packed.size + height - packed.size % height
@@ -261,7 +260,7 @@ def test_a_card_of_a1111_is_read_from_either_copy(tmp_path: Path, copies: str) -
     }
     picture = Image.effect_noise((96, 96), 80).convert("RGB")
     picture.paste("white", (0, 0, 96, 20))
-    picture.paste("black", (40, 0, 44, 96))  # black columns in the picture are not those of the wings
+    picture.paste("black", (40, 0, 44, 96))  # must not be taken for the separating columns
     info = PngInfo()
     text = base64.b64encode(json.dumps(data).encode()).decode()
     if copies != "pixels":
@@ -292,7 +291,7 @@ def test_a_training_picture_is_on_the_card(tmp_path: Path) -> None:
 
 
 def saved(values: Any) -> Callable[[Path], Path]:
-    """By torch.save."""
+    """Return a function that writes a file of torch.save."""
 
     def write(folder: Path) -> Path:
         torch.save(values, folder / "neko.pt")
@@ -315,7 +314,7 @@ def parameter_dict(**placeholders: torch.Tensor) -> torch.nn.ParameterDict:
 
 
 def of_the_paper(folder: Path) -> Path:
-    """Its embedding manager's save."""
+    """Write a file like the paper's own embedding manager."""
     string_to_param = torch.nn.ParameterDict({"*": torch.nn.Parameter(rows(1))})
     return saved({"string_to_token": {"*": torch.tensor(265)}, "string_to_param": string_to_param})(folder)
 
@@ -326,7 +325,7 @@ def of_old_torch(folder: Path) -> Path:
 
 
 def of_a_gpu(folder: Path) -> Path:
-    """Its numbers were on a device that this machine need not have."""
+    """Write a file whose tensor was saved on a GPU, which this machine need not have."""
     values = {TOKEN: tensor(Storage(2 * 768, device="cuda:0"), (2, 768), (768, 1))}
     archive(folder / "neko.pt", program(values), rows().numpy().tobytes())
     return folder / "neko.pt"
@@ -359,7 +358,7 @@ MODELSPEC = {
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A file of another program, and what is read from it."""
+    """A file of another program, and what must be read from it."""
 
     write: Callable[[Path], Path]
     source: str
@@ -407,12 +406,12 @@ PEERS = {
     "diffusers, .safetensors": Peer(
         lambda folder: in_safetensors(**{"<s2>": rows(2, 1024)})(folder), "diffusers", "<s2>", "sd21-base"
     ),
-    "diffusers for SDXL": Peer(of_diffusers_for_sdxl, "diffusers", TOKEN, "sdxl"),
+    "diffusers for SDXL": Peer(write_diffusers_sdxl, "diffusers", TOKEN, "sdxl"),
     "diffusers' advanced script": Peer(
         in_safetensors(clip_l=rows(), clip_g=rows(2, 1280)), "SDXL", "<neko>", "sdxl"
     ),
     "diffusers' advanced script for SD": Peer(in_safetensors(clip_l=rows()), "SDXL", "<neko>", "sd15"),
-    "sd-concepts-library": Peer(of_the_concepts_library, "sd-concepts-library", "<cat-toy>", "sd15", count=1),
+    "sd-concepts-library": Peer(write_concepts_library, "sd-concepts-library", "<cat-toy>", "sd15", count=1),
     "kohya": Peer(in_safetensors(MODELSPEC, emb_params=rows(2, 1024)), "emb_params", "<neko>", "sd21-base"),
     "kohya .pt": Peer(saved({"emb_params": rows()}), "emb_params", "<neko>", "sd15"),
     "kohya, bfloat16": Peer(in_safetensors(emb_params=rows().bfloat16()), "emb_params", "<neko>", "sd15"),
@@ -471,7 +470,7 @@ def test_a_file_of_another_program_is_read(tmp_path: Path, name: str) -> None:
 
 
 def test_either_file_of_a_pair_brings_the_other(tmp_path: Path) -> None:
-    of_diffusers_for_sdxl(tmp_path)
+    write_diffusers_sdxl(tmp_path)
     for name in ("learned_embeds.safetensors", "learned_embeds_2.safetensors"):
         assert to_concept(read_embedding(tmp_path / name)).base == SDXL
 
@@ -511,7 +510,7 @@ def test_a_folder_gives_every_word_in_it_once(tmp_path: Path) -> None:
     write_embedding(concept_of(SD1), tmp_path, "a1111-pt")
     write_embedding(concept_of(SD1), tmp_path, "kohya")
     write_embedding(concept_of(SD1, 1, token="<our-dog>"), tmp_path, "a1111-pt")
-    write_embedding(concept_of(SD1, 4), tmp_path, "a1111-png")  # passed over where there are other files
+    write_embedding(concept_of(SD1, 4), tmp_path, "a1111-png")  # skipped, because there are other files
     save_file({"lora_a.lora_up.weight": torch.ones(2)}, tmp_path / "lora.safetensors")
     found = read_embeddings(tmp_path)
     assert sorted(to_concept(each).token for each in found) == [TOKEN, "<our-dog>"]
@@ -543,7 +542,7 @@ def test_a_native_folder_is_read_whole(tmp_path: Path) -> None:
     concept = concept_of(SDXL, training={"steps": 400, "seed": 3})
     save_concept(concept, tmp_path)
     read = to_concept(read_embedding(tmp_path))
-    assert same(read, concept) and (read.training, read.base) == (concept.training, SDXL)
+    assert same_vectors(read, concept) and (read.training, read.base) == (concept.training, SDXL)
     description = json.loads((tmp_path / "concept.json").read_text(encoding="utf-8"))
     for base in (
         {"id": 7},
@@ -580,7 +579,7 @@ def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
     for layout in ("a1111-pt", "a1111-png", "kohya"):
         [file] = write_embedding(concept_of(SD1), tmp_path / layout, layout)
         copy = shutil.copy(file, tmp_path / "word.dat")
-        assert same(to_concept(read_embedding(Path(copy))), concept_of(SD1))
+        assert same_vectors(to_concept(read_embedding(Path(copy))), concept_of(SD1))
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "diffusers-bin", "a1111-pt", "kohya"])
@@ -597,7 +596,7 @@ def test_a_card_cut_in_its_pixels_still_has_its_text(tmp_path: Path) -> None:
     [file] = write_embedding(concept_of(SD1), tmp_path, "a1111-png")
     data = file.read_bytes()
     file.write_bytes(data[: data.index(b"IDAT") + 400])
-    assert same(to_concept(read_embedding(file)), concept_of(SD1))
+    assert same_vectors(to_concept(read_embedding(file)), concept_of(SD1))
     file.write_bytes(data[: data.index(b"IDAT") - 400])
     with pytest.raises(ConceptError, match="damaged picture"):
         read_embedding(file)
@@ -617,7 +616,7 @@ def test_a_word_may_have_a_dot(tmp_path: Path, key: str) -> None:
     torch.save({key: rows()}, tmp_path / "neko.bin")
     embedding = read_embedding(tmp_path / "neko.bin")
     assert (embedding.name, embedding.source) == (key, "diffusers")
-    assert same(to_concept(embedding, base=SD1), concept_of(SD1, vectors={"clip_l": rows()}))
+    assert same_vectors(to_concept(embedding, base=SD1), concept_of(SD1, vectors={"clip_l": rows()}))
 
 
 @pytest.mark.parametrize(
@@ -647,7 +646,7 @@ def test_numbers_that_are_not_those_saved_are_refused(tmp_path: Path) -> None:
 
 def test_a_text_with_many_brackets_is_no_tensor(tmp_path: Path) -> None:
     text = "[" * 100_000 + '"\\' + "[" * 100_000
-    assert same(
+    assert same_vectors(
         to_concept(read_embedding(in_safetensors({"tags": text}, emb_params=rows())(tmp_path))),
         concept_of(SD1, vectors={"clip_l": rows()}),
     )
@@ -746,7 +745,7 @@ def test_base_models_are_known_by_preset_family_and_repository() -> None:
 # --- diffusers reads what is written, and draws the same --------------------------------------------------
 
 PROMPT, SEED, STEPS = f"a photo of {TOKEN}", 7, 3
-LEVELS = 1  # of 255 that a colour may differ by: both compute in float32, in another order
+LEVELS = 1  # tolerated difference of a colour, of 255: both compute in float32, in a different order
 Load = Callable[[Any, Path], None]
 
 
@@ -759,7 +758,7 @@ def loaded_under_a_token(pipeline: Any, path: Path) -> None:
 
 
 def loaded_by_halves(pipeline: Any, path: Path) -> None:
-    """A file of clip_l and clip_g, which diffusers takes one by one."""
+    """Load a file of clip_l and clip_g, which diffusers needs one by one."""
     tensors = load_file(path)
     pipeline.load_textual_inversion(tensors["clip_l"], token=TOKEN)
     parts = {"text_encoder": pipeline.text_encoder_2, "tokenizer": pipeline.tokenizer_2}

@@ -1,4 +1,4 @@
-"""No file that was made to do harm does any, and each ends in one sentence, soon and in little memory."""
+"""No hostile file does any harm: each ends in one sentence, quickly and in little memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpers.japanese import in_japanese
 from ti_core.errors import ConceptError
 from ti_core.words.formats import read_embeddings
 
-SECONDS = 2.0  # of the processor's; on an ordinary one none takes half of one
+SECONDS = 2.0  # of CPU time; on an ordinary machine no file takes half a second
 MEGABYTES = 100
 
 MEASURE = """

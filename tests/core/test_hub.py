@@ -1,4 +1,4 @@
-"""Concepts on the Hub, with the real client: published, fetched, found, and every way it can go wrong."""
+"""Publishing, fetching and searching concepts on the Hub with the real client, and every kind of failure."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_all_layouts_lie_side_by_side(hub: HubServer, concept: Concept, tmp_path
 def test_it_is_one_commit_in_a_new_public_repository(hub: HubServer) -> None:
     phases: list[str] = []
     push(on_progress=phases.append)
-    assert hub.asked("POST", "/commit/") == 1
+    assert hub.count_requests("POST", "/commit/") == 1
     assert not hub.repositories[REPO].private
     assert phases == ["checking", "creating", "uploading"]
 
@@ -177,7 +177,7 @@ def test_publishing_again_updates_the_word(hub: HubServer) -> None:
 def test_publishing_the_same_again_changes_nothing(hub: HubServer) -> None:
     first, again = push(), push()
     assert again == Pushed(first.url, first.commit, was_there=True)
-    assert hub.asked("POST", "/commit/") == 1
+    assert hub.count_requests("POST", "/commit/") == 1
 
 
 def test_a_pull_request_leaves_the_repository_as_it_is(hub: HubServer) -> None:
@@ -202,7 +202,7 @@ BASE = "someone/a-model"
 
 
 def card_data(hub: HubServer, base: str = BASE) -> dict[str, Any]:
-    """Of the card of a concept for a base model, in a new repository."""
+    """Publish a concept for a base model; return the metadata of its card."""
     push(make_concept(BaseModel(base, "sd1", {"clip_l": 768})))
     data: dict[str, Any] = ModelCard(hub.repositories[REPO].files["README.md"].decode()).data.to_dict()
     return data
@@ -276,7 +276,7 @@ def test_other_content_is_never_overwritten(hub: HubServer, files: dict[str, byt
     with pytest.raises(HubConflictError, match="already.*, which stays as it is: choose another name"):
         push()
     assert hub.repositories[REPO].files.keys() - {".gitattributes"} == files.keys()
-    assert hub.asked("POST", "/commit/") == 0
+    assert hub.count_requests("POST", "/commit/") == 0
 
 
 def test_another_word_is_not_overwritten(hub: HubServer) -> None:
@@ -372,14 +372,14 @@ def test_the_hub_refuses_a_commit_on_another_state_than_was_seen(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push()
-    look = publish.find_repository
+    find_repository = publish.find_repository
 
-    def look_and_be_late(*args: Any) -> Any:
-        seen = look(*args)
+    def find_and_change(*args: Any) -> Any:
+        found = find_repository(*args)
         hub.repositories[REPO].commits += 1
-        return seen
+        return found
 
-    monkeypatch.setattr(publish, "find_repository", look_and_be_late)
+    monkeypatch.setattr(publish, "find_repository", find_and_change)
     with pytest.raises(HubConflictError, match="changed by someone meanwhile"):
         push(make_concept(seed=1))
 
@@ -425,7 +425,10 @@ def scoped(name: str, *permissions: str) -> dict[str, Any]:
         ([scoped("ann", "repo.content.read")], False),
         ([scoped("ann", "repo.content.read", "repo.write")], True),
         ([scoped("ben", "repo.write")], False),
-        ([scoped(REPO, "repo.write")], False),  # it is not there yet, and the token cannot make it
+        (
+            [scoped(REPO, "repo.write")],
+            False,
+        ),  # the repository does not exist, and the token cannot create it
     ],
 )
 def test_the_scopes_of_a_fine_grained_token_count(
@@ -504,7 +507,7 @@ def test_every_step_can_fail_and_then_nothing_is_published(
     assert TOKEN not in str(caught.value)
     assert all("concept.json" not in there.files for there in hub.repositories.values())
     hub.faults.clear()
-    push()  # nothing stands in the way of the next attempt
+    push()  # the next attempt succeeds
     assert pull_concept(REPO).concept.sha256 == make_concept().sha256
 
 
@@ -513,7 +516,7 @@ def test_a_commit_whose_answer_is_lost_was_made(hub: HubServer, status: int | No
     hub.fail("POST", "/commit/", status, after=True)
     pushed = push()
     assert pushed.commit == hub.repositories[REPO].sha
-    assert hub.asked("POST", "/commit/") == 1
+    assert hub.count_requests("POST", "/commit/") == 1
 
 
 def test_a_repository_whose_making_was_not_answered_is_filled(hub: HubServer) -> None:
@@ -523,7 +526,7 @@ def test_a_repository_whose_making_was_not_answered_is_filled(hub: HubServer) ->
 
 
 def test_a_name_that_another_program_was_faster_to_take_is_looked_at(hub: HubServer) -> None:
-    """The repository appears between the look and the making."""
+    """The repository appears between looking it up and creating it."""
     hub.add(REPO, {"README.md": b"# other"})
     hub.fail("GET", "/api/models/ann/our-cat", 404, headers={"X-Error-Code": "RepoNotFound"}, times=1)
     with pytest.raises(HubConflictError, match="holds something else"):
@@ -536,7 +539,7 @@ def test_the_client_does_not_wait_for_ever_for_a_conflict_to_end(hub: HubServer)
     hub.fail("POST", "/api/repos/create", 409, body=body)
     with pytest.raises(HubConflictError):
         push()
-    assert hub.asked("POST", "/api/repos/create") == 1
+    assert hub.count_requests("POST", "/api/repos/create") == 1
 
 
 def test_when_it_is_not_known_what_became_of_it_that_is_said(hub: HubServer) -> None:
@@ -634,7 +637,7 @@ def test_the_machine_s_own_login_is_not_used_for_others(
 def library_files(
     tmp_path: Path, concept: Concept, card: str = "---\nlicense: mit\n---\n"
 ) -> dict[str, bytes]:
-    """A repository as the sd-concepts-library has it."""
+    """Return the files of a repository like those of sd-concepts-library."""
     write_embedding(concept, tmp_path, "diffusers-bin")
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     return {**files, "README.md": card.encode(), "type_of_concept.txt": b"style"}
@@ -685,7 +688,7 @@ def test_a_repository_without_a_word(hub: HubServer, files: dict[str, bytes]) ->
     hub.add("ben/model", files)
     with pytest.raises(HubNotFoundError, match="holds no word"):
         pull_concept("ben/model")
-    assert hub.asked("GET", "/resolve/") == 0
+    assert hub.count_requests("GET", "/resolve/") == 0
 
 
 def test_a_large_file_is_not_downloaded(hub: HubServer) -> None:
@@ -693,7 +696,7 @@ def test_a_large_file_is_not_downloaded(hub: HubServer) -> None:
     hub.repositories[REPO].files["learned_embeds.safetensors"] = b"x" * (2 * 2**20 + 1)
     with pytest.raises(ConceptError, match="too large for a word"):
         pull_concept(REPO)
-    assert hub.asked("GET", "/resolve/") < 6
+    assert hub.count_requests("GET", "/resolve/") < 6
 
 
 def test_a_file_that_is_larger_than_the_hub_said_is_not_read_to_its_end(hub: HubServer) -> None:
@@ -737,7 +740,7 @@ def test_pictures_that_cannot_be_read_or_are_too_large_are_left_out(hub: HubServ
         "concept_images/2.jpg": b"x" * (8 * 2**20 + 1),
     }
     assert len(pull_concept(REPO).pictures) == 1
-    assert hub.asked("GET", "2.jpg") == 0
+    assert hub.count_requests("GET", "2.jpg") == 0
 
 
 def test_a_revision(hub: HubServer) -> None:
@@ -777,7 +780,7 @@ def test_a_fetched_concept_is_saved_as_a_native_folder(hub: HubServer, tmp_path:
 
 @pytest.fixture
 def shelves(hub: HubServer) -> HubServer:
-    """Concepts of several people, and a repository that is none."""
+    """A Hub with concepts of several people, and a repository that is no concept."""
     base = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     hub.add(
         "ben/ink",

@@ -1,4 +1,4 @@
-"""Neighbours, norms, travel and arithmetic of concepts, on tiny models."""
+"""Nearest words, norms, distances and arithmetic of concepts, on tiny models."""
 
 from __future__ import annotations
 

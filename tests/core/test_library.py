@@ -1,4 +1,4 @@
-"""A person's library: kept, renamed, deleted, brought back, and archives that nobody should trust."""
+"""The library: adding, renaming, deleting and restoring concepts, and importing untrusted archives."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def tokens(library: Library) -> list[str]:
 
 
 def assert_holds_only(library: Library, *names: str) -> None:
-    """Nothing but these folders, the lock and the deleted ones: no half-built folder was left."""
+    """Check that there are only these folders, the lock and deleted concepts, but no half-built folder."""
     assert {path.name for path in library.root.iterdir()} - {".lock", ".deleted"} == set(names)
 
 
@@ -272,7 +272,7 @@ def test_a_renamed_concept_is_the_same_under_another_name(library: Library, base
     card = (renamed.folder / "README.md").read_text(encoding="utf-8")
     assert "our-cat" not in card and "concept_images/1.png" in card
     assert_holds_only(library, "anns-cat")
-    assert not (library.root / ".deleted").exists()  # it was not deleted: there is nothing to undo
+    assert not (library.root / ".deleted").exists()  # renaming deletes nothing that could be restored
 
 
 def test_a_name_that_cannot_be_given_leaves_the_concept(library: Library):
@@ -325,11 +325,11 @@ def test_only_the_newest_deleted_are_kept(library: Library):
     assert library.restore("<cat-2>").concept.token == "<cat-2>"
 
 
-# --- company ----------------------------------------------------------------------------------------------
+# --- concurrency ------------------------------------------------------------------------------------------
 
 
 def in_threads(*works: Callable[[], object]) -> list[ConceptError]:
-    """Run all at once; the errors that the core raised. Any other error fails the test."""
+    """Run functions at the same time; return their :class:`ConceptError`s. Any other error fails the test."""
     barrier, errors, failures = threading.Barrier(len(works)), [], []
 
     def run(work: Callable[[], object]) -> None:
@@ -417,7 +417,7 @@ def test_a_library_in_use_elsewhere_for_long_says_so(library: Library, monkeypat
 
 @pytest.fixture
 def native(tmp_path: Path) -> dict[str, bytes]:
-    """The files of a sound concept."""
+    """The files of an intact concept, by path."""
     save_concept(make_concept(), tmp_path / "native", make_pictures())
     return files(tmp_path / "native")
 
@@ -430,7 +430,7 @@ def pack(path: Path, content: dict[str, bytes], prefix: str = "our-cat/", **opti
 
 
 def refused(library: Library, path: Path) -> str:
-    """The message with which an archive is refused; nothing may be left of it."""
+    """Return the message with which an archive is refused; check that nothing of it is left."""
     with pytest.raises(ConceptError) as caught:
         library.import_archive(path)
     assert_holds_only(library)
@@ -523,7 +523,7 @@ def test_a_file_that_does_not_belong_there_is_refused(
 ):
     path = pack(tmp_path / "a.zip", native)
     info = zipfile.ZipInfo()
-    info.filename = info.orig_filename = name  # as it is: the constructor would mend it on Windows
+    info.filename = info.orig_filename = name  # set here, because the constructor would repair it on Windows
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(info, b"x")
     message = refused(library, path)
@@ -543,7 +543,7 @@ def test_a_link_is_refused(library: Library, tmp_path: Path, native: dict[str, b
 
 
 def edit(path: Path, name: str, offset: int, layout: str, value: int) -> None:
-    """Change a field of a file's entry in the archive's directory (APPNOTE.TXT 4.3.12)."""
+    """Change a field of a file's entry in the archive's central directory (APPNOTE.TXT 4.3.12)."""
     data = bytearray(path.read_bytes())
     entry = data.rindex(b"our-cat/" + name.encode()) - 46
     assert data[entry : entry + 4] == b"PK\1\2"
@@ -614,7 +614,7 @@ def test_a_long_list_of_files_is_refused_before_it_is_read(
 def test_a_list_of_files_that_hides_its_length_is_refused_before_it_is_read(
     library: Library, tmp_path: Path, native: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
-    """A second record before the last one would be believed instead of it."""
+    """zipfile would trust a zip64 record before the end record instead of the end record itself."""
     path = pack(tmp_path / "a.zip", native)
     data = path.read_bytes()
     end = data.rindex(b"PK\5\6")
@@ -627,7 +627,7 @@ def test_a_list_of_files_that_hides_its_length_is_refused_before_it_is_read(
 def test_a_size_that_is_too_small_is_refused(
     library: Library, tmp_path: Path, native: dict[str, bytes], size: int
 ):
-    """No more than was announced is ever unpacked."""
+    """Never unpack more bytes than the archive declares."""
     path = pack(tmp_path / "a.zip", {**native, "README.md": bytes(100_000)})
     edit(path, "README.md", 24, "<L", size)
     assert "is damaged" in refused(library, path)
@@ -660,7 +660,7 @@ def test_an_archive_that_was_cut_or_changed_anywhere_is_refused_or_sound(
                 entry = library.import_archive(tmp_path / "a.zip")
             except ConceptError:
                 assert_holds_only(library)
-            else:  # the byte meant nothing, such as a date
+            else:  # the byte did not matter, such as one of a date
                 assert entry.concept.sha256 == make_concept().sha256
                 library.delete("<our-cat>")
 
@@ -762,7 +762,8 @@ def test_a_word_goes_out_in_every_layout_and_comes_back(
         [imported] = library.import_file(source)
         assert imported.entry.concept.sha256 == concept.sha256
         assert imported.entry.concept.base.id == base.id and imported.remarks == ()
-        assert imported.guessed == (layout == "diffusers-bin" and not packed)  # the card names it
+        # In an archive, the card beside the file names the model.
+        assert imported.guessed == (layout == "diffusers-bin" and not packed)
         assert (imported.entry.thumbnail is not None) == (layout == "native")
         library.delete("<our-cat>")
         assert_holds_only(library)

@@ -1,4 +1,4 @@
-"""Picture files of every kind become the same upright RGB; what cannot be used is refused by name."""
+"""Picture files of every kind become the same upright RGB; an unusable one is refused with its name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STORED_AS = {
 
 
 def quarters(width: int = 128, height: int = 64) -> Image.Image:
-    """Red top left, green top right, blue bottom left, yellow bottom right."""
+    """Draw four quarters: red top left, green top right, blue bottom left, yellow bottom right."""
     image = Image.new("RGB", (width, height), RED)
     draw = ImageDraw.Draw(image)
     draw.rectangle((width // 2, 0, width, height // 2 - 1), GREEN)
@@ -60,7 +60,7 @@ def is_close(pixel, colour, tolerance: int = 40) -> bool:
 
 
 def assert_is_upright_quarters(image: Image.Image) -> None:
-    """All four corners have their colour; tolerant of lossy formats."""
+    """Check the colours of all four corners, with a tolerance for lossy formats."""
     right, bottom = image.width - 5, image.height - 5
     corners = [image.getpixel(at) for at in ((4, 4), (right, 4), (4, bottom), (right, bottom))]
     for pixel, colour in zip(corners, (RED, GREEN, BLUE, YELLOW), strict=True):
@@ -77,7 +77,7 @@ def save(image: Image.Image, path: Path, format: str | None = None, **options) -
 
 
 def png_with_16_bit_rgb(path: Path, colour: tuple[int, int, int]) -> Path:
-    """Pillow cannot write these, so the chunks are written here."""
+    """Write a 16-bit RGB PNG chunk by chunk, because Pillow cannot."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -94,7 +94,7 @@ def png_with_16_bit_rgb(path: Path, colour: tuple[int, int, int]) -> Path:
 
 
 def profile_with_red_and_blue_swapped() -> bytes:
-    """An RGB profile that is not sRGB: the tag table gives each of the two primaries the other's place."""
+    """Return an RGB profile that is not sRGB: its tag table swaps the red and the blue primary."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
     return swapped.replace("sRGB".encode("utf-16-be"), "xRGB".encode("utf-16-be"))
@@ -124,7 +124,7 @@ def test_sideways_pictures_come_upright(tmp_path, format, orientation):
     image, _, remarks = open_picture(path)
     assert image.size == (128, 64)
     assert_is_upright_quarters(image)
-    if format != "HEIF":  # its reader turns the picture by its own tag, before EXIF is asked
+    if format != "HEIF":  # its reader already turns the picture, by a tag of its own
         assert any("upright" in str(remark) for remark in remarks)
 
 
@@ -287,7 +287,7 @@ def test_alpha_becomes_the_mask_and_white(tmp_path, stored, format, options, opa
 
 
 def test_a_palette_with_alpha_is_understood(tmp_path):
-    """No format keeps mode "PA" as such; it is what some conversions hold in memory."""
+    """Mode "PA" is stored in no file format, but some conversions produce it in memory."""
     stored = palette_with_transparent_entry()
     stored.info["transparency"] = 1
     colours, alpha = split_alpha(stored.convert("PA"))
@@ -366,7 +366,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 def test_too_many_pixels_are_refused_from_the_header(tmp_path, monkeypatch):
     path = save(quarters(), tmp_path / "huge.png")
-    path.write_bytes(path.read_bytes()[:60])  # nothing left to decode: the header alone must decide
+    path.write_bytes(path.read_bytes()[:60])  # no pixel data is left, so the header alone must suffice
     monkeypatch.setattr(decode, "MAX_PICTURE_PIXELS", 128 * 64 - 1)
     with pytest.raises(PictureError, match=r"huge\.png has more than .* million pixels"):
         open_picture(path)
@@ -466,7 +466,7 @@ def test_find_pictures_names_a_folder_that_may_not_be_read(tmp_path, monkeypatch
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)  # chmod would not keep out an administrator
+    monkeypatch.setattr(Path, "iterdir", refuse)  # chmod would have no effect for an administrator
     with pytest.raises(PictureError, match=r"cannot be read \(Permission denied\)"):
         find_pictures([tmp_path])
 

@@ -1,3 +1,5 @@
+"""Prompts as text: token names, templates, attention weights and concept tokens."""
+
 from __future__ import annotations
 
 import math
@@ -201,7 +203,7 @@ def test_a_weight_that_cannot_work_is_refused(prompt: str) -> None:
 @pytest.mark.parametrize(("opening", "closing"), [("(a", ""), ("([a", ""), ("[a", "]"), ("(a:", ":0.9)")])
 def test_reading_many_brackets_takes_time_by_their_number_not_its_square(opening: str, closing: str) -> None:
     started = time.process_time()
-    with suppress(PromptError):  # of the weight
+    with suppress(PromptError):  # because the weight is too large
         parse_weights(opening * 30_000 + closing * 30_000)
     assert time.process_time() - started < 5
 
@@ -314,7 +316,7 @@ def test_weighing_a_token_rewrites_each_occurrence() -> None:
 
 def test_weighing_a_token_multiplies_its_weight_and_changes_nothing_else() -> None:
     def letters(prompt: str, factor: float) -> list[tuple[str, float]]:
-        """Every character and token with its weight, so that merging does not matter."""
+        """List every character and token with its weight, so that merged spans do not matter."""
         found: list[tuple[str, float]] = []
         for piece in split_prompt(prompt):
             if isinstance(piece, TokenPiece):

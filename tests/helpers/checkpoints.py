@@ -1,4 +1,4 @@
-"""A tiny Stable Diffusion 1 model as one checkpoint, with the original program's names of the tensors."""
+"""Convert a tiny Stable Diffusion 1 model to a single checkpoint with the original program's tensor names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 
-LAYERS = 1  # of each block of the tiny models
+LAYERS = 1  # per block of the tiny models
 RESNET = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",
@@ -28,6 +28,7 @@ TOP = {
 
 
 def checkpoint_of(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a diffusers folder under the names of the original checkpoint."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     return {
         **{f"model.diffusion_model.{_unet_name(key)}": value for key, value in _state(pipeline.unet)},

@@ -1,4 +1,4 @@
-"""Concepts of every family, and the files in which other programs keep them."""
+"""Make concepts of every family, and files as other programs write them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ TOKEN = "<our-cat>"
 
 
 def make_concept(base: BaseModel = SD1, count: int = 1, **changes) -> Concept:
+    """Make a concept with ``count`` random vectors; the result depends only on the arguments."""
     generator = torch.Generator().manual_seed(count)
     vectors = {name: torch.randn(count, width, generator=generator) for name, width in base.widths.items()}
     values = {
@@ -33,28 +34,32 @@ def make_concept(base: BaseModel = SD1, count: int = 1, **changes) -> Concept:
 
 
 def rows(count: int = 2, width: int = 768, seed: int = 0) -> torch.Tensor:
+    """Return random vectors (count, width) of plausible length."""
     return torch.randn(count, width, generator=torch.Generator().manual_seed(seed)) / 50
 
 
 def concept_of(base: BaseModel, count: int = 2, **changes: Any) -> Concept:
+    """Make a style whose only recorded fact is its steps, which every format can hold."""
     values: dict[str, Any] = {"base": base, "count": count, "kind": "style", "training": {"steps": 400}}
     return make_concept(**{**values, **changes})
 
 
-def same(one: Concept, other: Concept) -> bool:
-    """Bit for bit, zeros' signs and all."""
+def same_vectors(one: Concept, other: Concept) -> bool:
+    """Whether the vectors are equal bit for bit, including the signs of zeros."""
     return one.vectors.keys() == other.vectors.keys() and all(
         one.vectors[name].numpy().tobytes() == other.vectors[name].numpy().tobytes() for name in one.vectors
     )
 
 
-def of_diffusers_for_sdxl(folder: Path) -> Path:
+def write_diffusers_sdxl(folder: Path) -> Path:
+    """Write the two files of a word for SDXL, as diffusers does; return the folder."""
     save_file({TOKEN: rows(2)}, folder / "learned_embeds.safetensors", {"format": "pt"})
     save_file({TOKEN: rows(2, 1280)}, folder / "learned_embeds_2.safetensors", {"format": "pt"})
     return folder
 
 
-def of_the_concepts_library(folder: Path) -> Path:
+def write_concepts_library(folder: Path) -> Path:
+    """Write a repository like those of sd-concepts-library; return its folder."""
     folder = folder / "cat-toy"
     (folder / "concept_images").mkdir(parents=True)
     torch.save({"<cat-toy>": rows(1)[0]}, folder / "learned_embeds.bin")

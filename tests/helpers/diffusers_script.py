@@ -1,8 +1,8 @@
-"""The loss of diffusers' textual inversion training script, step by step as it is documented there.
+"""The loss of diffusers' textual inversion training script, reimplemented step by step as a reference.
 
-The script adds the placeholder to the tokenizer and a row to the embedding table, mixes noise into the
-latents, predicts with the frozen denoiser, and takes the mean squared error in float32. Its gradient is that
-of the whole table, of which it keeps the placeholder's row.
+The script adds the placeholder token to the tokenizer and a row to the embedding table, adds noise to the
+latents, predicts with the frozen denoiser, and computes the mean squared error in float32. It takes the
+gradient of the whole table and keeps only the placeholder's row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def script_gradient(
     timesteps: torch.Tensor,
     resolution: int,
 ) -> dict[str, torch.Tensor]:
-    """The gradient (1, d) at the placeholder's row of each encoder; ``vectors`` has its rows by encoder."""
+    """Return the gradient (1, d) of the placeholder's row for each encoder.
+
+    ``vectors`` has the placeholder's row (1, d) by encoder.
+    """
     is_xl = hasattr(pipeline, "text_encoder_2")
     encoders = [(pipeline.tokenizer, pipeline.text_encoder)]
     if is_xl:
@@ -74,7 +77,7 @@ def script_gradient(
 
 
 def install(tokenizer: Any, encoder: Any, token: str, rows: torch.Tensor) -> int:
-    """Add the placeholder to the tokenizer and its row to the table; its id."""
+    """Add the placeholder to the tokenizer and its row to the embedding table; return its token id."""
     assert tokenizer.add_tokens(token) == 1
     index = tokenizer.convert_tokens_to_ids(token)
     encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)

@@ -1,4 +1,4 @@
-"""Files that nobody should trust, and files that only look like an embedding: one function writes each."""
+"""Malicious or damaged files, and files that only look like an embedding; one function writes each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from ti_core.words.formats import png_card
 
 HARM = "harm-was-done"
-"""The folder that the code in the pickles would make."""
+"""The folder that code in the pickles would create, if it were run."""
 TOKEN = "<our-cat>"
 
 
@@ -31,7 +31,7 @@ TOKEN = "<our-cat>"
 
 
 class Call:
-    """Pickled, it is a call of a function."""
+    """Pickles as a call of a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any):
         self.call = function, arguments
@@ -41,14 +41,14 @@ class Call:
 
 
 class Storage:
-    """Pickled by :func:`program`, it is a reference to a storage."""
+    """Pickled by :func:`program`, becomes a reference to a storage."""
 
     def __init__(self, count: Any, kind: Any = torch.FloatStorage, key: str = "0", device: str = "cpu"):
         self.reference = ("storage", kind, key, device, count)
 
 
 class OldStorage(Storage):
-    """As torch < 1.6 refers to it."""
+    """The same reference in the form of torch < 1.6."""
 
     def __init__(self, count: Any):
         super().__init__(count)
@@ -61,6 +61,7 @@ class _Pickler(pickle.Pickler):
 
 
 def program(value: Any) -> bytes:
+    """Return the pickle of a value."""
     stream = io.BytesIO()
     _Pickler(stream, protocol=2).dump(value)
     return stream.getvalue()
@@ -82,7 +83,7 @@ def pickled(value: Any) -> Callable[[Path], None]:
 
 
 def machine_code(data: bytes) -> Callable[[Path], None]:
-    """A pickle of instructions that no program writes."""
+    """Write a pickle of hand-made instructions, which no program would produce."""
     return lambda path: archive(path, b"\x80\x02" + data)
 
 
@@ -103,18 +104,18 @@ def code_beside_a_good_embedding(path: Path) -> None:
 
 
 def packed_zeros(path: Path) -> None:
-    """A quarter of a gigabyte of them, which take a megabyte."""
+    """Write a quarter of a gigabyte of zeros, compressed to a megabyte."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         file.writestr("archive/data.pkl", program({TOKEN: tensor(Storage(768), (1, 768), (768, 1))}))
         file.writestr("archive/data/0", bytes(2**28))
 
 
 def record_that_claims_to_go_on(path: Path) -> None:
-    """Its tensor lies where zipfile would come only after a minute of reading nothing."""
+    """Claim a tensor so far into a record that zipfile would need a minute to seek there."""
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", program({TOKEN: tensor(Storage(2**47), (1, 768), (768, 1), 2**46)}))
         file.writestr("archive/data/0", bytes(3072))
-        file.getinfo("archive/data/0").file_size = 2**62  # in the list of files, which is written last
+        file.getinfo("archive/data/0").file_size = 2**62  # in the central directory, which is written last
 
 
 def many_members(path: Path) -> None:
@@ -124,18 +125,18 @@ def many_members(path: Path) -> None:
 
 
 def hash_bomb() -> bytes:
-    """A dict whose key is a pair of pairs of pairs …: its hash would take 2 ** 60 steps."""
+    """Return a dict whose key is a pair of pairs of pairs …: to hash it would take 2 ** 60 steps."""
     pair = b"K\x01" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
     return b"}" + pair + b"Ns."
 
 
 def deep_tuple_as_a_key() -> bytes:
-    """A dict whose key is a tuple in a tuple in a tuple …: its hash would end the stack of the process."""
+    """Return a dict whose key is a tuple in a tuple in a tuple …: to hash it would overflow the stack."""
     return b"})" + b"\x85" * 100_000 + b"Ns."
 
 
 def pairs_without_end() -> bytes:
-    """A pair of pairs of pairs … in place of a tensor: to go through it would take 2 ** 60 steps."""
+    """Return a pair of pairs of pairs … in place of a tensor: to traverse it would take 2 ** 60 steps."""
     return b"}" + text("string_to_param") + b"}" + text("*") + hash_bomb()[1:-3] + b"ss."
 
 
@@ -144,8 +145,9 @@ def dict_in_itself() -> bytes:
 
 
 SHARED = b"q\x01"
-"""The instruction that keeps an object, for others to use it."""
+"""The instruction that memoizes the object on top of the stack."""
 USE = b"h\x01"
+"""The instruction that pushes the memoized object again."""
 
 
 def numbers(count: int) -> bytes:
@@ -157,18 +159,18 @@ def text(value: str) -> bytes:
 
 
 def called(function: str, *arguments: bytes) -> bytes:
-    """The instructions that call a function of torch's or Python's own, "module name"."""
+    """Return the instructions that call a function, given as "module name"."""
     module, _, name = function.partition(" ")
     return b"c" + f"{module}\n{name}\n".encode() + b"(" + b"".join(arguments) + b"tR"
 
 
 def bytes_without_number() -> bytes:
-    """Eight gigabytes of them."""
+    """Return a call that would make eight gigabytes of bytes."""
     return called("builtins bytearray", b"\x8a\x06" + (2**33).to_bytes(6, "little")) + b"."
 
 
 def text_twice_as_long_again_and_again() -> bytes:
-    """Four gigabytes of it in the end."""
+    """Return nested calls that would double a text until it has four gigabytes."""
     code = called("_codecs encode", text("a"), text("latin-1"))
     for _ in range(32):
         code = called("_codecs encode", code, text("hex"))
@@ -176,7 +178,7 @@ def text_twice_as_long_again_and_again() -> bytes:
 
 
 def number_set_in_a_tensor() -> bytes:
-    """An instruction that is for dicts, on a tensor."""
+    """Return a pickle that applies an instruction for dicts to a tensor."""
     reference = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"M\0\x03tQ"
     arguments = reference, b"K\0", b"M\0\x03\x85", b"K\x01\x85", b"\x89", b"}"
     return b"}" + text(TOKEN) + called("torch._utils _rebuild_tensor_v2", *arguments) + b"K\0K\x01ss."
@@ -210,30 +212,30 @@ def one_long_reference_often() -> bytes:
 
 
 def one_long_key_often() -> bytes:
-    """A dict whose long key is set again and again by one that is equal but not the same."""
+    """Return a dict whose long key is set again and again by an equal key that is another object."""
     key = text("k" * 1_900_000)
     return b"}" + key + b"Ns" + key + SHARED + b"Ns" + (USE + b"Ns") * 25_000 + b"."
 
 
 def keys_of_one_hash() -> bytes:
-    """Numbers that Python's own hash does not tell apart."""
+    """Return a dict whose keys are numbers with the same hash in Python."""
     keys = (number * (2**61 - 1) for number in range(1, 40_000))
     return b"}" + b"".join(b"\x8a\x0b" + key.to_bytes(11, "little") + b"Ns" for key in keys) + b"."
 
 
 def long_names_as_keys() -> bytes:
-    """Globals that share a module of a long name."""
+    """Return a dict whose keys are globals of one module with a very long name."""
     name = text("m" * 3_500_000) + SHARED + text("0") + b"\x93Ns"
     return b"}" + name + b"".join(USE + text(str(n)) + b"\x93Ns" for n in range(1, 20_000)) + b"."
 
 
 def name_that_never_ends() -> bytes:
-    """A global whose module is a pair of pairs of pairs …: as text it would have 2 ** 60 letters."""
+    """Return a global whose module is a pair of pairs of pairs …: as text it would have 2 ** 60 letters."""
     return hash_bomb()[1:-3] + text("name") + b"\x93."
 
 
 def in_old_torch(keys: bytes, value: Any = None, data: bytes = b"") -> Callable[[Path], None]:
-    """A file of torch < 1.6 with these instructions in place of the list of its storages' keys."""
+    """Write a file of torch < 1.6 with these instructions in place of the list of its storages' keys."""
     magic, version = 0x1950A86A20F9469CFC6C, pickle.dumps(1001, 2)
     head = pickle.dumps(magic, 2) + version + version
     return raw(head + program({TOKEN: value or Storage(1)}) + b"\x80\x02" + keys + b"." + data)
@@ -280,7 +282,7 @@ def entries_as_lists(path: Path) -> None:
 
 
 def many_texts_beside_words(path: Path) -> None:
-    """One of the words is none, after the file was opened for all of them."""
+    """Write words of which the last is not finite, beside very many metadata entries."""
     keys = [f"bundle_emb.{number}.clip_l" for number in range(50)]
     tensors = {key: entry([1, 768], 3072 * at, 3072 * (at + 1)) for at, key in enumerate(keys)}
     texts = {"__metadata__": {str(number): "" for number in range(200_000)}}
@@ -321,7 +323,7 @@ def enormous_picture(path: Path) -> None:
 
 
 def bomb_in_the_pixels(path: Path) -> None:
-    """A quarter of a gigabyte of zeros, which take a megabyte."""
+    """Hide a quarter of a gigabyte of zeros, compressed to a megabyte, in the pixels of a card."""
     data = zlib.compress(bytes(2**28), 1)
     card = Image.new("RGB", (64, 512), "red")
     png_card.join_wings(np.frombuffer(data, np.uint8), card).save(path)
@@ -352,7 +354,7 @@ LFS_POINTER = (
 XTI = ["IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{n:02}" for n in range(3, 12))]
 
 HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
-    # file name, what writes it, what is said of it
+    # name: file name, function that writes it, pattern of the error
     "empty": ("a.pt", raw(b""), "It is empty"),
     "noise": ("a.pt", raw(bytes(range(1, 255)) * 20), "no embedding file"),
     "text": ("a.bin", raw(b"our cat"), "no embedding file"),
@@ -520,7 +522,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], None], str]] = {
         header({TOKEN: entry([1, 768], 0, 3072), "__metadata__": {"a": "b" * 3_000_000}}, b"\0" * 3072),
         "larger than 2 MiB",
     ),
-    # what only looks like one
+    # files that only look like an embedding
     "git lfs": ("a.bin", raw(LFS_POINTER), "Git LFS pointer"),
     "xti": ("a.safetensors", safetensors(**{key: ROWS.clone() for key in XTI}), "extended textual inversion"),
     "text encoder": (

@@ -1,7 +1,7 @@
-"""A small Hugging Face Hub on this machine for the real client: it answers what we ask, and can fail.
+"""A small local Hugging Face Hub for the real client. It answers the requests that we make, and can fail.
 
-``hub.fail("POST", "/commit/", 503)`` makes the requests that match go wrong, ``hub.repositories`` is what it
-holds, ``hub.requests`` what it was asked.
+``hub.fail("POST", "/commit/", 503)`` makes matching requests fail. ``hub.repositories`` is the Hub's state,
+and ``hub.requests`` lists the requests that it has received.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def sha_of(text: str) -> str:
 
 @dataclass
 class Repository:
-    """A model repository; only its newest commit can be asked for."""
+    """A model repository; only its newest commit can be requested."""
 
     files: dict[str, bytes] = field(default_factory=lambda: dict(ATTRIBUTES))
     private: bool = False
@@ -38,7 +38,7 @@ class Repository:
     tags: tuple[str, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    """Sizes that it claims for files instead of their own."""
+    """By file: a false size that the Hub claims."""
     pull_requests: list[dict[str, bytes]] = field(default_factory=list)
 
     @property
@@ -48,10 +48,10 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What goes wrong with requests of a method whose path holds a text, as often as ``times``.
+    """A failure of the next ``times`` requests whose method is ``method`` and whose path contains ``path``.
 
-    ``after`` does the work first and loses only the answer. Without a status the connection is cut; ``wait``
-    is an event that holds the answer back until it is set.
+    With ``after``, the request is carried out and only its answer is lost. Without a status, the connection
+    is cut. The answer is delayed until the event ``wait`` is set.
     """
 
     method: str
@@ -65,7 +65,7 @@ class Fault:
 
 
 class HubServer:
-    """The state of the Hub. The client's endpoint is :attr:`address`."""
+    """The state of the Hub; :attr:`address` is the client's endpoint."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
@@ -105,8 +105,8 @@ class HubServer:
         self.repositories[repo_id] = repository
         return repository
 
-    def asked(self, method: str, path: str) -> int:
-        """How many requests of a method had a path with this text in it."""
+    def count_requests(self, method: str, path: str) -> int:
+        """Return the number of requests with this method whose path contains ``path``."""
         return sum(seen == method and path in where for seen, where in self.requests)
 
     def fault_for(self, method: str, path: str) -> Fault | None:
@@ -118,8 +118,8 @@ class HubServer:
         return None
 
 
-class Answer(Exception):
-    """An answer that is no success."""
+class HttpError(Exception):
+    """Ends a request with an error status."""
 
     def __init__(self, status: int, code: str = "", message: str = "") -> None:
         super().__init__(message)
@@ -127,12 +127,12 @@ class Answer(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request. ``server.hub`` is the state."""
+    """Handles one request; ``server.hub`` is the Hub's state."""
 
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     @property
     def hub(self) -> HubServer:
@@ -157,19 +157,19 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.tokens_seen.append(self.token)
         fault = self.hub.fault_for(self.command, self.path)
         if fault is not None and not fault.after:
-            self._go_wrong(fault)
+            self._fail(fault)
             return
         try:
             status, headers, content = self._route()
-        except Answer as answer:
-            headers = {"X-Error-Code": answer.code, "X-Error-Message": answer.message}
-            status, content = answer.status, json.dumps({"error": answer.message}).encode()
+        except HttpError as error:
+            headers = {"X-Error-Code": error.code, "X-Error-Message": error.message}
+            status, content = error.status, json.dumps({"error": error.message}).encode()
         if fault is not None:
-            self._go_wrong(fault)
+            self._fail(fault)
             return
         self._send(status, headers, content)
 
-    def _go_wrong(self, fault: Fault) -> None:
+    def _fail(self, fault: Fault) -> None:
         if fault.wait is not None:
             fault.wait.wait(30)
         if fault.status is None:
@@ -188,13 +188,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    # --- what the Hub does ----------------------------------------------------------------------------
+    # --- the API --------------------------------------------------------------------------------------
 
     def _route(self) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), parse_qs(parts.query)
         if self.token is not None and self.token not in self.hub.accounts:
-            raise Answer(401, message="Invalid credentials in Authorization header")
+            raise HttpError(401, message="Invalid credentials in Authorization header")
         if path == "/api/whoami-v2":
             return self._json(self._account())
         if path == "/api/validate-yaml":
@@ -224,15 +224,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _account(self) -> dict[str, Any]:
         if self.token is None:
-            raise Answer(401, message="Invalid username or password.")
+            raise HttpError(401, message="Invalid username or password.")
         return self.hub.accounts[self.token]
 
     def _seen(self, repo_id: str) -> Repository:
-        """A repository that this login may know of."""
+        """Return a repository, or answer 404 if it does not exist or is hidden from this token."""
         repository = self.hub.repositories.get(repo_id)
         owner = repo_id.partition("/")[0]
         if repository is None or (repository.private and not self._is_owner(owner)):
-            raise Answer(404, "RepoNotFound", "Repository not found")
+            raise HttpError(404, "RepoNotFound", "Repository not found")
         return repository
 
     def _is_owner(self, owner: str) -> bool:
@@ -245,17 +245,17 @@ class Handler(BaseHTTPRequestHandler):
         me = self._account()
         owner = values.get("organization") or me["name"]
         if not self._is_owner(owner):
-            raise Answer(403, message="You don't have the rights to create a model under this namespace")
+            raise HttpError(403, message="You don't have the rights to create a model under this namespace")
         repo_id = f"{owner}/{values['name']}"
         if repo_id in self.hub.repositories:
-            raise Answer(409, message="You already created this model repo")
+            raise HttpError(409, message="You already created this model repo")
         self.hub.repositories[repo_id] = Repository(private=values.get("visibility") == "private")
         return {"url": f"{self.hub.address}/{repo_id}"}
 
     def _info(self, repo_id: str, revision: str) -> dict[str, Any]:
         repository = self._seen(repo_id)
         if revision not in ("main", repository.sha):
-            raise Answer(404, "RevisionNotFound", "Invalid rev id")
+            raise HttpError(404, "RevisionNotFound", "Invalid rev id")
         return self._described(repo_id, repository)
 
     def _described(self, repo_id: str, repository: Repository) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class Handler(BaseHTTPRequestHandler):
     def _may_write(self, repo_id: str, create_pr: bool = True) -> Repository:
         repository = self._seen(repo_id)
         if not create_pr and not self._is_owner(repo_id.partition("/")[0]):
-            raise Answer(403, message="Forbidden: you must use a write token to upload to a repository.")
+            raise HttpError(403, message="Forbidden: you must use a write token to upload to a repository.")
         return repository
 
     def _lfs_batch(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -309,14 +309,14 @@ class Handler(BaseHTTPRequestHandler):
         return {"transfer": "basic", "objects": objects}
 
     def _commit(self, repo_id: str, create_pr: bool) -> dict[str, Any]:
-        """All of it, or nothing."""
+        """Apply a commit completely or not at all."""
         repository = self._may_write(repo_id, create_pr)
         files = dict(repository.files)
         for line in self.body.splitlines():
             entry = json.loads(line)
             value = entry["value"]
             if entry["key"] == "header" and value.get("parentCommit") not in (None, repository.sha):
-                raise Answer(412, message="A commit has happened since. Please refresh and try again.")
+                raise HttpError(412, message="A commit has happened since. Please refresh and try again.")
             if entry["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             if entry["key"] == "lfsFile":
@@ -350,9 +350,9 @@ class Handler(BaseHTTPRequestHandler):
     def _file(self, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:
         repository = self._seen(repo_id)
         if repository.gated:
-            raise Answer(403, "GatedRepo", "Access to this model is restricted.")
+            raise HttpError(403, "GatedRepo", "Access to this model is restricted.")
         if path not in repository.files:
-            raise Answer(404, "EntryNotFound", "Entry not found")
+            raise HttpError(404, "EntryNotFound", "Entry not found")
         content = repository.files[path]
         etag = f'"{hashlib.sha1(content).hexdigest()}"'
         return 200, {"ETag": etag, "X-Repo-Commit": repository.sha}, content
@@ -360,6 +360,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_hub() -> Iterator[HubServer]:
+    """Run a Hub in a thread of this process."""
     hub = HubServer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""What the program says in Japanese."""
+"""Check the program's messages in Japanese."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 
 
 def in_japanese(said: Any) -> str:
-    """A message or an error as a Japanese reader sees it; fails if there is no Japanese in it."""
+    """Return a message or error in Japanese; fails if the text has no Japanese letters."""
     text = tell("ja", said)
     assert JAPANESE.search(text), text
     return text

@@ -1,4 +1,4 @@
-"""Requests as the page's handlers get them, without a browser."""
+"""Build the requests that the page's handlers receive, without a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ui.server.people import COOKIE
 def request_of(
     person: str = "someone", language: str = "en", session: str = "session", **query: str
 ) -> gr.Request:
-    """A request from the browser of ``person`` ("" sends no cookie) in one of its pages."""
+    """Build a request from the browser of ``person``; "" sends no cookie. ``session`` is one of its pages."""
     headers = [(b"accept-language", language.encode())]
     if person:
         secret = hashlib.sha256(person.encode()).hexdigest()

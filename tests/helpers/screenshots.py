@@ -1,4 +1,4 @@
-"""Every tab in both languages, both widths and both themes: ``make screenshots`` fills ``screenshots/``."""
+"""Take a screenshot of every tab in both languages, widths and themes: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main() -> None:
             page = open_page(
                 browser, address, language=LANGUAGES[language], width=width, theme=theme, tab=tab
             )
-            page.wait_for_timeout(2500)  # what the page asks of the server at its start
+            page.wait_for_timeout(2500)  # milliseconds, for the requests that the page makes when it opens
             path = FOLDER / f"{tab}-{language}-{width}-{theme}.png"
             page.screenshot(path=path, full_page=True)
             page.context.close()

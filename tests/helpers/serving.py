@@ -1,4 +1,4 @@
-"""The running page, and a browser to look at it."""
+"""Run the page in another process, and open it in a browser."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-START_SECONDS = 120  # on a machine that does other things too
-STOP_SECONDS = 60  # a training step and what it has learned are finished first
+START_SECONDS = 120  # generous, for a busy machine
+STOP_SECONDS = 60  # the page first finishes a training step and saves the run
 OPEN_MILLISECONDS = 60_000
 WIDTHS = {"wide": (1280, 900), "phone": (390, 844)}
 
@@ -34,9 +34,9 @@ def free_port() -> int:
 def serve(
     data: Path, port: int, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """``app.py`` in a process of its own, over the folder ``data``; the address it answers at.
+    """Run ``app.py`` in a new process with the data folder ``data``; yield its address.
 
-    ``environment`` is what it has beside this process's own.
+    ``environment`` is added to that of this process.
     """
     command = [sys.executable, "app.py", "--port", str(port), "--data", str(data), *options]
     with answering(command, port, ROOT, data.with_suffix(".log"), environment) as address:
@@ -47,7 +47,7 @@ def serve(
 def answering(
     command: Sequence[str], port: int, folder: Path, log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """A server in a process of its own that starts in ``folder``; the address it answers at."""
+    """Run a server in a new process, with ``folder`` as its working directory; yield its address."""
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -85,7 +85,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str, log: 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Raises :class:`AssertionError` if it is not installed."""
+    """Start Chromium without a window. Raises :class:`AssertionError` if it is not installed."""
     assert CHROMIUM.is_file(), (
         f"There is no browser at {CHROMIUM}: install Chromium (on Debian: apt-get install chromium), "
         "or name another one's file in the environment variable CHROMIUM."
@@ -102,7 +102,7 @@ def chromium() -> Iterator[Browser]:
 def new_visitor(
     browser: Browser, *, language: str = "en-US", width: str = "wide", theme: str = "light"
 ) -> BrowserContext:
-    """A person with cookies of their own."""
+    """Open a browser context with cookies of its own, which stands for one person."""
     across, down = WIDTHS[width]
     return browser.new_context(
         locale=language,
@@ -112,7 +112,7 @@ def new_visitor(
 
 
 def go_to(page: Page, address: str, tab: str = "train", theme: str = "light") -> Page:
-    """Load a tab of the page, until it answers."""
+    """Load a tab of the page and wait until it responds."""
     page.goto(f"{address}/?tab={tab}&__theme={theme}")
     page.wait_for_function("window.oneWord?.opened", timeout=OPEN_MILLISECONDS)
     return page
@@ -127,6 +127,6 @@ def open_page(
     theme: str = "light",
     tab: str = "train",
 ) -> Page:
-    """A new visitor on a tab of the page."""
+    """Open a tab of the page as a new visitor."""
     context = new_visitor(browser, language=language, width=width, theme=theme)
     return go_to(context.new_page(), address, tab, theme)

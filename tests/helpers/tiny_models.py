@@ -1,4 +1,4 @@
-"""Tiny models of the real classes with seeded random weights, in the folder layout of the real ones."""
+"""Tiny models: the real classes and folder layout, with seeded random weights."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from demo_model.architecture import noise_schedule
 from ti_core.model.families import Family
 
 WORDS = ("cat", "photo", "of", "dog", "toy", "painting", "in", "the", "style", "red")
-"""The words that are one token each, besides single letters; all else is spelt in letters."""
+"""The words that are a single token; every other word is split into letters."""
 
 CLIP_L_WIDTH, CLIP_H_WIDTH, CLIP_G_WIDTH = 32, 48, 48
 TIME_IDS, TIME_ID_WIDTH = 6, 8
 
 
 def save_tiny_model(family: Family, folder: Path, seed: int = 0) -> Path:
-    """Write a model of 8 × 8 latents and 16 × 16 pixels that takes a fraction of a second a picture."""
+    """Save a model with 8 × 8 latents and 16 × 16 pixels, which draws a picture in a fraction of a second."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pipeline = _build_sdxl(folder) if family == "sdxl" else _build_sd(folder, is_sd2=family == "sd2")
@@ -43,7 +43,7 @@ def save_tiny_model(family: Family, folder: Path, seed: int = 0) -> Path:
 
 
 def save_tiny_judge(folder: Path, likeness: dict[str, tuple[int, int]] | None = None) -> Path:
-    """Write a CLIP over pictures of 16 × 16; ``likeness`` as the embedded model's own judge has it."""
+    """Save a CLIP for 16 × 16 pixels; ``likeness`` is as in the embedded judge's configuration."""
     tokenizer = tiny_tokenizer(folder)
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     own = {} if likeness is None else {"likeness": likeness}
@@ -63,7 +63,7 @@ def save_tiny_judge(folder: Path, likeness: dict[str, tuple[int, int]] | None = 
 
 
 def tiny_tokenizer(folder: Path, pad_token: str = "<|endoftext|>") -> CLIPTokenizer:
-    """A tokenizer in CLIP's order: the bytes, the bytes at a word's end, the merges, start and end."""
+    """Build a tokenizer with entries in CLIP's order: bytes, bytes at a word's end, merges, start, end."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = list(dict.fromkeys(merge for word in WORDS for merge in _merges_of(word)))
     entries = [*alphabet, *(byte + "</w>" for byte in alphabet), *(left + right for left, right in merges)]
@@ -79,7 +79,7 @@ def tiny_tokenizer(folder: Path, pad_token: str = "<|endoftext|>") -> CLIPTokeni
 
 
 def _merges_of(word: str) -> list[tuple[str, str]]:
-    """From the word's end to its start, so that no word's merges take another's letters away."""
+    """Return a word's merges from its end to its start, so that no word's merges break another's."""
     letters = [*word[:-1], word[-1] + "</w>"]
     return [(letters[at], "".join(letters[at + 1 :])) for at in reversed(range(len(letters) - 1))]
 

@@ -282,7 +282,7 @@ def test_a_person_finds_their_home_again_after_a_restart(space: Studio, tmp_path
 def test_the_person_is_whom_the_hub_names_and_asked_for_once(space: Studio, hub: HubServer) -> None:
     home_of(space, signed_in())
     home_of(space, signed_in())
-    assert hub.asked("GET", "/api/whoami-v2") == 1
+    assert hub.count_requests("GET", "/api/whoami-v2") == 1
 
 
 def test_a_token_that_the_hub_does_not_know_opens_no_home(space: Studio) -> None:

@@ -1,4 +1,4 @@
-"""The embedded model: that it is what it claims to be, and that words can be learned on it."""
+"""The embedded model: its format and quality, and learning words on it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def example_pictures(name: str, size: int) -> list[Picture]:
 
 
 def learn(toybox: Backbone, example: str, **settings) -> TrainingState:
-    """An example learned for a short while."""
+    """Learn a word from example pictures in 60 steps."""
     config = TrainingConfig(token="our-thing", steps=60, stop="never", **settings)
     state = prepare(toybox, example_pictures(example, toybox.resolution), config)
     for _ in train(toybox, [state]):
@@ -83,7 +83,7 @@ def test_its_autoencoder_keeps_pictures_it_has_not_seen(toybox: Backbone) -> Non
 
 
 def test_it_listens_to_the_prompt(toybox: Backbone) -> None:
-    """A picture at night is darker than one in the snow, whatever the seed."""
+    """Pictures at night are darker than pictures in the snow."""
 
     def brightness(prompt: str) -> float:
         settings = GenerationSettings(prompt=prompt, count=4, steps=12, guidance_scale=3.0)

@@ -1,4 +1,4 @@
-"""The picture world: determinism, the walls around held-out things, captions, scenes, styles, concepts."""
+"""The world of pictures: determinism, exclusion of held-out things, captions, scenes, styles, concepts."""
 
 from __future__ import annotations
 

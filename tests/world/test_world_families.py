@@ -1,3 +1,5 @@
+"""The families of drawn things: sampling, drawing, description, and held-out regions."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,7 +12,7 @@ SIZE = 64
 
 
 def render(family: Family, factors: Factors) -> np.ndarray:
-    """RGBA pixels, (SIZE, SIZE, 4) uint8."""
+    """Draw a member of a family: RGBA pixels, (SIZE, SIZE, 4) uint8."""
     pixels = np.zeros((SIZE, SIZE, 4), np.uint8)
     canvas = skia.Surface(pixels).getCanvas()
     canvas.scale(SIZE, SIZE)
