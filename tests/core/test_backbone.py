@@ -1,4 +1,4 @@
-"""The door to diffusers, held against diffusers itself with tiny models of all three families."""
+"""The backbone, compared with diffusers itself on tiny models of all three families."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def fresh_pipeline(backbone: Backbone, folder: Path):
 
 
 def diffusers_encodes(pipeline, prompts: list[str]) -> Conditioning:
-    """What diffusers' pipeline makes of prompts."""
+    """Encode prompts by diffusers' own pipeline."""
     if isinstance(pipeline, StableDiffusionXLPipeline):
         hidden, _, pooled, _ = pipeline.encode_prompt(prompts, device=CPU, do_classifier_free_guidance=False)
         return Conditioning(hidden, pooled)

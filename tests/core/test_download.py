@@ -1,4 +1,4 @@
-"""Base models from the Hub, with the real client: what is downloaded, resumed, stopped, and what is said."""
+"""Downloading base models with the real Hub client: which files, resuming, stopping, and error messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from ti_core.errors import Cancelled, ModelError
 from ti_core.model import download
 from ti_core.model.backbone import Backbone
-from ti_core.model.download import PIECE, fetch_configuration, fetch_model, is_present, pipeline_files
+from ti_core.model.download import WRITE_SIZE, fetch_configuration, fetch_model, is_present, pipeline_files
 from ti_core.model.sources import ModelSource, model_source
 
 REPO = "ann/tiny"
@@ -28,7 +28,7 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 
 @pytest.fixture
 def files(tiny_sd1: Path) -> dict[str, bytes]:
-    """A model's repository, with what nobody needs beside it."""
+    """The files of a model's repository, including some that nobody needs."""
     content = {
         path.relative_to(tiny_sd1).as_posix(): path.read_bytes()
         for path in tiny_sd1.rglob("*")
@@ -50,10 +50,10 @@ def files(tiny_sd1: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def downloads(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The files that were sent, each with its first byte; large files are named by their SHA-256."""
+    """The files that were sent, each with its first byte's offset; large files go by their SHA-256."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "SMALL", 2_000)
-    monkeypatch.setattr(download, "LARGEST_CONFIGURATION", 40_000)
+    monkeypatch.setattr(download, "MIN_RESUMABLE_SIZE", 2_000)
+    monkeypatch.setattr(download, "MAX_CONFIGURATION_SIZE", 40_000)
     sent: list[tuple[str, int]] = []
 
     def send_file(handler: Any, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -199,7 +199,7 @@ def test_a_stopped_download_goes_on_where_it_was(
     downloads: list[tuple[str, int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download, "PIECE", 10_000)
+    monkeypatch.setattr(download, "WRITE_SIZE", 10_000)
     files[UNET] = files[UNET] + bytes(200_000)  # which does not matter to what is only downloaded
     hub.add(REPO, files)
     progress: list[int] = []
@@ -247,7 +247,7 @@ def test_a_broken_connection_is_opened_anew_where_it_broke(
     assert (folder / UNET).read_bytes() == files[UNET]
     begins = [first for name, first in downloads if name == UNET]
     assert begins == sorted(set(begins)) and len(begins) == 3
-    assert broken[0] // 2 - begins[1] < PIECE
+    assert broken[0] // 2 - begins[1] < WRITE_SIZE
 
 
 def test_a_server_that_cannot_begin_in_the_middle_sends_the_whole_file(

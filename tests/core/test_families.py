@@ -1,4 +1,4 @@
-"""Each family learns as diffusers' training script does: the same gradient at the word's vector."""
+"""In each family, the gradient at the word's vector equals that of diffusers' training script."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def our_gradient(
     noise: torch.Tensor,
     timesteps: torch.Tensor,
 ) -> dict[str, torch.Tensor]:
-    """What a training step computes, on given rows."""
+    """The gradient that a training step computes on the given rows."""
     rows = {name: vector.clone().requires_grad_() for name, vector in vectors.items()}
     conditioning = backbone.encode_prompts([PROMPT] * len(latents), {TOKEN: rows})
     prediction = backbone.predict(backbone.add_noise(latents, noise, timesteps), timesteps, conditioning)
@@ -136,7 +136,7 @@ def text_config(tokenizer: Any, **sizes: Any) -> CLIPTextConfig:
 
 
 def full_vae(sample_size: int) -> AutoencoderKL:
-    """Small, for it takes no part in the loss."""
+    """A small autoencoder: the loss does not depend on it."""
     return AutoencoderKL(
         block_out_channels=(32, 32, 32, 32),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -170,7 +170,7 @@ def test_at_the_size_of_sd15_the_gradient_is_that_of_the_script(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.large
 def test_at_the_size_of_sdxl_the_gradient_is_that_of_the_script(tmp_path: Path) -> None:
-    """14 GB of weights."""
+    """Needs memory for 14 GB of weights."""
     torch.manual_seed(0)
     first, second = tiny_tokenizer(tmp_path / "first"), tiny_tokenizer(tmp_path / "second", "!")
     pipeline = StableDiffusionXLPipeline(

@@ -1,4 +1,4 @@
-"""A base model from one checkpoint file: read safely, told by its tensors, and the same as its folder."""
+"""Loading a base model from one checkpoint file: safely, recognised by its tensors, equal to its folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ti_core.drawing.settings import GenerationSettings
 from ti_core.errors import ModelError
 from ti_core.model import loading
 from ti_core.model.backbone import Backbone
-from ti_core.model.checkpoints import INPUT, OUTPUT, REFINER, family_of_shapes, read_shapes
+from ti_core.model.checkpoints import INPUT_KEY, OUTPUT_KEY, REFINER_KEY, family_of_shapes, read_shapes
 from ti_core.model.loading import predicts_noise
 from ti_core.model.sources import ModelSource, model_id, model_source
 from ti_core.resources import ASSETS
@@ -73,7 +73,7 @@ def test_a_checkpoint_is_the_same_model_as_its_folder(
 def test_a_checkpoint_is_loaded_in_the_precision_that_it_is_computed_in(
     checkpoint: dict[str, torch.Tensor], configuration: Path, tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never the whole of it in float32; the text encoder is, for its fingerprint."""
+    """Only the text encoder is loaded in float32, because its fingerprint is taken from that."""
     dtypes: dict[str, torch.dtype] = {}
 
     def load(*arguments: Any, **options: Any) -> Any:
@@ -146,7 +146,7 @@ def test_a_pickle_with_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="cannot be read as a checkpoint|could run foreign code"):
             read_shapes(file)
     file = tmp_path / "trap.ckpt"
-    torch.save({"state_dict": {INPUT: torch.zeros(1)}, "callbacks": _Trap(trace)}, file)
+    torch.save({"state_dict": {INPUT_KEY: torch.zeros(1)}, "callbacks": _Trap(trace)}, file)
     with pytest.raises(ModelError, match="could run foreign code: choose the model as .safetensors"):
         Backbone.load(str(file), "cpu", torch.float32)
     assert not trace.exists()
@@ -175,16 +175,18 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_the_family_is_told_by_the_text_encoder(shapes: dict[str, Any], expected: str) -> None:
-    assert family_of_shapes("m", {INPUT: (320, 4, 3, 3), OUTPUT: (4, 320, 3, 3), **shapes}) == expected
+    assert (
+        family_of_shapes("m", {INPUT_KEY: (320, 4, 3, 3), OUTPUT_KEY: (4, 320, 3, 3), **shapes}) == expected
+    )
 
 
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
         ({"lora_unet_down.weight": (1,)}, "m holds no whole Stable Diffusion model"),
-        ({INPUT: (320, 9, 3, 3), OUTPUT: (4, 320, 3, 3)}, "m is an inpainting model"),
-        ({INPUT: (320, 4, 3, 3), REFINER: (1,)}, "m is a refiner"),
-        ({INPUT: (320, 4, 3, 3)}, "m has no text encoder that is known"),
+        ({INPUT_KEY: (320, 9, 3, 3), OUTPUT_KEY: (4, 320, 3, 3)}, "m is an inpainting model"),
+        ({INPUT_KEY: (320, 4, 3, 3), REFINER_KEY: (1,)}, "m is a refiner"),
+        ({INPUT_KEY: (320, 4, 3, 3)}, "m has no text encoder that is known"),
     ],
 )
 def test_what_is_no_base_model_is_refused(shapes: dict[str, Any], message: str) -> None:
@@ -193,7 +195,7 @@ def test_what_is_no_base_model_is_refused(shapes: dict[str, Any], message: str) 
 
 
 class _Noise(torch.nn.Module):
-    """A denoiser of velocity made to predict noise."""
+    """A denoiser that predicts velocity, converted to predict noise."""
 
     def __init__(self, unet: Any, alpha: float):
         super().__init__()
@@ -327,7 +329,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def guarded(tiny_sd1: Path, tmp_path: Path) -> Path:
-    """A model that ships a tiny safety checker, which hides everything."""
+    """A model with a tiny safety checker that hides every picture."""
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = CLIPConfig(vision_config={**vision, "image_size": 32, "patch_size": 16}, projection_dim=8)
     checker = StableDiffusionSafetyChecker(config)

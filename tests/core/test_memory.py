@@ -1,4 +1,4 @@
-"""What is on the device when, and what happens when its memory is full."""
+"""Which parts are on the device at what time, and what happens when its memory is full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from ti_core.drawing.settings import GenerationSettings
 from ti_core.errors import GenerationError, TrainingError
 from ti_core.model import memory as memory_module
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import Memory, affordable_level, is_out_of_memory, kept_bytes, out_of_memory_as
+from ti_core.model.memory import (
+    Memory,
+    activation_bytes,
+    affordable_level,
+    is_out_of_memory,
+    out_of_memory_as,
+)
 from ti_core.pictures.prepare import Picture
 from ti_core.training.preparation import prepare
 from ti_core.training.state import TrainingState
@@ -52,7 +58,10 @@ def gradients_of(state: TrainingState) -> dict[str, torch.Tensor]:
 
 
 def fill_memory(monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, times: int) -> list[int]:
-    """The first ``times`` calls of a method find the device's memory full; what it was called with."""
+    """Make the first ``times`` calls of a method run out of memory.
+
+    Returns a list that records the number of rows in each call.
+    """
     original: Callable[..., Any] = getattr(owner, method)
     rows: list[int] = []
 
@@ -147,7 +156,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(sd1: Backbone) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        sd1.memory.once_more(broken)
+        sd1.memory.with_fallback(broken)
     with pytest.raises(RuntimeError, match="shapes"), out_of_memory_as(TrainingError, "try less"):
         broken()
     assert sd1.memory.level == "ample"
@@ -168,12 +177,12 @@ def parts() -> dict[str, torch.nn.Module]:
     return {name: Part(2, 2) for name in ("unet", "vae", "clip_l", "safety_checker")}
 
 
-def on_device(parts: dict[str, torch.nn.Module]) -> set[str]:
+def parts_on_device(parts: dict[str, torch.nn.Module]) -> set[str]:
     return {name for name, part in parts.items() if next(part.parameters()).device == META}
 
 
 def memory_with(parts: dict[str, torch.nn.Module], free: float, monkeypatch: pytest.MonkeyPatch) -> Memory:
-    """Over a device that keeps nothing, which stands for one with so many bytes free."""
+    """Make a Memory on torch's meta device, which stands in for a device with ``free`` bytes free."""
     monkeypatch.setattr(memory_module, "free_bytes", lambda device: free)
     monkeypatch.setattr(Memory, "_move", _move_to_a_device_that_keeps_nothing)
     return Memory(META, parts, decoding=0)
@@ -190,19 +199,19 @@ def test_parts_rest_beside_the_device_and_come_to_work(
     parts: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = memory_with(parts, 1e9, monkeypatch)
-    assert on_device(parts) == set(parts)
+    assert parts_on_device(parts) == set(parts)
     memory.fall_back()
-    assert on_device(parts) == {"unet", "clip_l"}
-    with memory.at_work("vae"):
-        assert on_device(parts) == {"unet", "clip_l", "vae"}
-        with memory.at_work("vae"):
+    assert parts_on_device(parts) == {"unet", "clip_l"}
+    with memory.on_device("vae"):
+        assert parts_on_device(parts) == {"unet", "clip_l", "vae"}
+        with memory.on_device("vae"):
             pass
-        assert "vae" in on_device(parts)  # the outer work goes on
-    assert on_device(parts) == {"unet", "clip_l"}
+        assert "vae" in parts_on_device(parts)  # the outer work goes on
+    assert parts_on_device(parts) == {"unet", "clip_l"}
     memory.fall_back()
-    assert on_device(parts) == set()
-    with memory.at_work("unet"):
-        assert on_device(parts) == {"unet"}
+    assert parts_on_device(parts) == set()
+    with memory.on_device("unet"):
+        assert parts_on_device(parts) == {"unet"}
     assert parts["unet"].slices == "auto"
 
 
@@ -210,39 +219,39 @@ def test_while_gradients_are_taken_parts_stay_for_the_backward_pass(
     parts: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = memory_with(parts, 0, monkeypatch)
-    assert memory.level == "least" and on_device(parts) == set()
-    with memory.at_work("clip_l"):
+    assert memory.level == "least" and parts_on_device(parts) == set()
+    with memory.on_device("clip_l"):
         pass
-    with memory.at_work("unet"):
+    with memory.on_device("unet"):
         pass
-    assert on_device(parts) == {"unet", "clip_l"}
-    with torch.no_grad(), memory.at_work("unet", "clip_l"):
+    assert parts_on_device(parts) == {"unet", "clip_l"}
+    with torch.no_grad(), memory.on_device("unet", "clip_l"):
         pass
-    assert on_device(parts) == set()
+    assert parts_on_device(parts) == set()
 
 
 def test_what_is_idle_in_training_leaves_the_device_until_it_works_again(
     parts: dict[str, torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = memory_with(parts, 1e9, monkeypatch)
-    with torch.no_grad(), memory.at_work("vae"):
+    with torch.no_grad(), memory.on_device("vae"):
         pass
-    assert memory.level == "ample" and on_device(parts) == set(parts)  # drawing moves nothing
+    assert memory.level == "ample" and parts_on_device(parts) == set(parts)  # drawing moves nothing
     for _ in range(3):
-        with memory.at_work("clip_l"), memory.at_work("unet"):
-            assert on_device(parts) == {"unet", "clip_l"}
-    with torch.no_grad(), memory.at_work("vae"):  # for a preview
-        with torch.enable_grad(), memory.at_work("unet"):
-            assert "vae" in on_device(parts)  # another's step takes nothing away from work
-        assert "vae" in on_device(parts)
-    assert on_device(parts) == {"unet", "clip_l", "vae"}
+        with memory.on_device("clip_l"), memory.on_device("unet"):
+            assert parts_on_device(parts) == {"unet", "clip_l"}
+    with torch.no_grad(), memory.on_device("vae"):  # for a preview
+        with torch.enable_grad(), memory.on_device("unet"):
+            assert "vae" in parts_on_device(parts)  # another's step takes nothing away from work
+        assert "vae" in parts_on_device(parts)
+    assert parts_on_device(parts) == {"unet", "clip_l", "vae"}
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "ample"), (8, "sparing"), (5, "least"), (0, "least")])
 def test_the_first_setting_is_the_one_whose_weights_fit(
     free: float, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_module, "free_bytes", lambda device: free * 1e9 / memory_module.KEPT_FREE)
+    monkeypatch.setattr(memory_module, "free_bytes", lambda device: free * 1e9 / memory_module.USABLE_SHARE)
     weights = {"unet": 5e9, "clip_l": 1e9, "vae": 1e9, "safety_checker": 1e9}
     assert affordable_level(torch.device("cuda"), weights, decoding=1e9) == level
     assert affordable_level(CPU, weights, decoding=1e9) == "ample"  # where they are already
@@ -251,10 +260,10 @@ def test_the_first_setting_is_the_one_whose_weights_fit(
 def test_checkpointing_is_asked_for_where_the_rows_do_not_fit(
     sd1: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = sd1.kept_bytes_per_row
+    row = sd1.activation_bytes_per_row
     monkeypatch.setattr(memory_module, "free_bytes", lambda device: 4 * row)
-    assert not sd1.memory.asks_for_checkpointing(2, lambda: row)
-    assert sd1.memory.asks_for_checkpointing(4, lambda: row)
+    assert not sd1.memory.needs_checkpointing(2, lambda: row)
+    assert sd1.memory.needs_checkpointing(4, lambda: row)
     state = state_for(sd1, batch_size=4)
     seen: list[bool] = []
     sd1.unet.register_forward_pre_hook(lambda module, _: seen.append(module.is_gradient_checkpointing))
@@ -265,10 +274,10 @@ def test_checkpointing_is_asked_for_where_the_rows_do_not_fit(
 
 def test_what_a_row_keeps_is_measured_without_the_weights(sd1: Backbone) -> None:
     weights = sum(parameter.numel() * 4 for parameter in sd1.unet.parameters())
-    assert 10_000 < sd1.kept_bytes_per_row < 5 * weights
+    assert 10_000 < sd1.activation_bytes_per_row < 5 * weights
     layer = torch.nn.Linear(3, 5).requires_grad_(False)
     values = torch.ones(2, 3, requires_grad=True)
-    assert kept_bytes(lambda: torch.relu(layer(values)).square(), layer) == 2 * 5 * 4
+    assert activation_bytes(lambda: torch.relu(layer(values)).square(), layer) == 2 * 5 * 4
 
 
 # --- the benchmark ------------------------------------------------------------------------------------------

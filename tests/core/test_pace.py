@@ -184,7 +184,7 @@ def test_it_counts_what_training_does(backbones, monkeypatch, family, changes, c
     letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")  # none is a word of its own: all are candidates
     monkeypatch.setattr(initial_word, "OBJECT_WORDS", letters[:candidates])
     monkeypatch.setattr(initial_word, "STYLE_WORDS", letters[:candidates])
-    assert backbone.kept_bytes_per_row > 0  # which is measured once for a model
+    assert backbone.activation_bytes_per_row > 0  # which is measured once for a model
     with counting(backbone) as counts:
         for _ in train(backbone, [prepare(backbone, make_pictures(2), config)]):
             pass

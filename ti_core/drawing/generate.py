@@ -210,7 +210,7 @@ def _draw(
             arguments |= {"width": first.recipe.width, "height": first.recipe.height}
         else:
             arguments["strength"] = first.recipe.strength
-        with torch.no_grad(), backbone.memory.at_work("unet"):
+        with torch.no_grad(), backbone.memory.on_device("unet"):
             latents: torch.Tensor = first.sampler(
                 **arguments,
                 num_inference_steps=first.recipe.steps,
@@ -226,7 +226,7 @@ def _draw(
 
     while start < len(pictures):
         with out_of_memory_as(GenerationError, TOO_LARGE):
-            latents = backbone.memory.once_more(draw_batch)
+            latents = backbone.memory.with_fallback(draw_batch)
         for latent in latents:
             drawing, number = pictures[start]
             image = decode_picture(backbone, latent)
@@ -258,7 +258,7 @@ def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
 def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
     """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
-    return backbone.memory.once_more(lambda: backbone.encode_pictures(pixels)).mean
+    return backbone.memory.with_fallback(lambda: backbone.encode_pictures(pixels)).mean
 
 
 @out_of_memory_as(GenerationError, TOO_LARGE)
@@ -267,7 +267,7 @@ def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
 
     Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
     """
-    [pixels] = backbone.memory.once_more(  # (3, h * f, w * f) in [-1, 1]
+    [pixels] = backbone.memory.with_fallback(  # (3, h * f, w * f) in [-1, 1]
         lambda: backbone.decode_latents(latent[None])
     )
     if not bool(torch.isfinite(pixels).all()):

@@ -1,1 +1,1 @@
-"""The frozen base model: which there are, how one is fetched and loaded, and the one door to it."""
+"""The frozen base model: the presets, downloading, loading, and the one class that everything else calls."""

@@ -1,9 +1,9 @@
-"""The frozen text-to-image model: with what works for it, the only door to diffusers.
+"""The frozen text-to-image model. Only this module and its two helpers use diffusers.
 
-Everything else speaks of pictures, prompts, latents and predictions. A concept is spliced in behind
-the token look-up and never installed: tokenizer, embedding table and weights stay as they were loaded.
-:mod:`ti_core.model.loading` and :mod:`ti_core.model.samplers` import those libraries, which takes seconds,
-so they are imported here only when a model is loaded.
+All other code deals in pictures, prompts, latents and predictions. A concept is spliced in after the token
+look-up and never installed: tokenizer, embedding table and weights stay as they were loaded. The helpers,
+:mod:`ti_core.model.loading` and :mod:`ti_core.model.samplers`, import diffusers, which takes seconds; so they
+are imported only when a model is loaded.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ti_core.model.memory import (
     DECODING_BUFFERS,
     MEMORY_IS_FULL,
     Memory,
+    activation_bytes,
     is_out_of_memory,
-    kept_bytes,
     out_of_memory_as,
 )
 from ti_core.model.precision import best_device, fastest_dtype
@@ -51,36 +51,41 @@ if TYPE_CHECKING:
     from ti_core.model.samplers import Mode
 
 
-LEARNING_RATE_IN_RMS = 0.36  # 5e-3, the usual rate on SD 1, over the root mean square of its table, 0.0139
-PROBE_SIDE = 16  # of the latents that a pass is measured with
-SMALL_LATENTS = 16  # the side up to which attention of a few kernels costs a CPU less than the fused one
+LEARNING_RATE_PER_RMS = 0.36  # SD 1's usual rate, 5e-3, divided by the RMS of its embedding table, 0.0139
+ACTIVATION_PROBE_SIDE = 16  # side of the latents on which the memory of a forward pass is measured
+MAX_UNFUSED_SIDE = 16  # latents' side up to which unfused attention is faster on a CPU than the fused kernel
 
 
 @dataclass(frozen=True)
 class LatentPosterior:
-    """The autoencoder's distribution for each picture: mean and std (b, c, h, w), float32, model scale."""
+    """The autoencoder's distribution for each picture: mean and std (b, c, h, w), float32.
+
+    Both are scaled as the denoiser expects its latents.
+    """
 
     mean: torch.Tensor
     std: torch.Tensor
 
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
-        """Latents (b, c, h, w) for standard normal ``noise`` of that shape."""
+        """Sample latents (b, c, h, w), given standard normal ``noise`` of that shape."""
         return self.mean + self.std * noise
 
 
 class Backbone:
-    """A frozen model on its device. Attributes are read-only facts about it.
+    """A frozen model on its device. Its attributes are read-only:
 
-    ``base`` names the model as concepts record it; ``resolution`` is the side of its square pictures in
-    pixels, a multiple of ``pixels_per_latent``; ``num_timesteps`` the length of its noise schedule;
-    ``guidance_scale`` and ``scheduler`` (a name in ``SCHEDULERS``) those it draws best with, if the caller
-    asks for none; ``learning_rate_scale`` the share of the usual step size it learns words best with,
-    ``timestep_bias`` at which noise it learns those of things;
-    ``memory`` keeps its parts on the device.
+    - ``base``: the model's identity, as concepts record it
+    - ``resolution``: the side of its square pictures in pixels, a multiple of ``pixels_per_latent``
+    - ``num_timesteps``: the length of its noise schedule
+    - ``guidance_scale``, ``scheduler`` (a name in ``SCHEDULERS``): the defaults for drawing
+    - ``learning_rate_scale``: a factor on the usual learning rate
+    - ``timestep_bias``: the default for training objects, as in
+      :attr:`ti_core.config.TrainingConfig.timestep_bias`
+    - ``memory``: keeps the model's parts on the device
     """
 
     def __init__(self, pipeline: Any, model_id: str, device: torch.device, dtype: torch.dtype):
-        """Raises :class:`ModelError` for a pipeline that is no base model."""
+        """Take over the parts of a pipeline. Raises :class:`ModelError` if it is not a base model."""
         from ti_core.model.samplers import make_scheduler, sampler_classes
 
         is_xl = hasattr(pipeline, "text_encoder_2")
@@ -125,7 +130,7 @@ class Backbone:
         self._parts = dict(pipeline.components)
         option = "force_zeros_for_empty_prompt" if is_xl else "requires_safety_checker"
         self._parts[option] = pipeline.config[option]
-        if not is_xl:  # the checker sees what is decoded, and samplers give latents
+        if not is_xl:  # samplers return latents; the checker is applied to decoded pictures
             self._parts |= {"safety_checker": None, "feature_extractor": None, option: False}
         self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
 
@@ -141,11 +146,12 @@ class Backbone:
         on_fetch: OnFetch | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Backbone:
-        """Load a model, named as :func:`~ti_core.model.sources.model_source` reads it, onto ``device``.
+        """Load a model onto ``device``, downloading missing files first.
 
-        The device is the best there is, and ``dtype`` is found by :func:`fastest_dtype`, if not given.
-        What is missing is downloaded first, as by :func:`~ti_core.model.download.fetch_model`. Raises
-        :class:`ModelError`, and :class:`Cancelled` for a download that was stopped.
+        ``model`` is a name that :func:`~ti_core.model.sources.model_source` resolves. ``device`` defaults to
+        :func:`best_device`, ``dtype`` to :func:`fastest_dtype`; ``on_fetch`` and ``should_stop`` are for
+        :func:`~ti_core.model.download.fetch_model`. Raises :class:`ModelError`, and :class:`Cancelled` if the
+        download was stopped.
         """
         from ti_core.model.loading import load_file, load_folder
 
@@ -171,7 +177,7 @@ class Backbone:
         return cls(pipeline, model_id(model), target, chosen)
 
     def _place(self) -> Memory:
-        """Freeze the parts, in their precision and layout, and put them on the device."""
+        """Freeze the parts, set their precision and memory layout, and put them on the device."""
         encoders = {encoder.name: encoder.model for encoder in self._encoders}
         parts = {"unet": self.unet, "vae": self.vae, **encoders}
         if self._checker is not None:
@@ -181,10 +187,10 @@ class Backbone:
             if module.dtype != self.dtype:
                 module.to(self.dtype)
         if self.dtype == torch.float16 and self.vae.config.force_upcast:
-            self.vae.to(torch.float32)  # it overflows in float16
+            self.vae.to(torch.float32)  # this autoencoder overflows in float16
         self.unet.to(memory_format=self._memory_format)
         self.vae.to(memory_format=self._memory_format)
-        if self.device.type == "cpu" and self.unet.config.sample_size <= SMALL_LATENTS:
+        if self.device.type == "cpu" and self.unet.config.sample_size <= MAX_UNFUSED_SIDE:
             from ti_core.model.loading import attend_unfused
 
             attend_unfused(self.unet, encoders.values())
@@ -195,27 +201,27 @@ class Backbone:
 
     @torch.no_grad()
     def encode_pictures(self, pixels: torch.Tensor) -> LatentPosterior:
-        """Pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
-        with self.memory.at_work("vae"):
+        """Encode pictures (b, 3, h, w) in [-1, 1] to their latent posterior (b, c, h / f, w / f)."""
+        with self.memory.on_device("vae"):
             posterior = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
         return LatentPosterior((posterior.mean.float() - shift) * scale, posterior.std.float() * scale)
 
     @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
+        """Decode latents (b, c, h, w) to pictures (b, 3, h * f, w * f), about [-1, 1]."""
         scale, shift = self.vae.config.scaling_factor, self.vae.config.shift_factor or 0.0
-        with self.memory.at_work("vae"):
+        with self.memory.on_device("vae"):
             decoded = self.vae.decode((latents / scale + shift).to(self.device, self.vae.dtype))
         pictures: torch.Tensor = decoded.sample.float()
         return pictures
 
     @torch.no_grad()
     def is_unsafe(self, picture: Image.Image) -> bool:
-        """Whether the model's own safety checker would hide a picture; False if it ships none."""
+        """Whether the model's safety checker would hide a picture; False if the model has none."""
         if self._checker is None or self._checker_input is None:
             return False
-        with self.memory.at_work("safety_checker"):
+        with self.memory.on_device("safety_checker"):
             pixels = self._checker_input(picture, return_tensors="pt").pixel_values
             _, [found] = self._checker(
                 images=[torch.zeros(1)], clip_input=pixels.to(self.device, self._checker.dtype)
@@ -225,7 +231,10 @@ class Backbone:
     # --- prompts ----------------------------------------------------------------------------------------
 
     def count_tokens(self, prompt: str, words: KnownWords) -> TokenCount:
-        """How many tokens and chunks a prompt takes; raises as :meth:`encode_prompts`."""
+        """Count a prompt's tokens and chunks, in the text encoder that needs the most tokens.
+
+        Raises as :meth:`encode_prompts`.
+        """
         check_tokens(prompt, words)
         chunks = [chunks_of(encoder, prompt, words) for encoder in self._encoders]
         return max(
@@ -236,12 +245,13 @@ class Backbone:
     def encode_prompts(
         self, prompts: Sequence[str], words: KnownWords | Sequence[KnownWords] = ()
     ) -> Conditioning:
-        """Prompts with concept tokens and ``(word:1.3)`` weights to conditioning.
+        """Encode prompts with concept tokens and ``(word:1.3)`` weights to conditioning.
 
-        ``words`` are the vectors of the concept tokens, for all prompts or one mapping for each.
-        Gradients flow into the vectors. Prompts over 75 tokens take several chunks of 77 positions;
-        shorter ones beside them are filled up with empty chunks, which ``lengths`` tells apart. A weight
-        scales how far the hidden states of its tokens are from those of an empty prompt.
+        ``words`` holds the vectors of the concept tokens: one mapping for all prompts, or one for each.
+        Gradients flow into the vectors. A prompt of more than 75 tokens takes several chunks of 77 positions;
+        shorter prompts in the batch are padded with empty chunks, and ``lengths`` records how many positions
+        are each prompt's own. A weight scales the difference between the hidden states of its tokens and
+        those of an empty prompt.
 
         Raises :class:`PromptError`, :class:`UnknownTokenError`.
         """
@@ -251,7 +261,7 @@ class Backbone:
         hidden, pooled, lengths = [], None, None
         for encoder in self._encoders:
             chunked = [chunks_of(encoder, prompt, row) for prompt, row in zip(prompts, known, strict=True)]
-            with self.memory.at_work(encoder.name):
+            with self.memory.on_device(encoder.name):
                 states, projected = encoder.encode(chunked, known)
             hidden.append(states)
             pooled = projected if projected is not None else pooled
@@ -266,7 +276,7 @@ class Backbone:
 
     @cached_property
     def whole_words(self) -> dict[str, int]:
-        """Words of the first tokenizer that are one token each, and their ids."""
+        """The alphabetic words that are one token of the first tokenizer, with their ids."""
         vocabulary = self._encoders[0].tokenizer.get_vocab()
         ending = "</w>"
         return {
@@ -278,7 +288,7 @@ class Backbone:
         }
 
     def phrase_vectors(self, phrase: str) -> dict[str, torch.Tensor]:
-        """The table's rows (k, d) of a phrase's k tokens, float32, for each encoder.
+        """The embeddings (k, d), float32, of a phrase's k tokens in each text encoder.
 
         Raises :class:`ConfigError` if the phrase has no token.
         """
@@ -294,7 +304,11 @@ class Backbone:
         return rows
 
     def initial_vectors(self, phrase: str, count: int) -> dict[str, torch.Tensor]:
-        """``count`` rows (count, d) from a phrase's k tokens: cycled if k is fewer, else means of groups."""
+        """Initial vectors (count, d) for each text encoder, from the embeddings of a phrase's k tokens.
+
+        If k <= ``count`` the embeddings are repeated in a cycle; otherwise each vector is the mean of a group
+        of neighbouring embeddings. Raises as :meth:`phrase_vectors`.
+        """
         result = {}
         for name, rows in self.phrase_vectors(phrase).items():
             if len(rows) <= count:
@@ -304,7 +318,7 @@ class Backbone:
         return result
 
     def with_mean_norms(self, vectors: Vectors) -> dict[str, torch.Tensor]:
-        """The vectors (n, d) in their direction, each as long as the table's are in the mean."""
+        """The vectors (n, d), each rescaled to the mean norm of the embedding table."""
         return {
             name: rows * (self.mean_norms[name] / rows.norm(dim=1, keepdim=True))
             for name, rows in vectors.items()
@@ -312,16 +326,18 @@ class Backbone:
 
     @cached_property
     def mean_norms(self) -> dict[str, float]:
-        """The mean length of the table's vectors, for each encoder."""
+        """The mean norm of the embeddings in each text encoder's table."""
         return {
             name: table.norm(dim=1, dtype=torch.float32).mean().item()
             for name, table in self.tables().items()
         }
 
     def learning_rates(self) -> dict[str, float]:
-        """Adam's step size for each encoder, scaled to its table (on SD 1 the usual rate, 5e-3) and by
-        ``learning_rate_scale``."""
-        usual = LEARNING_RATE_IN_RMS * self.learning_rate_scale
+        """Adam's learning rate for each text encoder, proportional to the RMS of its embedding table.
+
+        The rate is 5e-3 on SD 1, as usual, and is multiplied by ``learning_rate_scale``.
+        """
+        usual = LEARNING_RATE_PER_RMS * self.learning_rate_scale
         return {
             name: usual * _sample_rows(table).square().mean().sqrt().item()
             for name, table in self.tables().items()
@@ -330,19 +346,22 @@ class Backbone:
     # --- denoising --------------------------------------------------------------------------------------
 
     def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """Noisy latents z_t (b, c, h, w) for integer timesteps (b,)."""
+        """Noise latents to z_t (b, c, h, w) at integer timesteps (b,)."""
         noisy: torch.Tensor = self.noise_scheduler.add_noise(latents, noise, timesteps)
         return noisy
 
     def target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """What :meth:`predict` should give: the noise, or the velocity of a v-prediction model."""
+        """The training target of :meth:`predict`: the noise, or for a v-prediction model the velocity."""
         if self.noise_scheduler.config.prediction_type == "v_prediction":
             velocity: torch.Tensor = self.noise_scheduler.get_velocity(latents, noise, timesteps)
             return velocity
         return noise
 
     def min_snr_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
-        """Loss weights (b,) of arXiv 2303.09556: min(snr, gamma) / snr, for v over snr + 1."""
+        """Min-SNR loss weights (b,) (arXiv 2303.09556).
+
+        They are min(snr, gamma) / snr, or min(snr, gamma) / (snr + 1) for a v-prediction model.
+        """
         alphas = self._alphas[timesteps]
         snr = alphas / (1 - alphas)
         is_velocity = self.noise_scheduler.config.prediction_type == "v_prediction"
@@ -354,15 +373,16 @@ class Backbone:
     ) -> torch.Tensor:
         """The frozen denoiser's prediction (b, c, h, w), float32, differentiable in the conditioning.
 
-        Rows of different lengths go one length after the other: a row beside a longer one is predicted as
-        it would be alone, by models that pool all positions, too.
+        Rows of different conditioning lengths are predicted in separate passes, one for each length, without
+        padding. So a row next to a longer one gets the prediction that it would get alone, even from models
+        that pool over all positions.
         """
         if conditioning.lengths is None:
             return self._predict(noisy_latents, timesteps, conditioning)
         rows, predictions = [], []
-        for own, told in conditioning.by_length():
+        for own, shorter in conditioning.by_length():
             rows.append(own)
-            predictions.append(self._predict(noisy_latents[own], timesteps[own], told))
+            predictions.append(self._predict(noisy_latents[own], timesteps[own], shorter))
         return torch.cat(predictions)[torch.cat(rows).argsort()]
 
     def _predict(
@@ -373,7 +393,7 @@ class Backbone:
             side = [self.resolution, self.resolution]
             time_ids = torch.tensor([side + [0, 0] + side], device=self.device, dtype=self.dtype)
             added = {"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(conditioning), -1)}
-        with self.memory.at_work("unet"):
+        with self.memory.on_device("unet"):
             output = self.unet(
                 noisy_latents.to(self.dtype).contiguous(memory_format=self._memory_format),
                 timesteps,
@@ -385,7 +405,7 @@ class Backbone:
 
     @contextmanager
     def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
-        """Trade time for memory in the denoiser while the context is open."""
+        """Use gradient checkpointing in the denoiser, if ``enabled``, while the context is open."""
         before = self.unet.is_gradient_checkpointing
         if enabled and not before:
             self.unet.enable_gradient_checkpointing()
@@ -396,26 +416,25 @@ class Backbone:
                 self.unet.disable_gradient_checkpointing()
 
     @cached_property
-    def kept_bytes_per_row(self) -> float:
-        """What training keeps of one row's way through the denoiser, measured on small latents."""
-        side = min(PROBE_SIDE, self.unet.config.sample_size)
+    def activation_bytes_per_row(self) -> float:
+        """The bytes of activations that training one row saves in the denoiser, measured on small latents."""
+        side = min(ACTIVATION_PROBE_SIDE, self.unet.config.sample_size)
         latents = torch.zeros(1, self.unet.config.in_channels, side, side, device=self.device)
         with torch.no_grad():
             conditioning = self.encode_prompts([""])
         hidden = conditioning.hidden.clone().requires_grad_()
         timesteps = torch.zeros(1, dtype=torch.long, device=self.device)
         same = Conditioning(hidden, conditioning.pooled)
-        kept = kept_bytes(lambda: self.predict(latents, timesteps, same), self.unet)
+        kept = activation_bytes(lambda: self.predict(latents, timesteps, same), self.unet)
         return float(kept * (self.unet.config.sample_size / side) ** 2)
 
     # --- sampling ---------------------------------------------------------------------------------------
 
     def sampler(self, mode: Mode, scheduler: str) -> Any:
-        """diffusers' own pipeline over these weights, text to picture or picture to picture.
+        """Make a new pipeline of diffusers over these weights, for text-to-image or image-to-image.
 
         Call it with the result of :meth:`sampler_conditioning`, and with latents in place of pictures
-        (``image`` and ``output_type="latent"``). Each call gives one of its own. Raises :class:`ConfigError`
-        for an unknown scheduler.
+        (``image`` and ``output_type="latent"``). Raises :class:`ConfigError` for an unknown scheduler.
         """
         from ti_core.model.samplers import make_sampler, make_scheduler
 
@@ -430,7 +449,7 @@ class Backbone:
         return make_sampler(self._samplers, mode, {**self._parts, "scheduler": own_scheduler})
 
     def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
-        """The keyword arguments by which a sampler takes conditioning, (b, ...) each."""
+        """Conditioning as a sampler's keyword arguments, (b, ...) each."""
         arguments = {"prompt_embeds": positive.hidden, "negative_prompt_embeds": negative.hidden}
         if positive.pooled is not None and negative.pooled is not None:
             arguments["pooled_prompt_embeds"] = positive.pooled
@@ -439,9 +458,10 @@ class Backbone:
 
 
 def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
-    """Twelve hexadecimal digits over a sample of the embedding tables.
+    """Hash a sample of the embedding tables to twelve hexadecimal digits.
 
-    The float16 variant of a model has those of the float32 one: rounding to float16 comes first for both.
+    The float16 and float32 variants of a model have the same fingerprint, because the rows are rounded to
+    float16 first.
     """
     digest = hashlib.sha256()
     for encoder in encoders:
@@ -451,5 +471,5 @@ def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
 
 
 def _sample_rows(table: torch.Tensor) -> torch.Tensor:
-    """Some 4096 rows of a table, float32."""
+    """About 4096 evenly spaced rows of a table, float32."""
     return table[:: max(1, len(table) // 4096)].float()

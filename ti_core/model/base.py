@@ -1,4 +1,4 @@
-"""Which frozen model a concept belongs to."""
+"""The identity of the frozen model that a concept belongs to."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ti_core.model.families import Family
 class BaseModel:
     """The frozen model a concept belongs to.
 
-    ``widths`` is the embedding width d of each text encoder, ``{"clip_l": 768}``; ``fingerprint``
-    tells two versions of a model of the same id apart by their vocabulary table.
+    ``widths`` is the embedding width d of each text encoder, ``{"clip_l": 768}``. ``fingerprint`` is computed
+    from the embedding tables; it distinguishes two versions of a model with the same id.
     """
 
     id: str
@@ -22,7 +22,10 @@ class BaseModel:
     fingerprint: str = ""
 
     def fits(self, other: BaseModel) -> bool:
-        """Whether vectors of one work in the other: same family and widths, not two versions of one id."""
+        """Whether vectors learned on one model work on the other.
+
+        Both must have the same family and widths, and must not be two versions of a model with the same id.
+        """
         if self.family != other.family or dict(self.widths) != dict(other.widths):
             return False
         if self.id != other.id or not (self.fingerprint and other.fingerprint):

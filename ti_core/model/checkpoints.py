@@ -1,4 +1,4 @@
-"""What a checkpoint file holds, told by the shapes of its tensors."""
+"""Identify the model in a checkpoint file from the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from safetensors import SafetensorError, safe_open
 from ti_core.errors import ModelError
 from ti_core.model.families import Family, check_input
 
-INPUT, OUTPUT = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
-ENCODER_OF: Mapping[str, Family] = {  # a tensor that only this family's first text encoder has
+INPUT_KEY, OUTPUT_KEY = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
+FAMILY_OF_ENCODER_KEY: Mapping[str, Family] = {  # a tensor that only this family's first text encoder has
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": "sd1",
     "cond_stage_model.model.token_embedding.weight": "sd2",
     "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": "sdxl",
 }
-REFINER = "conditioner.embedders.0.model.token_embedding.weight"
+REFINER_KEY = "conditioner.embedders.0.model.token_embedding.weight"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_shapes(file: Path) -> Shapes:
-    """The shape of every tensor in a checkpoint.
+    """Return the shape of every tensor in a checkpoint.
 
-    Raises :class:`ModelError` for what cannot be read, or not safely.
+    Raises :class:`ModelError` if the file cannot be read, or not without running code that it contains.
     """
     try:
         if file.suffix.lower() == ".safetensors":
@@ -49,20 +49,20 @@ def read_shapes(file: Path) -> Shapes:
 
 
 def family_of_shapes(name: str, shapes: Shapes) -> Family:
-    """The family of a checkpoint by the tensors it has.
+    """The family of the base model whose tensors have these names and shapes.
 
-    Raises :class:`ModelError` for what is no base model.
+    Raises :class:`ModelError` if they are not those of a base model.
     """
-    if INPUT not in shapes:
+    if INPUT_KEY not in shapes:
         raise ModelError(
             "{name} holds no whole Stable Diffusion model (perhaps a LoRA, an embedding, or another kind of "
             "model): choose a checkpoint of Stable Diffusion 1, 2 or XL.",
             name=name,
         )
-    check_input(name, shapes[INPUT][1], shapes[OUTPUT][0] if OUTPUT in shapes else 4)
-    family = next((family for key, family in ENCODER_OF.items() if key in shapes), None)
+    check_input(name, shapes[INPUT_KEY][1], shapes[OUTPUT_KEY][0] if OUTPUT_KEY in shapes else 4)
+    family = next((family for key, family in FAMILY_OF_ENCODER_KEY.items() if key in shapes), None)
     if family is None:
-        if REFINER in shapes:
+        if REFINER_KEY in shapes:
             raise ModelError(
                 "{name} is a refiner: choose a checkpoint of Stable Diffusion 1, 2 or XL.", name=name
             )

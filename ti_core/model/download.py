@@ -1,9 +1,9 @@
-"""Base models from the Hugging Face Hub: only the files that are needed, resumed, and stopped when asked.
+"""Download base models from the Hugging Face Hub: only the files needed, resumable, and cancellable.
 
-`fetch_model` gives the folder or file that a model is loaded from. What was downloaded before is used again,
-also without a connection. The client library drops a file that was cut off, so the large ones are downloaded
-here, into the client's own cache, and go on where they were. The weights are fetched in half precision where
-the model is computed in it and its repository has them so.
+:func:`fetch_model` returns the folder or file to load a model from. Earlier downloads are reused, even
+without a connection. The client library discards a file that was cut off; so this module downloads large
+files itself, into the client's cache, and resumes them. Weights are downloaded in half precision if the model
+runs in half precision and its repository offers them.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from ti_core.model.families import read_family
 from ti_core.model.sources import ModelSource
 
 INDEX = "model_index.json"
-PARTIAL_CONTENT = 206  # the status of an answer that begins in the middle of a file
-TIMEOUT = 20.0  # seconds, for an answer of the Hub
-PIECE = 2**16  # bytes that are written at a time; what a connection brings of one before it breaks is lost
-SMALL = 10_000_000  # bytes: what is less is not worth resuming
-LARGEST_CONFIGURATION = 20_000_000  # bytes: no configuration or tokenizer comes near
-HALF = "fp16"  # the usual name of the weights in half precision
+PARTIAL_CONTENT = 206  # HTTP status of a response that begins in the middle of a file
+TIMEOUT = 20.0  # seconds to wait for a response of the Hub
+WRITE_SIZE = 2**16  # bytes per write; a connection that breaks loses at most this much
+MIN_RESUMABLE_SIZE = 10_000_000  # bytes; smaller files are simply downloaded again
+MAX_CONFIGURATION_SIZE = 20_000_000  # bytes; no configuration or tokenizer file comes near
+HALF_VARIANT = "fp16"  # the usual name of the variant in half precision
 UNUSED_PARTS = frozenset({"image_encoder"})
 PARTS_WITHOUT_WEIGHTS = frozenset({"tokenizer", "tokenizer_2", "scheduler", "feature_extractor"})
 CONFIGURATION = re.compile(r"[^/]+/(?!.*\.index\.)[^/]+\.(json|txt|model)")
@@ -59,23 +59,24 @@ WEIGHTS = re.compile(
     r"(?P<variant>\.[\w-]+?)?(-\d+-of-(?P<count>\d+))?(?P<late>\.[\w-]+)?\.(?P<format>safetensors|bin)"
 )
 
-Kind = tuple[str | None, str, int]
-"""Of a part's weights: the variant, the format, and how many numbered files they are, 0 for one alone."""
+WeightsKind = tuple[str | None, str, int]
+"""A way in which weights are stored: variant, file format, and number of shards (0 for a single file)."""
 OnFetch = Callable[[int, int], None]
-"""Takes how many bytes are here, and of how many."""
+"""Called with the bytes that are on this machine and the bytes in total."""
 ShouldStop = Callable[[], bool]
+"""Returns whether the download is to be stopped."""
 
 
 @dataclass(frozen=True)
-class _Order:
-    """What one download reports to."""
+class _ProgressReporter:
+    """Reports the progress of one download, and stops it on request. ``total`` is in bytes."""
 
     total: int
     on_progress: OnFetch | None
     should_stop: ShouldStop | None
 
     def report(self, done: int) -> None:
-        """Raises :class:`Cancelled` if the download is to stop."""
+        """Report that ``done`` bytes are here. Raises :class:`Cancelled` if the download is to stop."""
         if self.should_stop is not None and self.should_stop():
             raise Cancelled("The download was stopped; it goes on from there when the model is loaded again.")
         if self.on_progress is not None:
@@ -89,51 +90,56 @@ def fetch_model(
     *,
     half: bool = False,
 ) -> tuple[Path, str | None]:
-    """The folder or file of a model, and which variant of its weights; what is missing is downloaded first.
+    """Download what is missing of a model; return its folder or file, and the variant of its weights.
 
-    If the source asks for no variant, weights that are here already are taken, else the full ones, or with
-    ``half`` those in half precision, as far as the repository has them. A model of the wrong kind is refused
-    before its weights are downloaded. Raises :class:`ModelError`, and :class:`Cancelled` once ``should_stop``
-    says so; what was downloaded until then is kept.
+    If the source names no variant, weights that are on this machine are preferred. Otherwise the full weights
+    are downloaded, or with ``half`` those in half precision, if the repository has them. A model of the wrong
+    kind is refused before its weights are downloaded. Raises :class:`ModelError`, and :class:`Cancelled` once
+    ``should_stop`` returns true; finished files and the beginnings of large ones are kept.
     """
     if source.path is not None:
         return source.path, source.variant
-    with _told_plainly(source):
-        known, here = _downloaded(source)
+    with _hub_errors_explained(source):
+        known, here = _cached_files(source)
         sizes = _list_files(source, is_present)
         if sizes is None:
-            return _cached(source), _choose_variant(source, here, here, known, half)
+            return _cached_folder(source), _choose_variant(source, here, here, known, half)
         if INDEX not in sizes:
             raise _no_index(source, sizes)
         folder = _fetch_small(source, INDEX).parent
         index = _read_index(folder, source)
         variant = _choose_variant(source, sizes.keys(), here, index, half)
         configurations, weights = pipeline_files(sizes, index, replace(source, variant=variant))
-        order = _Order(sum(sizes[name] for name in (*configurations, *weights)), on_progress, should_stop)
+        reporter = _ProgressReporter(
+            sum(sizes[name] for name in (*configurations, *weights)), on_progress, should_stop
+        )
         done = 0
         for name in configurations:
-            order.report(done)
+            reporter.report(done)
             _fetch_small(source, name)
             done += sizes[name]
         read_family(folder, str(source))
         for name in weights:
-            order.report(done)
-            if sizes[name] < SMALL:
+            reporter.report(done)
+            if sizes[name] < MIN_RESUMABLE_SIZE:
                 _fetch_small(source, name)
             else:
-                _fetch_large(source, name, sizes[name], order, done)
+                _fetch_large(source, name, sizes[name], reporter, done)
             done += sizes[name]
-        order.report(done)
+        reporter.report(done)
         return folder, variant
 
 
 def fetch_configuration(repository: str) -> Path:
-    """The folder of a pipeline's configuration and tokenizers alone, a few megabytes. Raises as above."""
+    """Download only a pipeline's configuration and tokenizers, a few megabytes; return their folder.
+
+    Raises :class:`ModelError`.
+    """
     source = ModelSource(repository=repository)
-    with _told_plainly(source):
-        sizes = _list_files(source, _is_configured)
+    with _hub_errors_explained(source):
+        sizes = _list_files(source, _has_configurations)
         if sizes is None:
-            return _cached(source)
+            return _cached_folder(source)
         folder = _fetch_small(source, INDEX).parent
         configurations, _ = pipeline_files(sizes, _read_index(folder, source), source)
         for name in configurations:
@@ -142,34 +148,34 @@ def fetch_configuration(repository: str) -> Path:
 
 
 def is_present(source: ModelSource) -> bool:
-    """Whether a model can be loaded without downloading it: every part of its index has its weights."""
+    """Whether a model can be loaded without a download: every part in its index has weights here."""
     if source.path is not None:
         return True
-    index, here = _downloaded(source)
-    variants = (source.variant,) if source.variant else (None, HALF)
+    index, here = _cached_files(source)
+    variants = (source.variant,) if source.variant else (None, HALF_VARIANT)
     return any(_is_whole(here, index, variant) for variant in variants)
 
 
 def pipeline_files(
     sizes: Mapping[str, int], index: Mapping[str, Any], source: ModelSource
 ) -> tuple[list[str], list[str]]:
-    """Of a repository's files, those that a pipeline is loaded from: configurations, and one set of weights.
+    """Select the files of a repository that a pipeline needs: configurations, and one set of weights.
 
-    For each part the variant that was asked for, and safetensors, are preferred. Raises :class:`ModelError`
-    if no part has that variant.
+    ``sizes`` maps each file of the repository to its bytes. For each part, the source's variant and
+    safetensors are preferred. Raises :class:`ModelError` if no part has that variant.
     """
     configurations, weights, variants = [INDEX], [], set()
     for part in _parts(index):
         names = [name for name in sizes if name.startswith(f"{part}/")]
         configurations += [
-            name for name in names if CONFIGURATION.fullmatch(name) and sizes[name] <= LARGEST_CONFIGURATION
+            name for name in names if CONFIGURATION.fullmatch(name) and sizes[name] <= MAX_CONFIGURATION_SIZE
         ]
         found = _weights_of(part, names)
         variants |= {variant for variant, _, _ in found if variant}
         kind = _kind_to_load(found, source.variant)
         if kind is not None:
             weights += found[kind]
-            configurations += _indexes(names, kind)
+            configurations += _shard_indexes(names, kind)
     if source.variant and source.variant not in variants:
         known = ", ".join(sorted(variants)) or "none"
         raise ModelError(
@@ -182,7 +188,7 @@ def pipeline_files(
 
 
 def _parts(index: Mapping[str, Any]) -> list[str]:
-    """The parts of a pipeline that are used."""
+    """The names of the pipeline's parts that this program uses."""
     return [
         part
         for part, entry in index.items()
@@ -190,9 +196,9 @@ def _parts(index: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _weights_of(part: str, names: Iterable[str]) -> dict[Kind, list[str]]:
-    """The files of a part's weights, of each kind that is there as a whole."""
-    found: dict[Kind, list[str]] = {}
+def _weights_of(part: str, names: Iterable[str]) -> dict[WeightsKind, list[str]]:
+    """The files of a part's weights, grouped by kind; kinds with missing shards are left out."""
+    found: dict[WeightsKind, list[str]] = {}
     for name in sorted(names):
         match = WEIGHTS.fullmatch(name)
         if match and name.startswith(f"{part}/"):
@@ -201,14 +207,14 @@ def _weights_of(part: str, names: Iterable[str]) -> dict[Kind, list[str]]:
     return {kind: files for kind, files in found.items() if len(files) >= kind[2]}
 
 
-def _kind_to_load(kinds: Iterable[Kind], variant: str | None) -> Kind | None:
-    """The variant before the full weights, safetensors before pickles, one file before several."""
+def _kind_to_load(kinds: Iterable[WeightsKind], variant: str | None) -> WeightsKind | None:
+    """Choose the kind to load: the variant over full weights, safetensors over pickles, fewer files first."""
     usable = [kind for kind in kinds if kind[0] in (variant, None)]
     return min(usable, key=lambda kind: (kind[0] != variant, kind[1] != "safetensors", kind[2]), default=None)
 
 
 def _is_whole(names: Set[str], index: Mapping[str, Any], variant: str | None) -> bool:
-    """Whether every part has weights to load, and any of them this variant."""
+    """Whether every part has weights to load, at least one of them in this variant."""
     parts = [part for part in _parts(index) if part not in PARTS_WITHOUT_WEIGHTS]
     kinds = [_kind_to_load(_weights_of(part, names), variant) for part in parts]
     return all(kinds) and any(kind[0] == variant for kind in kinds if kind)
@@ -217,10 +223,10 @@ def _is_whole(names: Set[str], index: Mapping[str, Any], variant: str | None) ->
 def _choose_variant(
     source: ModelSource, names: Set[str], here: Set[str], index: Mapping[str, Any], half: bool
 ) -> str | None:
-    """The variant asked for, else one that is ``here`` already, else the one that ``half`` prefers."""
+    """The source's variant; else one that is complete ``here``; else the one that ``half`` prefers."""
     if source.variant:
         return source.variant
-    preferred = (HALF, None) if half else (None, HALF)
+    preferred = (HALF_VARIANT, None) if half else (None, HALF_VARIANT)
     return next(
         (
             variant
@@ -232,15 +238,15 @@ def _choose_variant(
     )
 
 
-def _indexes(names: Iterable[str], kind: Kind) -> list[str]:
-    """The list of the files that weights in several files are split into."""
+def _shard_indexes(names: Iterable[str], kind: WeightsKind) -> list[str]:
+    """The index file that lists the shards of weights in several files."""
     variant, form, count = kind
     ending = re.compile(rf".*\.{form}\.index(\.{variant})?\.json" if variant else rf".*\.{form}\.index\.json")
     return [name for name in names if count and ending.fullmatch(name)]
 
 
 def _list_files(source: ModelSource, is_here: Callable[[ModelSource], bool]) -> dict[str, int] | None:
-    """The size of every file of a repository, None if the Hub cannot be asked but what is needed is here."""
+    """The bytes of every file of a repository; None if the Hub is unreachable but ``is_here`` is true."""
     try:
         info = HfApi().model_info(
             source.repository, revision=source.revision, timeout=TIMEOUT, files_metadata=True
@@ -251,7 +257,7 @@ def _list_files(source: ModelSource, is_here: Callable[[ModelSource], bool]) -> 
         if is_here(source) and _may_be_offline(error):
             return None
         raise
-    except Exception as error:  # the HTTP library's own, which differs between versions of the client
+    except Exception as error:  # the HTTP library's errors; the library depends on the client's version
         if is_here(source):
             return None
         raise _unreachable(source, error) from error
@@ -263,8 +269,8 @@ def _may_be_offline(error: Exception) -> bool:
     return response is None or response.status_code >= 500
 
 
-def _downloaded(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
-    """A repository's index and the files of its parts, as far as they are here."""
+def _cached_files(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
+    """The index of a repository and the files of its parts, as far as they are in the cache."""
     found = try_to_load_from_cache(source.repository, INDEX, revision=source.revision)
     if not isinstance(found, str):
         return {}, set()
@@ -272,18 +278,18 @@ def _downloaded(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
     names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()}
     try:
         return _read_index(folder, source), names
-    except ModelError:  # which is told when the model is loaded
+    except ModelError:  # raised again when the model is loaded
         return {}, names
 
 
-def _is_configured(source: ModelSource) -> bool:
-    """Whether every part has its configuration or its tokenizer here."""
-    index, here = _downloaded(source)
+def _has_configurations(source: ModelSource) -> bool:
+    """Whether the configuration or tokenizer of every part is in the cache."""
+    index, here = _cached_files(source)
     configured = {name.split("/")[0] for name in here if CONFIGURATION.fullmatch(name)}
     return bool(index) and configured.issuperset(_parts(index))
 
 
-def _cached(source: ModelSource) -> Path:
+def _cached_folder(source: ModelSource) -> Path:
     index = hf_hub_download(source.repository, INDEX, revision=source.revision, local_files_only=True)
     return Path(index).parent
 
@@ -292,8 +298,11 @@ def _fetch_small(source: ModelSource, name: str) -> Path:
     return Path(hf_hub_download(source.repository, name, revision=source.revision, etag_timeout=TIMEOUT))
 
 
-def _fetch_large(source: ModelSource, name: str, size: int, order: _Order, before: int) -> None:
-    """Download a file into the cache's folder of contents, and let the client find it there."""
+def _fetch_large(source: ModelSource, name: str, size: int, reporter: _ProgressReporter, before: int) -> None:
+    """Download a file into the cache's blobs folder, where the client finds it.
+
+    ``before`` is the bytes of the files that came before, for the progress report.
+    """
     url = hf_hub_url(source.repository, name, revision=source.revision)
     metadata = get_hf_file_metadata(url, timeout=TIMEOUT)
     if metadata.commit_hash is not None and isinstance(
@@ -311,16 +320,18 @@ def _fetch_large(source: ModelSource, name: str, size: int, order: _Order, befor
     blob.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{part}.lock"):
         if not blob.is_file():
-            _download(metadata.location, part, headers, metadata.size or size, order, before)
+            _download(metadata.location, part, headers, metadata.size or size, reporter, before)
             _check_content(part, str(metadata.etag), source, name)
             part.replace(blob)
     _fetch_small(source, name)
 
 
-def _download(url: str, part: Path, headers: dict[str, str], size: int, order: _Order, before: int) -> None:
-    """Download what is missing of a file; ``part`` holds its beginning.
+def _download(
+    url: str, part: Path, headers: dict[str, str], size: int, reporter: _ProgressReporter, before: int
+) -> None:
+    """Download the missing rest of a file, whose beginning is in ``part``.
 
-    A connection that breaks is opened anew as long as each one brings something.
+    A connection that breaks is reopened as long as each one transfers something.
     """
     part.touch()
     if part.stat().st_size > size:
@@ -328,14 +339,14 @@ def _download(url: str, part: Path, headers: dict[str, str], size: int, order: _
         part.touch()
     while (here := part.stat().st_size) < size:
         try:
-            _append(url, part, headers, order, before)
+            _append(url, part, headers, reporter, before)
         except Exception as error:
             if not _is_broken_connection(error) or part.stat().st_size == here:
                 raise
 
 
-def _append(url: str, part: Path, headers: dict[str, str], order: _Order, before: int) -> None:
-    """Add to a file what one connection brings of the rest."""
+def _append(url: str, part: Path, headers: dict[str, str], reporter: _ProgressReporter, before: int) -> None:
+    """Append to ``part`` what one connection transfers of the rest."""
     with part.open("ab") as file:
         here = file.tell()
         asked = {**headers, "Range": f"bytes={here}-", "Accept-Encoding": "identity"}
@@ -343,20 +354,23 @@ def _append(url: str, part: Path, headers: dict[str, str], order: _Order, before
             "GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True
         ) as response:
             hf_raise_for_status(response)
-            if response.status_code != PARTIAL_CONTENT:  # the whole file, whatever was asked for
+            if response.status_code != PARTIAL_CONTENT:  # the server sends the whole file instead
                 file.truncate(here := 0)
-            for chunk in response.iter_bytes(PIECE):
+            for chunk in response.iter_bytes(WRITE_SIZE):
                 here += file.write(chunk)
-                order.report(before + here)
+                reporter.report(before + here)
 
 
 def _is_broken_connection(error: Exception) -> bool:
-    """Whether an error is the HTTP library's own, which differs between versions of the client."""
+    """Whether an HTTP library raised the error; which library depends on the client's version."""
     return type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests")
 
 
 def _check_content(part: Path, etag: str, source: ModelSource, name: str) -> None:
-    """A large file's name in the cache is its SHA-256."""
+    """Check a downloaded file against its ETag, if that is a SHA-256 hash, as it is for large files.
+
+    If the file is damaged, deletes it and raises :class:`ModelError`.
+    """
     if not re.fullmatch("[0-9a-f]{64}", etag):
         return
     with part.open("rb") as file:
@@ -400,7 +414,7 @@ def _no_index(source: ModelSource, names: Iterable[str]) -> ModelError:
 
 
 def _unreachable(source: ModelSource, error: Exception) -> ModelError:
-    _, here = _downloaded(source)
+    _, here = _cached_files(source)
     if here:
         return ModelError(
             "{repository} is not completely downloaded, and the Hugging Face Hub cannot be reached "
@@ -417,8 +431,8 @@ def _unreachable(source: ModelSource, error: Exception) -> ModelError:
 
 
 @contextmanager
-def _told_plainly(source: ModelSource) -> Iterator[None]:
-    """Turn what the client raises into a sentence with the next step."""
+def _hub_errors_explained(source: ModelSource) -> Iterator[None]:
+    """Turn the client's errors into :class:`ModelError`, with a sentence that says what to do next."""
     repository = source.repository
     try:
         yield

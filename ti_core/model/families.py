@@ -1,4 +1,4 @@
-"""The families of base models, told by a model's configuration."""
+"""The families of base models, and how a model's configuration reveals its family."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ti_core.errors import ModelError
 from ti_core.messages import template
 
 Family = Literal["sd1", "sd2", "sdxl"]
-"""Which pipeline a model is: Stable Diffusion 1, 2 (wider text encoder) or XL (two text encoders)."""
+"""The architecture of a model: Stable Diffusion 1, 2 (wider text encoder) or XL (two text encoders)."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 _PIPELINES: Mapping[str, Literal["sd", "sdxl"]] = {
     "StableDiffusionPipeline": "sd",
@@ -22,7 +22,10 @@ _PIPELINES: Mapping[str, Literal["sd", "sdxl"]] = {
 
 
 def read_family(folder: Path, name: str) -> Family:
-    """As :func:`check_family`, from the files of a diffusers folder."""
+    """The family of the model in a diffusers folder.
+
+    Raises :class:`ModelError` if a configuration file is damaged, or as :func:`check_family`.
+    """
 
     def shown(path: Path) -> str:
         return path.relative_to(folder).as_posix()
@@ -55,10 +58,11 @@ def read_family(folder: Path, name: str) -> Family:
 def check_family(
     name: str, class_name: str, unet: Mapping[str, Any], scheduler: Mapping[str, Any], has_encoder: bool
 ) -> Family:
-    """The family that a model's configurations tell, whatever it is called.
+    """The family of a model, determined from its configurations and not from its ``name``.
 
-    ``has_encoder`` is whether it has the first text encoder, which refiners lack. Raises :class:`ModelError`
-    for what learns no words here: other architectures, refiners, denoisers that take more than noisy latents.
+    ``has_encoder`` is whether the model has the first text encoder, which refiners lack. Raises
+    :class:`ModelError` if the model cannot learn words here: another architecture, a refiner, another kind
+    of noise, or a denoiser that takes more than noisy latents.
     """
     check_input(name, unet.get("in_channels", 4), unet.get("out_channels", 4))
     pipeline = _PIPELINES.get(class_name)
@@ -84,11 +88,11 @@ def check_family(
         )
     if pipeline == "sdxl":
         return "sdxl"
-    # Told by the denoiser's attention, not by what it predicts: SD 2's base model predicts noise, too.
+    # The attention layers decide, not the prediction type: SD 2's base model predicts noise too, like SD 1.
     return "sd2" if unet.get("use_linear_projection") else "sd1"
 
 
-_WRONG_INPUT = {  # by how many channels the denoiser takes beside the noisy latents
+_WRONG_INPUT = {  # keyed by the number of input channels besides the noisy latents
     1: template(
         "{name} is a model for depth maps: choose a base model for text to picture, Stable Diffusion 1, 2 "
         "or XL."
@@ -111,7 +115,7 @@ _UNKNOWN_INPUT = template(
 
 
 def check_input(name: str, in_channels: int, out_channels: int) -> None:
-    """Raises :class:`ModelError` for a denoiser that takes more than the noisy latents it predicts."""
+    """Raise :class:`ModelError` for a denoiser that takes more than the noisy latents it predicts."""
     extra = in_channels - out_channels
     if extra:
         raise ModelError(_WRONG_INPUT.get(extra, _UNKNOWN_INPUT), name=name)

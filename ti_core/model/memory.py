@@ -1,15 +1,16 @@
-"""Which parts of a model are on its device, and what gives way where the device's memory does not suffice.
+"""Decide which parts of a model are on its device, and trade speed for memory when the device is too small.
 
-There are three settings, each slower and smaller than the one before:
+There are three levels, each slower than the one before and needing less memory:
 
     ample     every part stays on the device
-    sparing   the autoencoder and the safety checker only while they work; training keeps fewer intermediate
-              results and computes them again (gradient checkpointing)
-    least     every part only while it works, attention in slices, and one row or picture at a time
+    sparing   the autoencoder and the safety checker are on the device only while in use; training uses
+              gradient checkpointing
+    least     every part is on the device only while in use, attention is sliced, and one row or picture is
+              computed at a time
 
-Which one comes first is chosen from what the weights need and what is free. When memory runs out all the
-same, the work at hand is done again with the next one, which then stays. In every setting, what has no
-part in training leaves the device when training begins, until it works again.
+The first level is chosen from the size of the weights and the free memory. If memory runs out anyway, the
+current work is repeated at the next level, which then stays in force. At every level, the parts that training
+does not need leave the device when training begins, and return when they are next used.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ Level = Literal["ample", "sparing", "least"]
 Result = TypeVar("Result")
 
 LEVELS: tuple[Level, ...] = ("ample", "sparing", "least")
-AT_REST: Mapping[Level, tuple[str, ...]] = {
+OFFLOADED: Mapping[Level, tuple[str, ...]] = {
     "ample": (),
     "sparing": ("vae", "safety_checker"),
     "least": ("vae", "safety_checker", "unet", "clip_l", "clip_h", "clip_g"),
 }
-"""The parts that are on the device only while they work."""
+"""The parts that are on the device only while they are in use."""
 IDLE_IN_TRAINING = ("vae", "safety_checker")
 REMARKS: Mapping[Level, Message] = {
     "sparing": Message(
@@ -48,27 +49,28 @@ REMARKS: Mapping[Level, Message] = {
         "computed one at a time."
     ),
 }
-DECODING_BUFFERS = 6  # of a picture's size in the autoencoder's first width: what it needs at its widest
-KEPT_FREE = 0.9  # the share of the free memory that is planned with
+DECODING_BUFFERS = 6  # full-size feature maps, of the autoencoder's first width, that decoding needs at once
+USABLE_SHARE = 0.9  # share of the free memory that may be used; the rest is a safety margin
 MEMORY_IS_FULL = Message(
     "The memory of the device is full: choose a smaller model, or close the programs that use it."
 )
-FULL_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Memory:
-    """Keeps a model's parts on the device, or brings them there while they work.
+    """Keeps a model's parts on the device, or brings them there while they are in use.
 
-    ``parts`` are its modules by name, on the CPU. ``on_remark`` is told when another setting was taken.
+    ``parts`` are the model's modules by name, on the CPU. ``on_remark`` is called with a message each time
+    the level is lowered.
     """
 
     def __init__(self, device: torch.device, parts: Mapping[str, torch.nn.Module], decoding: float):
-        """``decoding`` is how many bytes it takes to decode a picture."""
+        """``decoding`` is the number of bytes that decoding a picture takes."""
         self.device = device
         self.remarks: tuple[Message, ...] = ()
         self.on_remark: Callable[[Message], None] | None = None
         self._parts = dict(parts)
-        self._at_work: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
         self._lock = threading.RLock()
         self._checkpoints: dict[int, bool] = {}
         weights = {name: _bytes_of(module) for name, module in parts.items()}
@@ -76,39 +78,39 @@ class Memory:
         self._arrange()
 
     @contextmanager
-    def at_work(self, *names: str) -> Iterator[None]:
-        """Have these parts on the device while the context is open.
+    def on_device(self, *names: str) -> Iterator[None]:
+        """Keep these parts on the device while the context is open.
 
-        Where gradients are taken they stay for the backward pass, until they work again without; and what is
-        idle in training makes room.
+        With gradients enabled, the parts stay afterwards for the backward pass, until they are next used
+        without gradients; the parts that are idle in training leave the device to make room.
         """
         with self._lock:
-            self._at_work.update(names)
+            self._in_use.update(names)
             if torch.is_grad_enabled():
-                self._put_away(IDLE_IN_TRAINING)
+                self._offload(IDLE_IN_TRAINING)
             for name in names:
                 self._move(name, self.device)
         try:
             yield
         finally:
             with self._lock:
-                self._at_work.subtract(names)
+                self._in_use.subtract(names)
                 if not torch.is_grad_enabled():
-                    self._put_away(set(names).intersection(AT_REST[self.level]))
+                    self._offload(set(names).intersection(OFFLOADED[self.level]))
 
-    def once_more(self, work: Callable[[], Result]) -> Result:
-        """Do the work; where memory runs out, do it again with the next setting, down to the last."""
+    def with_fallback(self, work: Callable[[], Result]) -> Result:
+        """Return ``work()``; if memory runs out, lower the level and try again, down to the last level."""
         while True:
             try:
                 return work()
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.level == LEVELS[-1]:
                     raise
-            # Not inside the handler, where the error still holds what the failed attempt had computed.
+            # Outside the handler: there, the error's traceback still holds the failed attempt's tensors.
             self.fall_back()
 
     def fall_back(self) -> None:
-        """Take the next setting, and say so."""
+        """Lower the level by one, and report it."""
         with self._lock:
             self.level = LEVELS[LEVELS.index(self.level) + 1]
             self._arrange()
@@ -116,29 +118,32 @@ class Memory:
         if self.on_remark is not None:
             self.on_remark(self.remarks[-1])
 
-    def asks_for_checkpointing(self, rows: int, bytes_per_row: Callable[[], float]) -> bool:
-        """Whether the intermediate results of so many rows would not fit; decided once for each number."""
+    def needs_checkpointing(self, rows: int, bytes_per_row: Callable[[], float]) -> bool:
+        """Whether a training pass of ``rows`` rows needs gradient checkpointing.
+
+        At the first level this depends on the free memory when that number of rows was first asked for.
+        """
         if self.level != "ample":
             return True
         if rows not in self._checkpoints:
-            self._checkpoints[rows] = rows * bytes_per_row() > KEPT_FREE * free_bytes(self.device)
+            self._checkpoints[rows] = rows * bytes_per_row() > USABLE_SHARE * free_bytes(self.device)
         return self._checkpoints[rows]
 
     def _arrange(self) -> None:
-        """Put every part where the setting wants it."""
+        """Move every part to where the level wants it."""
         for name in self._parts:
-            if name not in AT_REST[self.level]:
+            if name not in OFFLOADED[self.level]:
                 self._move(name, self.device)
-        self._put_away(AT_REST[self.level])
-        if self.level == "least" and self.device.type != "cuda":  # whose attention needs no slices
+        self._offload(OFFLOADED[self.level])
+        if self.level == "least" and self.device.type != "cuda":  # CUDA's attention needs no slicing
             denoiser: Any = self._parts["unet"]
             denoiser.set_attention_slice("auto")
-        release(self.device)
+        free_unused_memory(self.device)
 
-    def _put_away(self, names: Iterable[str]) -> None:
-        """Move those of the parts that are not at work off the device."""
+    def _offload(self, names: Iterable[str]) -> None:
+        """Move these parts to the CPU, except those in use."""
         for name in names:
-            if not self._at_work[name]:
+            if not self._in_use[name]:
                 self._move(name, torch.device("cpu"))
 
     def _move(self, name: str, device: torch.device) -> None:
@@ -147,18 +152,21 @@ class Memory:
 
 
 def affordable_level(device: torch.device, weights: Mapping[str, float], decoding: float) -> Level:
-    """The setting whose weights fit beside the decoding of a picture; on a CPU they are there already."""
+    """The first level at which the weights and the decoding of a picture fit; "ample" on a CPU.
+
+    ``weights`` and ``decoding`` are bytes.
+    """
     if device.type == "cpu":
         return "ample"
-    free = KEPT_FREE * free_bytes(device) - decoding
+    free = USABLE_SHARE * free_bytes(device) - decoding
     for level in LEVELS[:-1]:
-        if sum(size for name, size in weights.items() if name not in AT_REST[level]) <= free:
+        if sum(size for name, size in weights.items() if name not in OFFLOADED[level]) <= free:
             return level
     return LEVELS[-1]
 
 
 def free_bytes(device: torch.device) -> float:
-    """What the device has left, with what torch holds for reuse."""
+    """The free bytes on the device, including memory that torch has cached for reuse."""
     if device.type == "cuda":
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held
@@ -167,8 +175,8 @@ def free_bytes(device: torch.device) -> float:
     return float(psutil.virtual_memory().available)
 
 
-def release(device: torch.device) -> None:
-    """Give back what nothing uses any more."""
+def free_unused_memory(device: torch.device) -> None:
+    """Collect garbage, and return torch's cached memory to the device."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -176,8 +184,8 @@ def release(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def kept_bytes(forward: Callable[[], object], weights: torch.nn.Module) -> int:
-    """What a forward pass keeps for the backward one, without the weights themselves."""
+def activation_bytes(forward: Callable[[], object], weights: torch.nn.Module) -> int:
+    """The bytes that a forward pass saves for the backward pass, not counting ``weights``."""
     own = {parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}
     kept: dict[int, int] = {}
 
@@ -188,21 +196,24 @@ def kept_bytes(forward: Callable[[], object], weights: torch.nn.Module) -> int:
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        result = forward()  # held until the count is complete, so that no two results share an address
+        result = forward()  # kept alive, so that no two saved tensors get the same address
     del result
     return sum(kept.values())
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is torch's for a full memory: of its own type on CUDA, told by its text elsewhere."""
+    """Whether torch raised the error because memory ran out.
+
+    CUDA has an error type for this; on other devices only the text of the error tells.
+    """
     if isinstance(error, torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in FULL_MEMORY)
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in OUT_OF_MEMORY_TEXTS)
 
 
 @contextmanager
 def out_of_memory_as(error_type: type[OneWordError], message: Message) -> Iterator[None]:
-    """Raise ``error_type`` with the message where the device's memory does not suffice."""
+    """Turn an out-of-memory error of torch into an ``error_type`` with this message."""
     try:
         yield
     except RuntimeError as error:

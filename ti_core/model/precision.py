@@ -1,4 +1,4 @@
-"""The device and the precision in which a model runs fastest on this machine."""
+"""The device and the precision that are fastest on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def best_device() -> torch.device:
-    """CUDA, else Apple's MPS, else the CPU."""
+    """CUDA if available, otherwise Apple's MPS, otherwise the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -20,11 +20,11 @@ def best_device() -> torch.device:
 
 @lru_cache
 def fastest_dtype(device: torch.device) -> torch.dtype:
-    """Float32, or the half precision that convolutions show to be clearly faster and finite here.
+    """A half precision in which a convolution is clearly faster than in float32 and finite, else float32.
 
-    bfloat16 is preferred to float16 where both are: its range is float32's. On an accelerator the work is
-    large enough that the time is not that of starting it. A precision is timed in turn with float32, so that
-    whatever else the machine does strikes both: the same machine has to give the same answer every time.
+    bfloat16 is tried before float16, because it has the range of float32. On an accelerator the convolution
+    is large enough to outweigh the launch of its kernel. Each precision is timed in alternation with float32,
+    so that other load on the machine slows both: the same machine must give the same answer every time.
     """
     rows, channels, side, repeats = (8, 64, 32, 1) if device.type == "cpu" else (16, 320, 64, 10)
     picture = torch.randn(rows, channels, side, side, device=device)
@@ -35,7 +35,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
         start = time.perf_counter()
         for _ in range(repeats):
             result = torch.nn.functional.conv2d(*inputs, padding=1)
-        finite = bool(torch.isfinite(result).all())  # also waits for the device
+        finite = bool(torch.isfinite(result).all())  # reading the result waits for the device
         return time.perf_counter() - start if finite else math.inf
 
     for dtype in (torch.bfloat16, torch.float16):
@@ -44,7 +44,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
                 min(times)
                 for times in zip(*((seconds(dtype), seconds(torch.float32)) for _ in range(8)), strict=True)
             )
-        except RuntimeError:  # the device cannot compute in it
+        except RuntimeError:  # the device does not support this precision
             continue
         if half < 0.85 * full:
             return dtype

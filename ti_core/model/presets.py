@@ -1,4 +1,4 @@
-"""The base models that have a short name, and how each draws and learns best."""
+"""The base models that have a short name, with the settings that suit each best."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ti_core.resources import ASSETS
 
 DEFAULT_GUIDANCE_SCALE = 7.5
 DEFAULT_SCHEDULER = "dpm++_2m"
-HALF_PRECISION = 2  # bytes of a number
+HALF_PRECISION = 2  # bytes per number
 
 
 @dataclass(frozen=True)
 class ModelPreset:
-    """A model that can be asked for by a short name; ``source`` is a folder or a Hub repository."""
+    """A model with a short name; ``source`` is a folder or a Hub repository."""
 
     name: str
     source: str
@@ -22,20 +22,20 @@ class ModelPreset:
     resolution: int
     licence: str
     parameters: float
-    """Of all its parts, in millions."""
+    """Millions of parameters, over all parts."""
     about: str
     guidance_scale: float = DEFAULT_GUIDANCE_SCALE
     scheduler: str = DEFAULT_SCHEDULER
     learning_rate_scale: float = 1.0
-    """Of the usual step size of training."""
+    """A factor on the usual learning rate."""
     timestep_bias: float = 0.0
-    """With which it learns things, as :attr:`ti_core.config.TrainingConfig.timestep_bias`."""
+    """The default :attr:`ti_core.config.TrainingConfig.timestep_bias` for objects."""
     aliases: tuple[str, ...] = ()
-    """Other repositories that the same weights have, or once had, and by which concepts name them."""
+    """Other repositories, present or past, of the same weights; a concept may name any as its base model."""
 
     @property
     def gigabytes(self) -> float:
-        """Memory for the weights in half precision; pictures and training need more beside them."""
+        """Gigabytes of the weights in half precision; drawing and training need additional memory."""
         return self.parameters * 1e6 * HALF_PRECISION / 1e9
 
 
@@ -49,7 +49,7 @@ PRESETS = (
         17,
         "small, embedded: works at once, on a CPU",
         guidance_scale=4.0,
-        scheduler="euler_a",  # fresh noise mends what so small a model got wrong
+        scheduler="euler_a",  # its fresh noise lets so small a model correct its errors
         learning_rate_scale=0.3,  # found on the development list, as the bias: see benchmarks/README.md
         timestep_bias=-0.6,
     ),
@@ -123,11 +123,11 @@ PRESETS = (
 
 
 def find_preset(name: str) -> ModelPreset | None:
-    """The preset of this very name."""
+    """The preset whose short name is exactly ``name``."""
     return next((preset for preset in PRESETS if preset.name == name), None)
 
 
 def preset_of(name: str) -> ModelPreset | None:
-    """The preset that a concept's base model is: by the preset's name, or by any of its repositories."""
+    """The preset of a concept's base model, found by its short name or any of its repositories."""
     name = name.partition("@")[0]  # without the revision
     return next((preset for preset in PRESETS if name in (preset.name, preset.source, *preset.aliases)), None)

@@ -1,7 +1,8 @@
-"""diffusers' own pipelines as samplers over the parts of a base model, and its schedulers by name.
+"""diffusers' pipelines, used as samplers over the parts of a base model, and its schedulers.
 
-Works for :mod:`ti_core.model.backbone`. A sampler is called with a conditioning in place of prompts, and with
-latents in place of pictures: the autoencoder may be in another precision.
+In the core, only :mod:`ti_core.model.backbone` uses this module. A sampler takes conditioning instead of
+prompts, and latents instead of pictures, because the autoencoder may be in another precision than the
+denoiser.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ Mode = Literal["text", "picture"]
 
 
 def make_scheduler(class_name: str, configuration: Mapping[str, Any], **options: Any) -> Any:
-    """A scheduler over the noise schedule of a ``configuration``."""
+    """Make a scheduler of diffusers with the noise schedule of ``configuration``."""
     return getattr(diffusers, class_name).from_config(configuration, **options)
 
 
 def sampler_classes(pipeline_class: type, *, is_xl: bool) -> Mapping[Mode, Any]:
-    """The pipelines from text to picture and from picture to picture."""
+    """The pipeline classes for text-to-image and image-to-image."""
     other = StableDiffusionXLImg2ImgPipeline if is_xl else StableDiffusionImg2ImgPipeline
-    return {"text": _at_the_denoiser(pipeline_class), "picture": _at_the_denoiser(other)}
+    return {"text": _on_denoiser_device(pipeline_class), "picture": _on_denoiser_device(other)}
 
 
 def make_sampler(classes: Mapping[Mode, Any], mode: Mode, parts: Mapping[str, Any]) -> Any:
-    """A sampler over ``parts``, which are not copied; its scheduler holds the state of one drawing."""
+    """Make a sampler for one drawing; it shares ``parts``, and its scheduler holds the drawing's state."""
     pipeline = classes[mode](**parts)
     pipeline.set_progress_bar_config(disable=True)
-    if mode == "picture":  # which takes for latents only what has four channels
+    if mode == "picture":  # diffusers recognises latents by their four channels; ours may have another number
         channels = pipeline.vae.config.latent_channels
         pipeline.image_processor.register_to_config(vae_latent_channels=channels)
         pipeline.prepare_latents = partial(_noisy_latents, pipeline.scheduler)
@@ -51,14 +52,14 @@ def _noisy_latents(
     generator: list[torch.Generator],
     add_noise: bool = True,
 ) -> torch.Tensor:
-    """Stands in for a picture-to-picture pipeline's ``prepare_latents``: noisy latents (b, c, h, w)."""
+    """Replace an image-to-image pipeline's ``prepare_latents``: return noisy latents (b, c, h, w)."""
     latents = latents.to(device, dtype)
     noise = randn_tensor(latents.shape, generator=generator, device=device, dtype=dtype)
     noisy: torch.Tensor = scheduler.add_noise(latents, noise, timestep)
     return noisy
 
 
-def _at_the_denoiser(pipeline_class: type) -> Any:
-    """The pipeline's class, but computing where the denoiser is: other parts may rest elsewhere."""
+def _on_denoiser_device(pipeline_class: type) -> Any:
+    """A subclass that computes on the denoiser's device, while other parts may be on the CPU."""
     here = property(lambda pipeline: pipeline.unet.device)
     return type(pipeline_class.__name__, (pipeline_class,), {"_execution_device": here})

@@ -1,4 +1,4 @@
-"""The samplers by name."""
+"""The names of the samplers that a person can choose."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dpm++_2m_karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
-"""The samplers by name: diffusers' class, and what it is made with."""
+"""For each name, the scheduler class of diffusers and the options that it is made with."""

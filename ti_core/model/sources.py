@@ -1,4 +1,4 @@
-"""Where a base model comes from: a preset, a folder, a checkpoint file, or the Hub."""
+"""Resolve a model's name to where it comes from: a preset, a folder, a checkpoint file, or the Hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REPOSITORY = re.compile(
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model comes from: a ``path`` (a diffusers folder or one checkpoint file), or the Hub."""
+    """Where a model comes from: a ``path`` (diffusers folder or checkpoint file) or a Hub ``repository``."""
 
     path: Path | None = None
     repository: str = ""
@@ -34,7 +34,7 @@ class ModelSource:
 
 
 def model_source(name: str) -> ModelSource:
-    """Where a model called ``name`` comes from: a preset, a folder, a file, or as in ``SOURCE_SYNTAX``.
+    """Resolve ``name``: a preset, a folder, a checkpoint file, or a repository in ``SOURCE_SYNTAX``.
 
     Raises :class:`ModelError` if ``name`` is none of these.
     """
@@ -49,12 +49,15 @@ def model_source(name: str) -> ModelSource:
 
 
 def model_id(name: str) -> str:
-    """What recipes and concepts call a model: without this machine's folders, and without the variant."""
+    """The id by which recipes and concepts name a model, without local folders and without the variant.
+
+    Raises :class:`ModelError` as :func:`model_source`.
+    """
     if find_preset(name) is not None:
         return name
     source = model_source(name)
     if source.path is not None:
-        path = Path(os.path.abspath(source.path))  # "." has no name of its own; links keep theirs
+        path = Path(os.path.abspath(source.path))  # "." gets a name, and a link keeps its own
         return path.name if path.is_dir() else path.stem
     return f"{source.repository}@{source.revision}" if source.revision else source.repository
 

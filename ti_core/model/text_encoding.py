@@ -1,7 +1,7 @@
-"""Prompts to what the denoiser is told: chunks of tokens, concepts spliced in, weights.
+"""Encode prompts to conditioning: split them into chunks, splice in concepts, apply weights.
 
-A concept's vectors take their place behind the token look-up, while one prompt is encoded: the tokenizer and
-the embedding table stay as they were loaded.
+A concept's vectors are put in place after the token look-up, only while a prompt is encoded. The tokenizer
+and the embedding table stay as they were loaded.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import torch
 
 from ti_core.prompts.grammar import TokenPiece, split_prompt
 
-CHUNK_TOKENS = 75  # between the start and the end token
-SPLICE_ID = 0  # stands in the token ids where a concept's vectors go; must sort below the end token
+CHUNK_TOKENS = 75  # tokens per chunk, between the start and the end token
+SPLICE_ID = 0  # token id at the positions of a concept's vectors; must be lower than the end token's
 
 Vectors = Mapping[str, torch.Tensor]
-"""The rows (n, d) of one word for each text encoder."""
+"""The vectors (n, d) of one concept, by the name of the text encoder."""
 KnownWords = Mapping[str, Vectors]
-"""Token to vectors."""
+"""The vectors of each concept, by its placeholder token."""
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the denoiser is told: ``hidden`` (b, 77 * chunks, width) and, for SDXL, ``pooled`` (b, p).
+    """The denoiser's conditioning: ``hidden`` (b, 77 * chunks, width) and, for SDXL, ``pooled`` (b, p).
 
-    ``lengths`` (b,), on the CPU, are how many of the positions are of each row's own chunks; None if all are.
+    ``lengths`` (b,), on the CPU, is the number of positions before each row's padding; None if no row is
+    padded.
     """
 
     hidden: torch.Tensor
@@ -47,7 +48,7 @@ class Conditioning:
         )
 
     def by_length(self) -> Iterator[tuple[torch.Tensor, Conditioning]]:
-        """The rows of each of the ``lengths``, and what these are told, without the others' chunks."""
+        """For each length, yield the indices of the rows that have it, and their conditioning unpadded."""
         assert self.lengths is not None
         for length in self.lengths.unique().tolist():
             rows = (self.lengths == length).nonzero().flatten().to(self.hidden.device)
@@ -57,7 +58,7 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class TokenCount:
-    """How long a prompt is: ``tokens`` without start and end, in ``chunks`` of 75."""
+    """A prompt's length: ``tokens``, without start and end tokens, in ``chunks`` of 75."""
 
     tokens: int
     chunks: int
@@ -65,16 +66,20 @@ class TokenCount:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One window of at most 75 positions: ids, weights, and which positions hold which concept row."""
+    """At most 75 positions of a prompt: token ids, weights, and where concept vectors are spliced in."""
 
     ids: list[int]
     weights: list[float]
-    splices: list[tuple[int, str, int]]  # position, token, row of its vectors
+    splices: list[tuple[int, str, int]]  # position, placeholder token, index of the vector
 
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """A text encoder with its tokenizer; ``layer`` is the hidden state used, -1 after the final norm."""
+    """A text encoder and its tokenizer.
+
+    ``layer`` is the index of the hidden state that conditions the denoiser; -1 is the last one, after the
+    final norm.
+    """
 
     name: str
     tokenizer: Any
@@ -84,7 +89,7 @@ class TextEncoder:
 
     @property
     def table(self) -> torch.Tensor:
-        """The frozen embeddings (vocabulary, d), where they are now."""
+        """The frozen embedding table (vocabulary, d), on the device where the model is now."""
         weights: torch.Tensor = self.model.get_input_embeddings().weight
         return weights.detach()
 
@@ -95,7 +100,7 @@ class TextEncoder:
     def encode(
         self, chunked: list[list[Chunk]], known: Sequence[KnownWords]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Hidden states (b, 77 * chunks, d) of prompts in chunks, and the pooled ones (b, p), if any."""
+        """Encode chunked prompts to hidden states (b, 77 * chunks, d) and pooled states (b, p), if any."""
         most = max(len(parts) for parts in chunked)
         padded = [parts + [Chunk([], [], [])] * (most - len(parts)) for parts in chunked]
         tokenizer, length, device = self.tokenizer, CHUNK_TOKENS + 2, self.table.device
@@ -128,7 +133,7 @@ class TextEncoder:
 
     @contextmanager
     def _splice(self, rows: list[int], positions: list[int], values: list[torch.Tensor]) -> Iterator[None]:
-        """Put ``values`` at (rows, positions) of the looked-up embeddings while the context is open."""
+        """Replace the looked-up embeddings at (rows, positions) by ``values`` while the context is open."""
 
         def place(_module: Any, _inputs: Any, embeddings: torch.Tensor) -> torch.Tensor:
             if not values:
@@ -146,7 +151,7 @@ class TextEncoder:
 
 
 def chunks_of(encoder: TextEncoder, prompt: str, words: KnownWords) -> list[Chunk]:
-    """A prompt's tokens in chunks of at most 75; words and concepts are not torn apart if they fit in one."""
+    """Split a prompt into chunks of at most 75 tokens, never inside a word or concept that fits in one."""
     groups: list[Chunk] = []
     for piece in split_prompt(prompt):
         if isinstance(piece, TokenPiece):
@@ -175,6 +180,6 @@ def chunks_of(encoder: TextEncoder, prompt: str, words: KnownWords) -> list[Chun
 
 
 def lengths_of(chunked: list[list[Chunk]]) -> torch.Tensor | None:
-    """How many positions (b,) the chunks of each prompt take, None if all take as many."""
+    """The number of positions (b,) that each prompt's chunks take; None if it is the same for all."""
     lengths = torch.tensor([len(parts) * (CHUNK_TOKENS + 2) for parts in chunked])
     return None if bool((lengths == lengths[0]).all()) else lengths

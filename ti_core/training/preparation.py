@@ -88,7 +88,9 @@ def _encode(backbone: Backbone, pictures: Sequence[Picture], config: TrainingCon
         pixels = np.concatenate([pixels, pixels[..., ::-1]])
         mask = None if mask is None else np.concatenate([mask, mask[..., ::-1]])
     batches = [
-        backbone.memory.once_more(partial(backbone.encode_pictures, torch.from_numpy(picture.copy())[None]))
+        backbone.memory.with_fallback(
+            partial(backbone.encode_pictures, torch.from_numpy(picture.copy())[None])
+        )
         for picture in pixels
     ]
     posterior = LatentPosterior(

@@ -122,7 +122,7 @@ def predictions_for(
             predictions.append(backbone.predict(noisy, part.timesteps, same))
         return torch.cat(predictions)
 
-    return backbone.memory.once_more(predict)
+    return backbone.memory.with_fallback(predict)
 
 
 def mask_of(data: TrainingData, rows: Rows) -> torch.Tensor | None:

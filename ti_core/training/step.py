@@ -39,7 +39,7 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
     finite; no run has changed then.
     """
     for scale in _gradient_scales(backbone, states[0].data):
-        losses = backbone.memory.once_more(partial(_gradients, backbone, states, scale))
+        losses = backbone.memory.with_fallback(partial(_gradients, backbone, states, scale))
         check_finite(LOSS_FAILED, states, map(math.isfinite, losses))
         if all(map(_has_finite_gradient, states)):
             break
@@ -57,7 +57,7 @@ def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float
     rows_together = sum(state.config.batch_size for state in states)
     checkpointing = any(
         state.config.gradient_checkpointing for state in states
-    ) or backbone.memory.asks_for_checkpointing(rows_together, lambda: backbone.kept_bytes_per_row)
+    ) or backbone.memory.needs_checkpointing(rows_together, lambda: backbone.activation_bytes_per_row)
     with backbone.gradient_checkpointing(checkpointing):
         for taking_part, batches in _passes(backbone, states):
             latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from ti_core.errors import ConfigError, ModelError, OneWordError
 from ti_core.model.backbone import Backbone
-from ti_core.model.memory import free_bytes, release
+from ti_core.model.memory import free_bytes, free_unused_memory
 from ti_core.model.precision import best_device, fastest_dtype
 from ti_core.model.presets import find_preset
 from ti_core.model.sources import model_source
@@ -159,7 +159,7 @@ class ModelKeeper:
                 if self._status is not loading:  # cancelled while it waited
                     return
                 device = device_here()
-                release(device)  # of the model before
+                free_unused_memory(device)  # of the model before
                 backbone = Backbone.load(
                     loading.name,
                     device=device.type,
