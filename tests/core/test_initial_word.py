@@ -1,4 +1,4 @@
-"""The choice of the initial word, on a tiny model."""
+"""The automatic choice of the initial word, on a tiny model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ti_core.model.families import Family
 from ti_core.pictures.prepare import Picture
 from ti_core.training import initial_word
 from ti_core.training import rows as training_rows
-from ti_core.training.initial_word import candidate_words, candidates_in_rounds
+from ti_core.training.initial_word import candidate_words, candidates_per_round
 from ti_core.training.preparation import prepare
 from ti_core.training.state import TrainingState
 
@@ -27,7 +27,7 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 
 
 def prepared(backbone: Backbone, on_candidate: Callable[[int, int], None] | None = None) -> TrainingState:
-    """Ready to learn from three pictures of coarse colours."""
+    """A state prepared to learn from three pictures of coarse random colours."""
     random = np.random.default_rng(0)
     images = [
         Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize((16, 16)) for _ in range(3)
@@ -41,7 +41,7 @@ def prepared(backbone: Backbone, on_candidate: Callable[[int, int], None] | None
 def test_the_choice_of_the_initial_word_is_told_and_ends_when_the_listener_raises(sd1):
     told = []
     prepared(sd1, lambda done, total: told.append((done, total)))
-    total = sum(candidates_in_rounds(len(candidate_words(sd1, "object"))))
+    total = sum(candidates_per_round(len(candidate_words(sd1, "object"))))
     assert told == [(done, total) for done in range(1, total + 1)]
 
     def stop(done: int, total: int) -> None:
@@ -55,7 +55,7 @@ def test_the_choice_of_the_initial_word_is_told_and_ends_when_the_listener_raise
     ("count", "rounds"), [(1, [1]), (3, [3]), (5, [5]), (8, [8, 2]), (73, [73, 18, 4]), (177, [177, 44, 11])]
 )
 def test_a_quarter_of_the_candidates_goes_on_to_each_further_round(count, rounds):
-    assert candidates_in_rounds(count) == rounds
+    assert candidates_per_round(count) == rounds
 
 
 @pytest.mark.parametrize("rounds", [(4,), (2, 4)])
@@ -72,8 +72,8 @@ def test_automatic_initializer_is_the_word_with_the_lowest_loss_at_its_best_guid
             sd1,
             state.data,
             count,
-            training_rows.seeded_generator(0, training_rows.INITIALIZATION, count),
-            training_rows.MIDDLE,
+            training_rows.seeded_generator(0, training_rows.INITIALIZATION_KEY, count),
+            training_rows.MIDDLE_TIMESTEPS,
         )
         assert rows.timesteps.min() >= 250 and rows.timesteps.max() < 750
         noisy = sd1.add_noise(rows.latents, rows.noise, rows.timesteps)
@@ -96,7 +96,7 @@ def test_automatic_initializer_is_the_word_with_the_lowest_loss_at_its_best_guid
 
 
 def test_the_initial_word_is_chosen_by_what_the_mask_leaves():
-    """A prediction that differs where nothing counts is no reason for its word."""
+    """What a word changes outside the mask must not count in its favour."""
     one, other = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
     one[..., :2], other[..., :2] = 1.0, 2.0
     one[..., 2:], other[..., 2:] = 5.0, -5.0

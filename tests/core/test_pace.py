@@ -1,4 +1,4 @@
-"""Expected time: that it counts what training does, and that a real run takes about as long."""
+"""The expected time of training: it counts the passes of training, and a real run takes about as long."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def make_pictures(count: int, side: int = 16) -> list[Picture]:
 
 
 def seconds(config: TrainingConfig, pictures: int = 4, **costs) -> float:
-    """What a run takes where only ``costs`` are not free."""
+    """The expected seconds of a run in which everything but ``costs`` takes no time."""
     return expected_seconds(dataclasses.replace(FREE, **costs), config, pictures)
 
 
@@ -119,7 +119,7 @@ def test_the_choice_of_the_initial_word_costs_its_rounds():
 
 @contextmanager
 def counting(backbone: Backbone) -> Iterator[Counter[str]]:
-    """How often, and for how many rows, the parts of a backbone are used while the context is open."""
+    """Count how often, and for how many rows, the parts of a backbone are used while the context is open."""
     counts: Counter[str] = Counter()
     parts = {name: getattr(backbone, name) for name in ("encode_pictures", "decode_latents")}
 
@@ -155,7 +155,7 @@ def counting(backbone: Backbone) -> Iterator[Counter[str]]:
 
 
 def expected_counts(config: TrainingConfig, pictures: int, candidates: int) -> Counter[str]:
-    """The same counts, read off expected times in which one thing alone takes a second."""
+    """The same counts, derived from expected times in which only one part takes a second at a time."""
     free = dataclasses.replace(FREE, candidates={"object": candidates, "style": candidates})
     counts: Counter[str] = Counter()
     for part in ("training", "denoising", "sentences"):
@@ -210,7 +210,7 @@ def test_every_family_is_measured_and_left_as_it_was(backbones, family):
 
 
 class Work:
-    """Takes so many seconds for so many rows, by its own clock; the first time half as much again."""
+    """Work with its own clock: ``taken[rows]`` seconds per call, and half as much again the first time."""
 
     def __init__(self, monkeypatch, taken: dict[int, float]):
         self.now, self.taken, self.calls = 0.0, taken, Counter[int]()
@@ -248,7 +248,7 @@ def toybox() -> Backbone:
 
 @pytest.fixture
 def processor_time(monkeypatch) -> Iterator[None]:
-    """One thread and its own clock, which stands still while other programs run."""
+    """Use one thread, and measure its processor time, which other programs do not affect."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(pace_module, "perf_counter", time.thread_time)

@@ -1,4 +1,4 @@
-"""Runs on disk: however one ends, resuming it gives the vectors of a run that was never interrupted."""
+"""Runs on disk: however one is interrupted, resuming it gives the vectors of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ for _, snapshot in train_runs(backbone, [open_run(Path(sys.argv[2]))]):
 
 
 def make_pictures(seed: int = 0) -> list[Picture]:
-    """Three of 16 × 16 in coarse colours: one plain, one with a mask, one with a caption."""
+    """Three pictures of 16 × 16 in coarse colours: one plain, one with a mask, one with a caption."""
     numbers = np.random.default_rng(seed)
     images = [
         Image.fromarray(numbers.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
@@ -348,7 +348,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(sd1, run, whole, steps):
     ],
 )
 def test_a_step_that_is_interrupted_is_taken_again(sd1, tmp_path, monkeypatch, place):
-    """Ctrl-C can come anywhere, before or after the vectors have changed."""
+    """Ctrl-C can come at any moment, before or after the vectors have changed."""
     config = make_config(norm_control="fixed", steps=5, eval_every=1, stop="never")
     runs = [create_run(tmp_path / name, sd1, config, make_pictures()) for name in ("run", "whole")]
     owners = {
@@ -586,7 +586,7 @@ def test_a_run_in_training_is_locked_until_it_is_closed_by_any_thread(sd1, run):
     assert run.step == 2
 
 
-# --- company ----------------------------------------------------------------------------------------------
+# --- runs that train together -----------------------------------------------------------------------------
 
 
 def test_runs_join_and_leave_and_each_is_kept(sd1, tmp_path):
@@ -641,7 +641,7 @@ def test_a_loss_that_is_no_number_names_its_run_and_the_others_are_saved(sd1, tm
 
 
 def test_of_runs_of_one_token_only_those_that_failed_are_named(sd1, tmp_path):
-    """Two people may have the same word; a driver goes on with the runs that did not fail."""
+    """Two people may train the same token; the driver goes on with the runs that did not fail."""
     configs = {
         "fine": make_config(),
         "broken": make_config(learning_rate=3e37),

@@ -1,4 +1,4 @@
-"""Training on tiny models of each family: what is learned, what stays as it was, and who shares a batch."""
+"""Training on tiny models of each family: what is learned, what stays frozen, and runs that share a batch."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ti_core.pictures.prepare import Picture
 from ti_core.training import loop, step
 from ti_core.training import rows as training_rows
 from ti_core.training.loop import evaluate_loss, train
-from ti_core.training.preparation import check_words, prepare
+from ti_core.training.preparation import check_initializer_and_captions, prepare
 from ti_core.training.selection import has_levelled
 from ti_core.training.state import Snapshot, TrainingState, current_concept, learned_concept
 from ti_core.training.step import train_step
 
-# Kernels add up in another order for another batch size. Adam divides a gradient by its own size, so the
-# rounding of its smallest numbers grows, to a few thousandths of a step; a step here is 0.02.
+# Kernels sum in a different order for a different batch size. Adam divides a gradient by its own magnitude,
+# so the rounding errors of its smallest components grow, to a few thousandths of a step; a step here is 0.02.
 COMPANY_TOLERANCE = 5e-4
 
 
 def make_pictures(count: int, seed: int = 0, caption: str | None = None) -> list[Picture]:
-    """Coarse colours at random, 16 × 16."""
+    """Pictures of coarse random colours, 16 × 16."""
     random = np.random.default_rng(seed)
     pictures = []
     for number in range(count):
@@ -120,9 +120,9 @@ def test_same_seed_same_vectors_other_seed_others(sd1):
 def test_draws_of_steps_passes_seeds_and_evaluations_are_all_different():
     keys = [(step, number) for step in range(3) for number in range(3)]
     keys += [
-        (training_rows.EVALUATION,),
-        (training_rows.INITIALIZATION, 4),
-        (training_rows.INITIALIZATION, 8),
+        (training_rows.EVALUATION_KEY,),
+        (training_rows.INITIALIZATION_KEY, 4),
+        (training_rows.INITIALIZATION_KEY, 8),
     ]
     drawn = {
         training_rows.seeded_generator(seed, *key).initial_seed() for seed in (0, 1, 2**32) for key in keys
@@ -173,7 +173,7 @@ def test_a_timestep_bias_that_cannot_work_is_refused(bias):
         make_config(timestep_bias=bias)
 
 
-# --- company ----------------------------------------------------------------------------------------------
+# --- runs that train together -----------------------------------------------------------------------------
 
 
 def test_runs_trained_together_learn_what_each_learns_alone(sd1):
@@ -495,7 +495,7 @@ def test_a_phrase_starts_from_its_tokens(sd1):
 @pytest.mark.parametrize("initializer", ["<our-dog>", "cat (fluffy:20)", "(cat)", "<lora:cat:1>", r"a \cat"])
 def test_a_phrase_that_no_prompt_can_hold(sd1, initializer):
     with pytest.raises(ConfigError, match="cannot stand in a prompt"):
-        check_words(sd1, make_pictures(1), make_config(initializer=initializer))
+        check_initializer_and_captions(sd1, make_pictures(1), make_config(initializer=initializer))
 
 
 def test_a_phrase_of_nothing(sd1):

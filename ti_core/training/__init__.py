@@ -1,1 +1,1 @@
-"""Textual inversion (Gal et al., arXiv 2208.01618): from prepared pictures to the vectors of a word."""
+"""Textual inversion (Gal et al., arXiv 2208.01618): learn the vectors of a word from prepared pictures."""

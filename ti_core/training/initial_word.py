@@ -1,4 +1,4 @@
-"""The choice of the initial word by the frozen model itself."""
+"""Choose the initial word automatically, by the predictions of the frozen model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.prompts.initializers import OBJECT_WORDS, STYLE_WORDS
 from ti_core.prompts.templates import Kind, fill_template, templates_for
 from ti_core.training.rows import (
-    INITIALIZATION,
-    MIDDLE,
+    INITIALIZATION_KEY,
+    MIDDLE_TIMESTEPS,
     TrainingData,
     mask_of,
     predictions_for,
@@ -23,15 +23,18 @@ from ti_core.training.rows import (
     seeded_generator,
 )
 
-CANDIDATE_ROWS = (4, 8, 16)  # noisy rows each candidate word is judged by, round after round
-CANDIDATES_KEPT = 4  # one in so many goes on to the next round
+CANDIDATE_ROWS = (4, 8, 16)  # noisy rows on which each candidate is scored, in each round
+CANDIDATES_PER_SURVIVOR = 4  # one in this many candidates goes on to the next round
 
 OnCandidate = Callable[[int, int], None]
-"""Takes how many times a candidate for the initial word has been judged, and how often one will be."""
+"""Called with the number of candidates scored so far and in total, counted over all rounds."""
 
 
 def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
-    """The words that :func:`choose_initializer` chooses from: those listed that are one token, else all."""
+    """The words among which :func:`choose_initializer` chooses.
+
+    They are those of this program's list for the kind that are one token; if none is, the whole list.
+    """
     known = backbone.whole_words
     listed = OBJECT_WORDS if kind == "object" else STYLE_WORDS
     return [word for word in listed if word in known] or list(listed)
@@ -45,24 +48,26 @@ def choose_initializer(
     config: TrainingConfig,
     on_candidate: OnCandidate | None = None,
 ) -> str:
-    """The known word that tells the frozen model most about the pictures: it is its own classifier.
+    """Choose the word whose guidance best corrects the frozen model's predictions for the pictures.
 
-    What the model predicts differently for the word than for an empty prompt points most, by its cosine, to
-    what the prediction for the empty prompt misses. That is the lowest loss once each word guides
-    at the scale that suits it (arXiv 2207.12598, equation 6); at the scale of 1, words that the model hardly
-    knows come before those that are nearly right. All candidates see the same noise, at timesteps in the
-    middle, which tell things apart best (arXiv 2303.16203), and only the better ones go on to further rows
-    (successive halving, arXiv 1502.07943). ``on_candidate`` is called after each of them, and ends the choice
-    by raising.
+    The score of a word is the cosine similarity of its effect and the error to be corrected. The effect is
+    the prediction for the word minus that for an empty prompt; the error is the target minus the prediction
+    for an empty prompt. The highest score means the lowest loss if each word may have the guidance scale that
+    suits it best (arXiv 2207.12598, equation 6). A fixed scale of 1 would rank words that the model hardly
+    knows above words that are nearly right.
+
+    All candidates are scored on the same noise, at timesteps in the middle of the schedule, where objects are
+    told apart best (arXiv 2303.16203). Only the better ones are scored on further rows (successive halving,
+    arXiv 1502.07943). ``on_candidate`` is called after each candidate and may raise to cancel.
     """
     candidates = candidate_words(backbone, config.kind)
     template = templates_for(config.kind)[0]
-    rounds = candidates_in_rounds(len(candidates))
+    rounds = candidates_per_round(len(candidates))
     done, total = 0, sum(rounds)
     empty = backbone.encode_prompts([""])
     for count, kept in zip(CANDIDATE_ROWS, (*rounds[1:], 1), strict=False):
         rows = rows_in_turn(
-            backbone, data, count, seeded_generator(config.seed, INITIALIZATION, count), MIDDLE
+            backbone, data, count, seeded_generator(config.seed, INITIALIZATION_KEY, count), MIDDLE_TIMESTEPS
         )
         without = predictions_for(backbone, rows, empty, config.batch_size)
         missed = backbone.target(rows.latents, rows.noise, rows.timesteps) - without
@@ -80,16 +85,19 @@ def choose_initializer(
     return candidates[0]
 
 
-def candidates_in_rounds(count: int) -> list[int]:
-    """How many of so many candidates are judged in each round, with the rows of :data:`CANDIDATE_ROWS`."""
+def candidates_per_round(count: int) -> list[int]:
+    """The number of candidates in each round, starting with ``count``."""
     rounds = [count]
-    while len(rounds) < len(CANDIDATE_ROWS) and rounds[-1] // CANDIDATES_KEPT > 1:
-        rounds.append(rounds[-1] // CANDIDATES_KEPT)
+    while len(rounds) < len(CANDIDATE_ROWS) and rounds[-1] // CANDIDATES_PER_SURVIVOR > 1:
+        rounds.append(rounds[-1] // CANDIDATES_PER_SURVIVOR)
     return rounds
 
 
 def _cosine(one: torch.Tensor, other: torch.Tensor, mask: torch.Tensor | None) -> float:
-    """Of all rows (b, c, h, w) as one, over the masked part if there is a mask; 0 where one of them is 0."""
+    """The cosine similarity of two tensors (b, c, h, w), each flattened to one vector.
+
+    A mask (b, 1, h, w) weights its terms. The result is 0 if either tensor is 0.
+    """
     if mask is not None:
         one, other = one * mask.sqrt(), other * mask.sqrt()
     return torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0).item()

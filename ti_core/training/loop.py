@@ -1,4 +1,4 @@
-"""The training loop: steps of all runs together, evaluations and previews where they are due."""
+"""The training loop: steps of all runs together, with evaluations and previews when they are due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.model.text_encoding import Conditioning
 from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template, templates_for
 from ti_core.training.rows import (
-    EVALUATION,
+    EVALUATION_KEY,
     Rows,
     TrainingData,
     mask_of,
@@ -32,42 +32,43 @@ from ti_core.training.state import Finish, Snapshot, TrainingState, copy_of, cur
 from ti_core.training.step import LOSS_FAILED, check_finite, train_step
 from ti_core.words.inspection import nearest_words
 
-PREVIEW_STEPS = 15
+PREVIEW_STEPS = 15  # denoising steps of a preview
 
 
 def train(
     backbone: Backbone, states: list[TrainingState]
 ) -> Generator[tuple[TrainingState, Snapshot], None, None]:
-    """Step all unfinished runs in ``states`` together until each has finished; yield what is known.
+    """Train all unfinished runs in ``states`` together until each has finished; yield a snapshot per step.
 
-    Runs may be added to or removed from the list between yields. Each learns the vectors that it would
-    learn alone, to within the rounding of a larger batch. Raises :class:`TrainingError` if a loss or a
-    gradient is not finite or the device's memory does not suffice.
+    Runs may be added to or removed from the list between yields. Each run learns the vectors that it would
+    learn alone, up to the rounding of a larger batch. Raises :class:`TrainingError` if a loss or a gradient
+    is not finite, or if the device runs out of memory.
     """
     while active := [state for state in states if state.finish is None]:
         yield from zip(active, advance(backbone, active), strict=True)
 
 
 def advance(backbone: Backbone, states: Sequence[TrainingState]) -> list[Snapshot]:
-    """One step of unfinished runs together, with the evaluations that are due; what is known of each.
+    """Take one step of unfinished runs together, with the evaluations that are due; return their snapshots.
 
-    Raises as :func:`train`. A run that an exception leaves in the middle of this has no snapshot of its step.
+    Raises as :func:`train`. If an exception interrupts this, the step has no snapshot.
     """
     evaluate_loss(backbone, [state for state in states if not state.evaluations])
     losses = train_step(backbone, states)
     evaluate_loss(backbone, [state for state in states if _evaluation_due(state)])
     for state in states:
         if state.evaluations[-1].step == state.step:
-            state.finish = _finish(state)
+            state.finish = _finish_reason(state)
     return [_snapshot(backbone, state, loss) for state, loss in zip(states, losses, strict=True)]
 
 
 @out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 @torch.no_grad()
 def evaluate_loss(backbone: Backbone, states: Sequence[TrainingState]) -> None:
-    """Measure each run's loss on its own fixed batch, the same rows every time, and keep the vectors a while.
+    """Measure each run's loss on its fixed evaluation batch, and append loss and vectors to its state.
 
-    Raises :class:`TrainingError` if a loss is not finite; no run has changed then.
+    The batch has the same rows every time. Raises :class:`TrainingError` if a loss is not finite; then no run
+    has changed.
     """
     if not states:
         return
@@ -85,7 +86,7 @@ def evaluate_loss(backbone: Backbone, states: Sequence[TrainingState]) -> None:
 
 
 def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:
-    generator = seeded_generator(state.config.seed, EVALUATION)
+    generator = seeded_generator(state.config.seed, EVALUATION_KEY)
     bias = timestep_bias(backbone, state.config)
     return rows_in_turn(backbone, state.data, state.config.eval_rows, generator, bias=bias)
 
@@ -93,7 +94,7 @@ def _evaluation_rows(backbone: Backbone, state: TrainingState) -> Rows:
 def _fixed_loss(
     backbone: Backbone, data: TrainingData, rows: Rows, conditioning: Conditioning, config: TrainingConfig
 ) -> float:
-    """The mean loss of the rows, all under one conditioning (1, ...)."""
+    """The mean loss of the rows, all with the same conditioning (1, ...)."""
     predictions = predictions_for(backbone, rows, conditioning, config.batch_size)
     errors = (predictions - backbone.target(rows.latents, rows.noise, rows.timesteps)).square()
     return masked_mean(errors, mask_of(data, rows)).mean().item()
@@ -103,7 +104,7 @@ def _evaluation_due(state: TrainingState) -> bool:
     return state.step % state.config.eval_every == 0 or state.step >= state.config.steps
 
 
-def _finish(state: TrainingState) -> Finish | None:
+def _finish_reason(state: TrainingState) -> Finish | None:
     config = state.config
     if state.step >= config.steps:
         return "steps"
@@ -135,7 +136,10 @@ def _snapshot(backbone: Backbone, state: TrainingState, loss: float) -> Snapshot
 
 
 def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | None, Said | None]:
-    """A small sample of the word as it is now, always from the same noise; or why it could not be drawn."""
+    """Draw one picture with the current vectors, always from the same noise.
+
+    Returns the picture and None, or None and the reason why it could not be drawn.
+    """
     template = "{}" if state.config.kind == "object" else PLAIN_TEMPLATES["style"]
     settings = GenerationSettings(
         prompt=fill_template(template, state.config.token),
@@ -145,6 +149,6 @@ def _preview(backbone: Backbone, state: TrainingState) -> tuple[Image.Image | No
     )
     try:
         [picture] = generate(backbone, settings, [current_concept(backbone, state)])
-    except GenerationError as error:  # nothing that is learned depends on it
+    except GenerationError as error:  # training does not depend on previews
         return None, error.message
     return picture.image, None

@@ -1,6 +1,7 @@
-"""How long training takes on this machine: measured on a few passes, then counted as training counts.
+"""Estimate how long training takes on this machine.
 
-`measure_pace` once for a model on its device → `expected_seconds` for any settings.
+:func:`measure_pace` times a few passes, once for each model and device. :func:`expected_seconds` then
+estimates a run with any settings, by counting the passes that training will make.
 """
 
 from __future__ import annotations
@@ -20,57 +21,57 @@ from ti_core.model.backbone import Backbone
 from ti_core.model.memory import MEMORY_IS_FULL, out_of_memory_as
 from ti_core.pictures.prepare import Picture, to_pixels
 from ti_core.prompts.templates import Kind
-from ti_core.training.initial_word import CANDIDATE_ROWS, candidate_words, candidates_in_rounds
+from ti_core.training.initial_word import CANDIDATE_ROWS, candidate_words, candidates_per_round
 from ti_core.training.loop import PREVIEW_STEPS
 from ti_core.training.preparation import prepare
 from ti_core.training.rows import MIN_PASS_ROWS
 from ti_core.training.step import train_step
 
-MANY_ROWS = 4  # a pass of one row and one of so many show what a pass costs and what a row
+MANY_ROWS = 4  # timing a pass of one row and one of this many separates the cost per pass and per row
 REPEATS = 3
-LONG_ENOUGH = 5.0  # seconds: what takes longer is not repeated, for starting up hardly counts in it
-GUIDED_ROWS = 2  # rows of a sampler's pass for one picture: with the prompt and without (arXiv 2207.12598)
+LONG_ENOUGH = 5.0  # seconds; work that takes longer is not repeated, because warming up hardly matters in it
+GUIDED_ROWS = 2  # rows per picture in a sampler's pass: with the prompt and without (arXiv 2207.12598)
 WORD = "cat"
 PROMPT = f"a photo of a {WORD}"
 
 
 @dataclass(frozen=True)
 class PassCost:
-    """Seconds of a forward pass: ``per_pass`` whatever its size, and ``per_row``."""
+    """Seconds that a pass takes: ``per_pass`` regardless of its size, plus ``per_row`` for each row."""
 
     per_pass: float
     per_row: float
 
     def seconds(self, rows: int, passes: int = 1) -> float:
-        """Of so many rows, over all of the passes."""
+        """Seconds for ``rows`` rows in total, divided among ``passes`` passes."""
         return passes * self.per_pass + rows * self.per_row
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What training costs on this machine with this model, in seconds: fixed per pass and per row."""
+    """What the parts of training cost with this model on this machine, in seconds."""
 
     training: PassCost
-    """From the sentences through the denoiser and back to the vectors."""
+    """A training pass: text encoders and denoiser, forward and backward, and the optimiser."""
     denoising: PassCost
     """The denoiser alone, without gradients."""
     sentences: PassCost
     """The text encoders, without gradients."""
     encoding: float
-    """One picture to its latents."""
+    """Encoding one picture to latents."""
     decoding: float
-    """Latents to one picture."""
+    """Decoding one picture from latents."""
     candidates: Mapping[Kind, int]
-    """How many words the initializer ``auto`` chooses from."""
+    """The number of words that the initializer ``auto`` chooses from."""
 
 
 @out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 def measure_pace(backbone: Backbone) -> Pace:
-    """Time the parts of training on a blank picture: a second or two on the embedded model.
+    """Time the parts of training on a blank picture. This takes a second or two on the embedded model.
 
-    Of each part the quickest of its repeats counts, for other programs only ever slow it down. Every work
-    ends with a number that is read, which waits for the device. Raises :class:`TrainingError` if the device's
-    memory does not suffice for a step of ``MANY_ROWS`` rows.
+    The fastest repeat of each part counts, because other programs can only slow it down. Every timed function
+    ends by reading a number, which waits for the device. Raises :class:`TrainingError` if the device has not
+    enough memory for a step of ``MANY_ROWS`` rows.
     """
     size = (backbone.resolution, backbone.resolution)
     blank = Picture("blank", Image.new("RGB", size, "gray"), None, None, size, ())
@@ -105,7 +106,10 @@ def measure_pace(backbone: Backbone) -> Pace:
 
 
 def expected_seconds(pace: Pace, config: TrainingConfig, pictures: int) -> float:
-    """Seconds that a run on so many pictures takes with its preparation, if it goes to its last step."""
+    """Seconds that a run takes, preparation included, if it goes to its last step.
+
+    ``pictures`` is the number of pictures, without mirror images.
+    """
     return (
         _preparation(pace, config, pictures)
         + _steps(pace, config)
@@ -118,9 +122,9 @@ def _preparation(pace: Pace, config: TrainingConfig, pictures: int) -> float:
     seconds = pictures * (2 if config.flip else 1) * pace.encoding
     if config.initializer != "auto":
         return seconds
-    seconds += pace.sentences.seconds(1)  # the empty prompt, which every round begins with
+    seconds += pace.sentences.seconds(1)  # the empty prompt, encoded once
     for rows, candidates in zip(
-        CANDIDATE_ROWS, candidates_in_rounds(pace.candidates[config.kind]), strict=False
+        CANDIDATE_ROWS, candidates_per_round(pace.candidates[config.kind]), strict=False
     ):
         seconds += pace.sentences.seconds(candidates) + (1 + candidates) * _fixed_rows(pace, config, rows)
     return seconds
@@ -129,13 +133,13 @@ def _preparation(pace: Pace, config: TrainingConfig, pictures: int) -> float:
 def _steps(pace: Pace, config: TrainingConfig) -> float:
     passes = config.steps * config.gradient_accumulation
     seconds = pace.training.seconds(passes * config.batch_size, passes)
-    if config.gradient_checkpointing:  # the way back computes the denoiser's way forward once more
+    if config.gradient_checkpointing:  # the backward pass repeats the denoiser's forward pass
         seconds += pace.denoising.seconds(passes * config.batch_size, passes)
     return seconds
 
 
 def _evaluations(pace: Pace, config: TrainingConfig) -> float:
-    count = 1 + math.ceil(config.steps / config.eval_every)  # before the first step, when due, after the last
+    count = 1 + math.ceil(config.steps / config.eval_every)  # one of them before the first step
     return count * (pace.sentences.seconds(1) + _fixed_rows(pace, config, config.eval_rows))
 
 
@@ -146,14 +150,17 @@ def _previews(pace: Pace, config: TrainingConfig) -> float:
 
 
 def _fixed_rows(pace: Pace, config: TrainingConfig, rows: int) -> float:
-    """Seconds of the predictions for rows that are the same every time."""
+    """Seconds to predict ``rows`` rows as :func:`~ti_core.training.rows.predictions_for` does."""
     return pace.denoising.seconds(rows, passes=math.ceil(rows / max(config.batch_size, MIN_PASS_ROWS)))
 
 
 def _pass_cost(work: Callable[[int], None]) -> PassCost:
-    """The line through the seconds of one row and of many; a line that falls or starts below 0 is noise."""
+    """Fit a line through the seconds of one row and of many.
+
+    The slope and the intercept are kept from being negative, which can only come from noise.
+    """
     one = _quickest(lambda: work(1))
-    if one > LONG_ENOUGH:  # then its rows are all that counts
+    if one > LONG_ENOUGH:  # then the cost per pass is negligible
         return PassCost(0.0, one)
     many = _quickest(lambda: work(MANY_ROWS))
     per_row = min(max(many - one, 0.0) / (MANY_ROWS - 1), many / MANY_ROWS)
@@ -161,7 +168,7 @@ def _pass_cost(work: Callable[[int], None]) -> PassCost:
 
 
 def _quickest(work: Callable[[], object]) -> float:
-    """Seconds of the quickest of a few repeats."""
+    """The seconds of the fastest of a few repeats."""
     taken: list[float] = []
     while len(taken) < REPEATS and sum(taken) < LONG_ENOUGH:
         start = perf_counter()

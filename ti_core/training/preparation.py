@@ -1,4 +1,4 @@
-"""Everything that training computes once: latents of the pictures, sentences, the initial vectors."""
+"""Prepare a run: what training computes once, namely latents, sentences and initial vectors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from ti_core.training.rows import TrainingData
 from ti_core.training.state import TrainingState
 
 
-def check_words(backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig) -> None:
-    """Check what training will read, before anything is computed.
+def check_initializer_and_captions(
+    backbone: Backbone, pictures: Sequence[Picture], config: TrainingConfig
+) -> None:
+    """Check the initial word and the captions, before anything is computed.
 
-    Raises :class:`ConfigError` for an initial word that is unreadable or that no prompt can hold,
-    :class:`PromptError` for a caption that cannot be encoded.
+    Raises :class:`ConfigError` if the initial word has no token or cannot stand in a prompt, and
+    :class:`PromptError` if a caption cannot be encoded.
     """
     if config.initializer != "auto":
         if not is_plain(config.initializer):
@@ -53,17 +55,16 @@ def prepare(
     initializer: str | None = None,
     on_candidate: OnCandidate | None = None,
 ) -> TrainingState:
-    """Encode the pictures once and place the word at its start.
+    """Encode the pictures, initialise the vectors, and return a run's state before its first step.
 
-    ``initializer`` is the word that an earlier preparation chose, if there was one; ``on_candidate`` hears
-    of the choice as in :func:`~ti_core.training.initial_word.choose_initializer`. Raises
-    :class:`PictureError` for no pictures, :class:`ConfigError` for an unreadable initial word,
-    :class:`PromptError` for a caption that cannot be encoded, :class:`TrainingError` if the device's memory
-    does not suffice.
+    ``initializer`` is the word that an earlier preparation of the same run chose, if there was one.
+    ``on_candidate`` is for :func:`~ti_core.training.initial_word.choose_initializer`. Raises
+    :class:`PictureError` if there are no pictures, :class:`TrainingError` if the device runs out of memory,
+    and otherwise as :func:`check_initializer_and_captions`.
     """
     if not pictures:
         raise PictureError("There is no picture to learn from: give three to five.")
-    check_words(backbone, pictures, config)
+    check_initializer_and_captions(backbone, pictures, config)
     data = _encode(backbone, pictures, config)
     initializer = initializer or config.initializer
     if initializer == "auto":

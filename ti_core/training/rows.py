@@ -1,4 +1,7 @@
-"""Rows for the frozen model: which pictures, with what noise, at which timestep; and what it predicts."""
+"""Rows for the frozen model, and its predictions for them.
+
+A row is one training example in a batch: a picture's latents, noise, and a timestep.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,17 @@ import torch
 from ti_core.model.backbone import Backbone, LatentPosterior
 from ti_core.model.text_encoding import Conditioning
 
-EVALUATION, INITIALIZATION = 2**32 - 1, 2**32 - 2  # stand where a step would in a seed; no run gets that far
-WHOLE_SCHEDULE, MIDDLE = (0.0, 1.0), (0.25, 0.75)  # shares of the noise schedule's timesteps
-MIN_PASS_ROWS = 8  # rows of a pass without gradients, where the batch size is not larger
+EVALUATION_KEY, INITIALIZATION_KEY = 2**32 - 1, 2**32 - 2  # for seeding in place of a step; above any step
+ALL_TIMESTEPS, MIDDLE_TIMESTEPS = (0.0, 1.0), (0.25, 0.75)  # ranges, as shares of the noise schedule
+MIN_PASS_ROWS = 8  # a pass without gradients has at least this many rows, even if the batch size is smaller
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The pictures as training uses them, computed once: n of them, or 2n with their mirror images.
+    """The n pictures of a run, mirror images included, in the form that training needs.
 
-    ``posterior`` (n, c, h, w); ``mask`` (n, 1, h, w) or None; ``prompts`` the sentences of each picture.
+    ``posterior`` is (n, c, h, w); ``mask`` is (n, 1, h, w) or None; ``prompts`` has the sentences for each
+    picture.
     """
 
     posterior: LatentPosterior
@@ -32,13 +36,13 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one run for one forward pass."""
+    """A batch of rows of one run, for one forward pass."""
 
     pictures: torch.Tensor  # (b,)
     latents: torch.Tensor  # (b, c, h, w)
     noise: torch.Tensor  # (b, c, h, w)
     timesteps: torch.Tensor  # (b,)
-    choice: torch.Tensor  # (b,) in [0, 1): which of a picture's sentences
+    choice: torch.Tensor  # (b,) in [0, 1), selects one of the picture's sentences
 
     def __len__(self) -> int:
         return len(self.timesteps)
@@ -50,9 +54,9 @@ class Rows:
 
 
 def seeded_generator(seed: int, *key: int) -> torch.Generator:
-    """A CPU generator that depends on seed and key alone, so that draws are the same on every device.
+    """A CPU generator that depends only on seed and key, so that it draws the same numbers for every device.
 
-    A number of the key must be below 2**32: a larger one is read as two.
+    Each number of the key must be below 2**32, because NumPy splits larger numbers in two.
     """
     [mixed] = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
@@ -63,11 +67,13 @@ def noisy_rows(
     data: TrainingData,
     pictures: torch.Tensor,
     generator: torch.Generator,
-    span: tuple[float, float] = WHOLE_SCHEDULE,
+    span: tuple[float, float] = ALL_TIMESTEPS,
     bias: float = 0.0,
 ) -> Rows:
-    """Noise the given pictures; timesteps are spread evenly over the span, one at random in each part, or as
-    ``bias`` has it (:attr:`ti_core.config.TrainingConfig.timestep_bias`).
+    """Sample latents, noise and timesteps for the given pictures (b,).
+
+    Timesteps are stratified: ``span`` is divided into b equal parts, and each row gets a random timestep from
+    a different part. ``bias`` shifts them as :attr:`ti_core.config.TrainingConfig.timestep_bias` describes.
     """
     count, shape = len(pictures), data.posterior.mean.shape[1:]
     first, last = span
@@ -84,12 +90,12 @@ def noisy_rows(
 
 
 def _biased(shares: torch.Tensor, bias: float) -> torch.Tensor:
-    """Evenly distributed numbers of 0..1, moved so that u comes 1 - bias * cos(pi * u) times as often."""
+    """Map uniform numbers in [0, 1] to numbers with the density 1 - bias * cos(pi * u)."""
     if bias == 0:
         return shares
     places = np.linspace(0, 1, 1001)
-    passed = places - bias * np.sin(np.pi * places) / np.pi  # the share of them that lies below
-    return torch.from_numpy(np.interp(shares.numpy(), passed, places)).to(shares.dtype)
+    cumulative = places - bias * np.sin(np.pi * places) / np.pi  # the integral of the density
+    return torch.from_numpy(np.interp(shares.numpy(), cumulative, places)).to(shares.dtype)
 
 
 def rows_in_turn(
@@ -97,19 +103,19 @@ def rows_in_turn(
     data: TrainingData,
     count: int,
     generator: torch.Generator,
-    span: tuple[float, float] = WHOLE_SCHEDULE,
+    span: tuple[float, float] = ALL_TIMESTEPS,
     bias: float = 0.0,
 ) -> Rows:
-    """``count`` rows of the pictures in turn."""
+    """Sample ``count`` rows, as :func:`noisy_rows` does, going through the pictures in order."""
     return noisy_rows(backbone, data, torch.arange(count) % len(data), generator, span, bias)
 
 
 def predictions_for(
     backbone: Backbone, rows: Rows, conditioning: Conditioning, batch_size: int
 ) -> torch.Tensor:
-    """The predictions for the rows (b, c, h, w), all under one conditioning (1, ...).
+    """The denoiser's predictions (b, c, h, w) for the rows, all with the same conditioning (1, ...).
 
-    In passes of ``batch_size`` rows or :data:`MIN_PASS_ROWS`, of one where memory is short.
+    A pass has ``batch_size`` rows but at least :data:`MIN_PASS_ROWS`, or one row if memory is scarce.
     """
 
     def predict() -> torch.Tensor:
@@ -131,7 +137,7 @@ def mask_of(data: TrainingData, rows: Rows) -> torch.Tensor | None:
 
 
 def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """The mean error of each row (b,), over the masked part if there is a mask."""
+    """The mean error (b,) of each row (b, c, h, w), weighted by its mask (b, 1, h, w) if there is one."""
     if mask is None:
         return errors.mean((1, 2, 3))
     weight = mask.expand_as(errors)

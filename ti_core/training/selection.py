@@ -1,4 +1,4 @@
-"""Which of the evaluated vectors become the result, and when training has levelled off."""
+"""Decide which of the evaluated vectors become the result, and when the loss has levelled off."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class LossEvaluation:
 
 
 def best_of(evaluations: Sequence[LossEvaluation], window: int) -> LossEvaluation:
-    """The lowest of the last ``window`` evaluations.
+    """The evaluation with the lowest loss among the last ``window``.
 
-    On a few rows even the initial word may by chance have a lower loss than all that is learned later, so
-    earlier ones do not count, nor the initial word's once there is another.
+    The evaluation batch is small: by chance, even the initial word can have a lower loss than all vectors
+    learned later. So older evaluations do not count, nor does the initial word's once there is another.
     """
     last = evaluations[-window:]
     learned = [evaluation for evaluation in last if evaluation.step > 0] or last
@@ -28,7 +28,11 @@ def best_of(evaluations: Sequence[LossEvaluation], window: int) -> LossEvaluatio
 
 
 def has_levelled(losses: Sequence[float], window: int, threshold: float) -> bool:
-    """Whether the last ``window`` losses vary less than ``threshold`` of all (arXiv 2302.04841)."""
+    """Whether the last ``window`` losses vary too little to go on (arXiv 2302.04841).
+
+    Their variance must be below ``threshold`` times the variance of all losses, of which there must be at
+    least ``window`` + 2.
+    """
     if len(losses) < window + 2:
         return False
     whole = np.var(losses)

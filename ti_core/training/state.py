@@ -1,4 +1,4 @@
-"""A training run in memory, and what is known of it after each step."""
+"""The state of a training run in memory, and the snapshot of it after each step."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from ti_core.training.selection import LossEvaluation, best_of
 from ti_core.words.concept import Concept
 
 Finish = Literal["levelled", "steps"]
+"""Why training ended by itself: the loss levelled off, or the last step was taken."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is known after a step.
+    """What is known of a run after a step.
 
-    ``loss`` is the step's own, mostly noise; ``evaluation`` and ``nearest`` (the closest vocabulary
-    words of the first vector, with their cosines) are there when an evaluation was due, ``preview``
-    when a picture was, or ``preview_error`` says why it could not be drawn. ``norm`` is the mean length of
-    the vectors in each text encoder.
+    - ``loss``: the loss of this step's batch, which is mostly noise
+    - ``norm``: the mean norm of the vectors in each text encoder
+    - ``evaluation``: set if one was due
+    - ``nearest``: set with ``evaluation``; the vocabulary words closest to the first vector, with their
+      cosine similarities
+    - ``preview``: set if one was due; if it could not be drawn, ``preview_error`` says why
+    - ``finish``: set after the last step
     """
 
     step: int
@@ -42,7 +46,7 @@ class Snapshot:
 
 @dataclass(eq=False)
 class TrainingState:
-    """One run in memory. Everything that a step changes is here, and only here."""
+    """The state of one run in memory. It holds everything that a step changes."""
 
     config: TrainingConfig
     data: TrainingData
@@ -52,7 +56,7 @@ class TrainingState:
     step: int = 0
     evaluations: list[LossEvaluation] = field(default_factory=list)
     recent: list[dict[str, torch.Tensor]] = field(default_factory=list)
-    """The vectors of the last evaluations, ``config.stop_window`` at most."""
+    """The vectors at the last evaluations, at most ``config.stop_window``."""
     finish: Finish | None = None
 
     @property
@@ -61,16 +65,17 @@ class TrainingState:
 
     @property
     def best_evaluation(self) -> LossEvaluation:
-        """By :func:`best_of`; its vectors are :attr:`best`."""
+        """The evaluation that :func:`best_of` selects; :attr:`best` holds its vectors."""
         return best_of(self.evaluations, self.config.stop_window)
 
     @property
     def best(self) -> dict[str, torch.Tensor]:
+        """The vectors at :attr:`best_evaluation`."""
         return self.recent[self.evaluations.index(self.best_evaluation) - len(self.evaluations)]
 
 
 def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
-    """The best of the last vectors as a concept, with how they were learned."""
+    """The vectors of :attr:`TrainingState.best` as a concept that records how it was learned."""
     config, best = state.config, state.best_evaluation
     groups = zip(state.vectors, state.optimizer.param_groups, strict=True)
     training = {
@@ -90,7 +95,7 @@ def learned_concept(backbone: Backbone, state: TrainingState) -> Concept:
 
 
 def current_concept(backbone: Backbone, state: TrainingState) -> Concept:
-    """The vectors as they are now, for a preview; later steps do not change it."""
+    """A copy of the current vectors as a concept, for a preview."""
     config = state.config
     return Concept(config.token, copy_of(state.vectors), config.kind, backbone.base, state.initializer)
 
@@ -100,7 +105,10 @@ def copy_of(vectors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def timestep_bias(backbone: Backbone, config: TrainingConfig) -> float:
-    """That of the settings, else the model's own for things; a style shows where there is much noise, too."""
+    """The timestep bias that a run trains with: the setting, or by default the model's for objects.
+
+    The default for styles is 0, because a style also shows at high noise.
+    """
     if config.timestep_bias is not None:
         return config.timestep_bias
     return backbone.timestep_bias if config.kind == "object" else 0.0

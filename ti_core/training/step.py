@@ -1,10 +1,10 @@
-"""One optimisation step, where the loss of textual inversion is computed.
+"""One optimisation step, in which the loss of textual inversion is computed.
 
     v* = argmin_v  E over z ~ E(x), y, noise, t   || noise - eps_theta(z_t, t, c_theta(y; S* -> v)) ||^2
 
 (Gal et al., arXiv 2208.01618, equation 2.) A step is a pure function of (seed, step): picture, posterior
-sample, noise, timestep and sentence all derive from the two, so a run can be resumed exactly. Rows of one
-batch may belong to several runs, because rows do not mix in a frozen model.
+sample, noise, timestep and sentence all derive from these two, so a run can be resumed exactly. The rows of a
+batch may belong to several runs, because a frozen model computes each row independently of the others.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ GRADIENT_FAILED = template(
 
 @out_of_memory_as(TrainingError, MEMORY_IS_FULL)
 def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[float]:
-    """One optimisation step of every run through shared forward and backward passes; each one's loss.
+    """Take one optimisation step of every run in shared passes; return the loss of each run.
 
-    Where memory runs out, the same step is done once more in a way that needs less, and where scaled
-    gradients overflow, at half the scale. Raises :class:`TrainingError` if a loss or a gradient is not
-    finite; no run has changed then.
+    If memory runs out, the step is repeated with the next memory level; if scaled gradients overflow, with
+    half the scale. Raises :class:`TrainingError` if memory does not suffice, or if a loss or a gradient is
+    not finite; then no run has changed.
     """
     for scale in _gradient_scales(backbone, states[0].data):
         losses = backbone.memory.with_fallback(partial(_gradients, backbone, states, scale))
@@ -50,7 +50,7 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
 
 
 def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float) -> list[float]:
-    """Place the gradient of each run's loss, ``scale`` times as large, at its vectors; each one's loss."""
+    """Compute the gradient of each run's loss, times ``scale``, at its vectors; return each run's loss."""
     sums = [torch.zeros((), device=backbone.device) for _ in states]
     for state in states:
         state.optimizer.zero_grad()
@@ -84,7 +84,10 @@ def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float
 
 
 def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[Rows]]]:
-    """Which runs take part in each pass of a step, with which rows: all together, or a row at a time."""
+    """For each pass of a step, yield the indices of the runs that take part, and the rows of each.
+
+    A pass has all of a batch, or at the lowest memory level a single row.
+    """
     for number in range(max(state.config.gradient_accumulation for state in states)):
         taking_part = [
             index for index, state in enumerate(states) if number < state.config.gradient_accumulation
@@ -99,7 +102,7 @@ def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tup
 
 
 def _draw_rows(backbone: Backbone, state: TrainingState, number: int) -> Rows:
-    """The rows of pass ``number`` of the next step: pictures in turn, everything else at random."""
+    """The rows of pass ``number`` of the next step: pictures in order, everything else random."""
     config = state.config
     generator = seeded_generator(config.seed, state.step, number)
     first = (state.step * config.gradient_accumulation + number) * config.batch_size
@@ -127,7 +130,7 @@ def _loss(backbone: Backbone, state: TrainingState, rows: Rows, errors: torch.Te
 
 
 def check_finite(failure: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
-    """Raises :class:`TrainingError` with the template ``failure`` about all states that are not finite."""
+    """Raise :class:`TrainingError` with the template ``failure`` if any state is not ``finite``."""
     failed = [state for state, is_finite in zip(states, finite, strict=True) if not is_finite]
     if failed:
         runs = [
@@ -142,10 +145,11 @@ def _has_finite_gradient(state: TrainingState) -> bool:
 
 
 def _gradient_scales(backbone: Backbone, data: TrainingData) -> Iterator[float]:
-    """What the loss is multiplied by before the backward pass: powers of two, the next if one overflows.
+    """The factors by which to scale the loss for the backward pass, to be tried until one does not overflow.
 
-    The loss is a mean over a row's numbers, so each one's share of the gradient would underflow in float16
-    (loss scaling, arXiv 1710.03740).
+    They are descending powers of two, and just 1 unless the model is in float16. The loss is a mean over all
+    numbers of a row's latents, so its gradient for each of them would underflow in float16 (loss scaling,
+    arXiv 1710.03740).
     """
     exponent = 0
     if backbone.dtype == torch.float16:
@@ -154,7 +158,7 @@ def _gradient_scales(backbone: Backbone, data: TrainingData) -> Iterator[float]:
 
 
 def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
-    """Adam's step on gradients that are ``scale`` times the loss's."""
+    """Apply the optimiser to gradients that are scaled by ``scale``, and count the step."""
     config = state.config
     for rows in state.vectors.values():
         if rows.grad is not None:
@@ -164,7 +168,7 @@ def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
     if config.max_grad_norm is not None:
         for rows in state.vectors.values():
             torch.nn.utils.clip_grad_norm_([rows], config.max_grad_norm)
-    state.step += 1  # first, so that an update that is interrupted does not pass for the step before
+    state.step += 1  # first, so that an interrupted update is not mistaken for the step before
     state.optimizer.step()
     if config.norm_control == "fixed":
         with torch.no_grad():
@@ -173,7 +177,7 @@ def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
 
 
 def _schedule(config: TrainingConfig, step: int) -> float:
-    """The learning rate's factor at a step, 0 to 1."""
+    """The factor on the learning rate at a step, from 0 to 1."""
     warmup = min(1.0, (step + 1) / (config.lr_warmup_steps + 1))
     share = step / config.steps
     decay = {"constant": 1.0, "linear": 1 - share, "cosine": (1 + math.cos(math.pi * share)) / 2}

@@ -1,17 +1,17 @@
-"""Training runs on disk: created, stopped, resumed, listed.
+"""Training runs on disk: create, train, stop, resume and list them.
 
-A run is a folder, and when it ends the same folder is the concept:
+A run is a folder. When training ends, the same folder is the concept:
 
     run.json             settings, base model and its precision, the pictures' fingerprints
     pictures/            the pictures (and masks) as the model sees them
-    state.safetensors    vectors, Adam's moments, step, evaluations; and the one before it
-    metrics.jsonl        one line a step
-    steps/               the vectors of every step that was evaluated, 000020.safetensors
-    previews/            one picture each time one was due, 000050.png
+    state.safetensors    vectors, Adam's moments, step, evaluations; and the previous state beside it
+    metrics.jsonl        one line per step
+    steps/               the vectors at every evaluation, 000020.safetensors
+    previews/            the preview pictures, 000050.png
     concept.json …       the result (see ti_core.words.folder)
 
-Whatever kills a run, resuming it gives the vectors that it would have given uninterrupted, and the same
-metrics, steps and previews: what was written after the state that it resumes from is dropped.
+However a run is interrupted, resuming it gives the same vectors, metrics, steps and previews as a run that
+was never interrupted: what was written after the last saved state is removed.
 """
 
 from ti_core.training.runs.driver import keep_result, load_state, train_runs

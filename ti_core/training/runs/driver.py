@@ -1,4 +1,4 @@
-"""Train runs and keep their folders."""
+"""Train runs, and keep their folders up to date."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ from ti_core.words.folder import save_concept
 def train_runs(
     backbone: Backbone, runs: list[Run], on_candidate: OnCandidate | None = None
 ) -> Generator[tuple[Run, Snapshot], None, None]:
-    """Train runs together, each from where it is, and keep their folders; yields as
-    :func:`~ti_core.training.loop.train` does, and tells ``on_candidate`` how an initial word is chosen.
+    """Train runs together, each from its saved state, and keep their folders up to date.
 
-    Runs may be added to or removed from the list between yields. What was learned is saved when a run
-    is removed and when the iterator is closed, also by an error. Raises :class:`RunError` if another
-    process trains one of them, :class:`RunMismatchError` if one was started on another model, and
-    :class:`TrainingError` with the folders of the runs whose loss is no longer a number: the others can
-    go on without them.
+    Yields snapshots as :func:`~ti_core.training.loop.train` does. Runs may be added to or removed from the
+    list between yields. Progress is saved when a run is removed and when the iterator is closed, even by an
+    error. ``on_candidate`` is for :func:`~ti_core.training.initial_word.choose_initializer`.
+
+    Raises :class:`RunError` if another process trains one of the runs, :class:`RunMismatchError` if one was
+    started on another model, and :class:`TrainingError` if a loss or a gradient is not finite; the error's
+    ``folders`` are those of the failed runs, and the other runs can go on without them.
     """
     opened: list[_OpenRun] = []
 
@@ -53,20 +54,20 @@ def train_runs(
     try:
         follow()
         while active := [entry for entry in opened if entry.state.finish is None]:
-            steps = list(zip(active, _advance(backbone, active), strict=True))
-            for entry, snapshot in steps:  # all before any is yielded, where the caller may stop
+            steps = list(zip(active, _advance_runs(backbone, active), strict=True))
+            for entry, snapshot in steps:  # record all before any yield, where the caller may stop
                 entry.record(backbone, snapshot)
             for entry, snapshot in steps:
                 yield entry.run, snapshot
             follow()
     finally:
-        with ExitStack() as closing:  # closes all, also when one cannot be saved
+        with ExitStack() as closing:  # closes every run, even if one cannot be saved
             for entry in opened:
                 closing.callback(entry.close)
 
 
-def _advance(backbone: Backbone, entries: Sequence[_OpenRun]) -> list[Snapshot]:
-    """One step of all together; a run's very first evaluation is kept like those that follow steps."""
+def _advance_runs(backbone: Backbone, entries: Sequence[_OpenRun]) -> list[Snapshot]:
+    """Take one step of all runs; before a run's first step, also evaluate and save its initial vectors."""
     new = [entry for entry in entries if not entry.state.evaluations]
     try:
         evaluate_loss(backbone, [entry.state for entry in new])
@@ -89,7 +90,8 @@ def _advance(backbone: Backbone, entries: Sequence[_OpenRun]) -> list[Snapshot]:
 class _OpenRun:
     """A run that is being trained: its state in memory, its lock and its open files.
 
-    ``recorded_step`` is the last that was taken and written down whole.
+    ``recorded_step`` is the last step that was completely recorded in the folder, ``saved_step`` that of the
+    newest saved state.
     """
 
     run: Run
@@ -101,6 +103,7 @@ class _OpenRun:
 
     @classmethod
     def open(cls, backbone: Backbone, run: Run, on_candidate: OnCandidate | None) -> _OpenRun:
+        """Lock a run and load its state; what was recorded after that state is removed."""
         check_model(run, backbone)
         lock = lock_run(run)
         try:
@@ -110,12 +113,12 @@ class _OpenRun:
         except BaseException:
             lock.release()
             raise
-        if state.finish and not run.has_result:  # somebody has removed it
+        if state.finish and not run.has_result:  # the result has been deleted
             entry._save_result(backbone)
         return entry
 
     def record(self, backbone: Backbone, snapshot: Snapshot) -> None:
-        """Write down a step, and the state or the result where they are due."""
+        """Write a step's metrics and preview, and the vectors, the state and the result if they are due."""
         try:
             self.metrics.write(json.dumps(metrics_line(snapshot)) + "\n")
             if snapshot.preview is not None:
@@ -131,14 +134,14 @@ class _OpenRun:
             ) from error
         if snapshot.evaluation is not None:
             self.keep_vectors(backbone)
-        if snapshot.finish:  # before the state: one that says it has finished is there only with its result
+        if snapshot.finish:  # before the state, so that a state that says "finished" always has a result
             self._save_result(backbone)
         self.recorded_step = snapshot.step
         if snapshot.finish or snapshot.step % self.run.config.checkpoint_every == 0:
             self._save()
 
     def keep_vectors(self, backbone: Backbone) -> None:
-        """Write the vectors as they are now, just evaluated."""
+        """Write the current vectors, which have just been evaluated, to the steps folder."""
         state, evaluation = self.state, self.state.evaluations[-1]
         training = {
             **learned_concept(backbone, state).training,
@@ -149,7 +152,7 @@ class _OpenRun:
         save_step(self.run, evaluation.step, state.vectors, facts)
 
     def close(self) -> None:
-        """Save what was learned; not a step that was interrupted, which the resumed run takes again."""
+        """Save the state, unless a step was interrupted: the resumed run then takes that step again."""
         try:
             if self.recorded_step == self.state.step != self.saved_step:
                 self._save()
@@ -168,9 +171,10 @@ class _OpenRun:
 
 
 def keep_result(backbone: Backbone, run: Run) -> Concept:
-    """Make the best of the last vectors the run's result, without training it to its end.
+    """Make the best of a run's last evaluated vectors its result, without training it to the end.
 
-    Raises as :func:`train_runs`, and :class:`RunError` if nothing has been learned yet.
+    Raises as :func:`load_state`, :class:`RunError` if another process trains the run or nothing has been
+    learned yet, and :class:`RunMismatchError` if it was started on another model.
     """
     check_model(run, backbone)
     lock = lock_run(run)
@@ -188,9 +192,10 @@ def keep_result(backbone: Backbone, run: Run) -> Concept:
 
 
 def load_state(backbone: Backbone, run: Run, on_candidate: OnCandidate | None = None) -> TrainingState:
-    """A run's newest valid state, or its start, prepared as by :func:`~ti_core.training.preparation.prepare`.
+    """Load a run's newest readable state, or prepare its first one if none was saved.
 
-    Raises :class:`RunError` if the state is not one of this run.
+    Raises :class:`RunError` if the saved state belongs to another run or a picture cannot be read, and as
+    :func:`~ti_core.training.preparation.prepare`.
     """
     saved = read_state(run.folder)
     config = run.config

@@ -1,4 +1,4 @@
-"""A run's folder: its description and its pictures, written once, and the lock of who trains it."""
+"""A run's folder: its description and pictures, which are written once, and its lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ti_core.messages import Message, setting, value
 from ti_core.model.backbone import Backbone
 from ti_core.model.base import BaseModel
 from ti_core.pictures.prepare import Picture, fingerprint
-from ti_core.training.preparation import check_words
+from ti_core.training.preparation import check_initializer_and_captions
 from ti_core.training.runs.saved_state import VERSION, read_facts
 from ti_core.training.state import Finish
 from ti_core.words.concept import Concept
@@ -34,9 +34,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Run:
-    """One training run as its folder describes it.
+    """A training run, as described by its folder.
 
-    ``dtype`` is that of the model it was started on, ``fingerprints`` are those of its pictures, in order.
+    ``base`` and ``dtype`` are the model and the precision it was started with; ``fingerprints`` are those of
+    its pictures, in order; ``created`` is a time in ISO 8601.
     """
 
     folder: Path
@@ -48,33 +49,33 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Steps that are saved, 0 before the first save."""
+        """The step of the last saved state; 0 before the first save."""
         facts = read_facts(self.folder)
         return facts["step"] if facts else 0
 
     @property
     def finish(self) -> Finish | None:
-        """Why the run came to its end, None if it can go on."""
+        """Why the run has finished; None if it can go on."""
         facts = read_facts(self.folder)
         return facts["finish"] if facts else None
 
     @property
     def has_result(self) -> bool:
-        """Whether there is a word to use; one may be kept before the run has finished."""
+        """Whether the folder holds a concept, which is possible even before the run has finished."""
         return (self.folder / "concept.json").is_file()
 
     def concept(self) -> Concept:
-        """The result. Raises :class:`RunError` if there is none yet."""
+        """Load the result. Raises :class:`RunError` if there is none yet."""
         if not self.has_result:
             raise RunError("The run in {folder} has no result yet: resume it first.", folder=self.folder)
         return load_concept(self.folder)
 
 
 def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, pictures: Sequence[Picture]) -> Run:
-    """Write a new run's folder, with the pictures as the model sees them: all of it, or nothing.
+    """Create a new run's folder with its description and pictures, completely or not at all.
 
-    Raises :class:`RunError` if the folder holds something already or cannot be written, and as
-    :func:`~ti_core.training.preparation.check_words` for words that the model cannot read.
+    Raises :class:`RunError` if the folder is not empty or cannot be written, and as
+    :func:`~ti_core.training.preparation.check_initializer_and_captions`.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if (folder / "run.json").is_file():
@@ -82,7 +83,7 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
                 "{folder} holds a run already: resume it, or choose another folder.", folder=folder
             )
         raise RunError("{folder} holds something else already: choose another folder.", folder=folder)
-    check_words(backbone, pictures, config)
+    check_initializer_and_captions(backbone, pictures, config)
     prints = tuple(fingerprint(picture) for picture in pictures)
     created = datetime.now(timezone.utc).isoformat()
     run = Run(folder, config, backbone.base, backbone.dtype, prints, created)
@@ -101,14 +102,14 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
                 "version": VERSION,
                 "created": created,
                 "base": asdict(backbone.base),
-                "dtype": _name_of(backbone.dtype),
+                "dtype": _dtype_name(backbone.dtype),
                 "config": config.to_dict(),
                 "pictures": entries,
             }
             text = json.dumps(description, indent=2, ensure_ascii=False)
             (written / "run.json").write_text(text + "\n", encoding="utf-8")
             if folder.is_dir():
-                folder.rmdir()  # Windows renames nothing onto an empty folder
+                folder.rmdir()  # Windows cannot rename onto a folder, even an empty one
             replace_file(written, folder)
     except OSError as error:
         raise RunError(
@@ -118,7 +119,7 @@ def create_run(folder: Path, backbone: Backbone, config: TrainingConfig, picture
 
 
 def open_run(folder: Path) -> Run:
-    """Read a run's folder. Raises :class:`RunError` if it is none."""
+    """Read a run's folder. Raises :class:`RunError` if there is no run in it, or one that cannot be read."""
     description = _read_description(folder)
     try:
         return Run(
@@ -136,7 +137,7 @@ def open_run(folder: Path) -> Run:
 
 
 def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
-    """The runs in the folders of ``root``, newest first, and an error for each that cannot be read."""
+    """The runs in the subfolders of ``root``, newest first, and an error for each that cannot be read."""
     runs, errors = [], []
     for file in sorted(root.glob("*/run.json")):
         try:
@@ -147,13 +148,13 @@ def list_runs(root: Path) -> tuple[list[Run], list[RunError]]:
 
 
 def delete_run(run: Run) -> None:
-    """Remove a run's folder and all that is in it. Raises :class:`RunError` while it is in training."""
+    """Delete a run's folder with everything in it. Raises :class:`RunError` while the run is in training."""
     lock_run(run).release()
     shutil.rmtree(run.folder)
 
 
 def check_model(run: Run, backbone: Backbone) -> None:
-    """Raises :class:`RunMismatchError` if a run was started on another model, or in another precision."""
+    """Raise :class:`RunMismatchError` if a run was started on another model or in another precision."""
     differences = []
     if run.base != backbone.base:
         differences.append(model_difference(run.base, backbone.base))
@@ -161,8 +162,8 @@ def check_model(run: Run, backbone: Backbone) -> None:
         differences.append(
             Message(
                 "the precision was {before} and is now {after}",
-                before=_name_of(run.dtype),
-                after=_name_of(backbone.dtype),
+                before=_dtype_name(run.dtype),
+                after=_dtype_name(backbone.dtype),
             )
         )
     if differences:
@@ -170,7 +171,7 @@ def check_model(run: Run, backbone: Backbone) -> None:
 
 
 def model_difference(before: BaseModel, after: BaseModel) -> Message:
-    """How two base models differ, to be told as a part of :class:`RunMismatchError`."""
+    """Describe how two base models differ, as a difference for :class:`RunMismatchError`."""
     if before.id == after.id:
         return Message(
             "the base model was {before} and is now another version of {after}",
@@ -181,7 +182,10 @@ def model_difference(before: BaseModel, after: BaseModel) -> Message:
 
 
 def check_same(run: Run, config: TrainingConfig, pictures: Sequence[Picture] | None = None) -> None:
-    """Raises :class:`RunMismatchError` naming each setting that differs, and each of any given pictures."""
+    """Raise :class:`RunMismatchError` if settings differ from the run's, or pictures if any are given.
+
+    The error names each setting and each picture that differs.
+    """
     then, now = run.config.to_dict(), config.to_dict()
     differences = [
         Message(
@@ -200,7 +204,7 @@ def check_same(run: Run, config: TrainingConfig, pictures: Sequence[Picture] | N
 
 
 def _shown(name: str, given: object) -> Message | str:
-    """A setting's value; a word of the person's own is never translated, even if it looks like a choice."""
+    """A setting's value; a word that a person chose is not translated, even if it looks like a choice."""
     return repr(given) if name in ("token", "initializer") else value(given)
 
 
@@ -222,9 +226,9 @@ def _picture_differences(run: Run, pictures: Sequence[Picture]) -> list[Message]
 
 
 def lock_run(run: Run) -> FileLock:
-    """Take the run's lock. Raises :class:`RunError` if another process has it.
+    """Acquire the run's lock, which any thread may release.
 
-    It may be released by another thread than this.
+    Raises :class:`RunError` if it is taken already, or if the folder cannot be written to.
     """
     lock = FileLock(run.folder / ".lock", timeout=0, thread_local=False)
     try:
@@ -241,9 +245,9 @@ def lock_run(run: Run) -> FileLock:
 
 
 def load_run_pictures(run: Run) -> list[Picture]:
-    """The pictures of a run as they were when it was created.
+    """Load the pictures of a run as they were when it was created.
 
-    Raises :class:`RunError` if one is missing or is no longer what it was.
+    Raises :class:`RunError` if one is missing, damaged or changed.
     """
     pictures = []
     for number, entry in enumerate(_read_description(run.folder)["pictures"]):
@@ -266,7 +270,7 @@ def load_run_pictures(run: Run) -> list[Picture]:
 
 
 def picture_size(run: Run) -> tuple[int, int]:
-    """Width and height of a run's pictures. Raises :class:`RunError` if the first cannot be read."""
+    """The width and height of a run's pictures. Raises :class:`RunError` if the first cannot be read."""
     with _open_picture(run, 0) as file:
         return file.size
 
@@ -276,7 +280,7 @@ def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Ima
     try:
         with Image.open(run.folder / "pictures" / f"{number}{suffix}.png") as file:
             yield file
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow has all three for damaged files
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
         raise RunError(
             "Picture {number} of the run in {folder} cannot be read: {error}",
             number=number,
@@ -286,7 +290,7 @@ def _open_picture(run: Run, number: int, suffix: str = "") -> Iterator[Image.Ima
 
 
 def run_images(run: Run) -> list[Image.Image]:
-    """The pictures of a run as the model sees them; raises :class:`RunError`."""
+    """The images of a run's pictures, as the model sees them. Raises as :func:`load_run_pictures`."""
     return [picture.image for picture in load_run_pictures(run)]
 
 
@@ -305,7 +309,7 @@ def _save_picture(folder: Path, number: int, picture: Picture) -> dict[str, Any]
     }
 
 
-def _name_of(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 

@@ -1,4 +1,4 @@
-"""What was measured in each step of a run, a line each: written while it trains, followed while it grows."""
+"""The metrics of a run, one line per step: appended during training, and read repeatedly by others."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from ti_core.messages import Said, from_json, to_json
 from ti_core.training.runs.folder import Run
 from ti_core.training.state import Snapshot
 
-FOLLOWED_RUNS = 16  # whose metrics are kept in memory
+CACHED_METRICS_FILES = 16  # runs whose parsed metrics are kept in memory
 
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """One line of a run's metrics; the fields are those of :class:`~ti_core.training.state.Snapshot`."""
+    """One line of a run's metrics.
+
+    The fields are those of :class:`~ti_core.training.state.Snapshot`; ``evaluation`` is the loss alone.
+    """
 
     step: int
     loss: float
@@ -32,13 +35,13 @@ class StepMetrics:
 
 
 def read_metrics(run: Run) -> list[StepMetrics]:
-    """What was measured in each step so far, without a line that is just being written.
+    """Read the metrics of all steps so far, without a line that is being written right now.
 
     Raises :class:`RunError` if the file is damaged.
     """
     path = run.folder / "metrics.jsonl"
     try:
-        return _followed(path).read()
+        return _metrics_file(path).read()
     except FileNotFoundError:
         return []
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -48,20 +51,24 @@ def read_metrics(run: Run) -> list[StepMetrics]:
 
 
 class _MetricsFile:
-    """A metrics file that is read again and again while it grows: what was read once is not parsed again."""
+    """A metrics file that is read repeatedly while it grows; lines parsed before are not parsed again."""
 
     def __init__(self, path: Path):
         self._path = path
         self._lock = threading.Lock()
         self._read: list[StepMetrics] = []
-        self._length = 0  # of what was read, in bytes
+        self._length = 0  # bytes read so far
         self._last_line = b""
 
     def read(self) -> list[StepMetrics]:
-        """All that it says now; a copy. Raises :class:`OSError`, and what a damaged line raises."""
+        """Return all metrics in the file.
+
+        Raises :class:`OSError`, and for a damaged line :class:`KeyError`, :class:`TypeError` or
+        :class:`ValueError`.
+        """
         with self._lock, self._path.open("rb") as file:
             file.seek(self._length - len(self._last_line))
-            if file.read(len(self._last_line)) != self._last_line:  # the run went on from an earlier step
+            if file.read(len(self._last_line)) != self._last_line:  # the run was resumed from an earlier step
                 self._read, self._length, self._last_line = [], 0, b""
                 file.seek(0)
             lines = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
@@ -71,27 +78,30 @@ class _MetricsFile:
             return list(self._read)
 
 
-@lru_cache(maxsize=FOLLOWED_RUNS)
-def _followed(path: Path) -> _MetricsFile:
+@lru_cache(maxsize=CACHED_METRICS_FILES)
+def _metrics_file(path: Path) -> _MetricsFile:
     return _MetricsFile(path)
 
 
 def open_metrics(run: Run, step: int) -> TextIO:
-    """The metrics file, open to go on after ``step``; lines of later steps, whole or not, are dropped."""
+    """Open the metrics file for appending after ``step``; drop lines of later steps and incomplete lines.
+
+    Raises :class:`RunError` if it cannot be written.
+    """
     path = run.folder / "metrics.jsonl"
     try:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_text_whole(path, "".join(line for line in lines if _is_of(line, step)))
-        return path.open("a", encoding="utf-8", buffering=1)  # by lines: others read it meanwhile
+            write_text_whole(path, "".join(line for line in lines if _is_complete_until(line, step)))
+        return path.open("a", encoding="utf-8", buffering=1)  # line-buffered: others read it meanwhile
     except OSError as error:
         raise RunError(
             "The metrics of the run in {folder} cannot be written: {error}", folder=run.folder, error=error
         ) from error
 
 
-def _is_of(line: str, step: int) -> bool:
-    """Whether a line is whole, and of no later step."""
+def _is_complete_until(line: str, step: int) -> bool:
+    """Whether a line is complete and belongs to ``step`` or an earlier one."""
     try:
         return line.endswith("\n") and json.loads(line)["step"] <= step
     except (ValueError, KeyError, TypeError):
@@ -99,7 +109,7 @@ def _is_of(line: str, step: int) -> bool:
 
 
 def metrics_line(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as JSON has it."""
+    """Convert a snapshot to a JSON-ready line of metrics."""
     line: dict[str, Any] = {"step": snapshot.step, "loss": snapshot.loss, "norm": dict(snapshot.norm)}
     if snapshot.evaluation:
         line["evaluation"] = snapshot.evaluation.loss

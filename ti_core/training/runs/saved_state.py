@@ -1,4 +1,4 @@
-"""The state of a training run in its folder: the newest, and the one before it should that be damaged."""
+"""Save and load the state of a training run; the previous state is kept in case the newest is damaged."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 def save_state(folder: Path, state: TrainingState) -> None:
-    """Write the state of the run in ``folder``; the one before it is kept beside it.
+    """Save a run's state in ``folder``, and keep the state that was saved before.
 
-    Raises :class:`RunError` if it cannot be written; the earlier states are then as they were.
+    Raises :class:`RunError` if it cannot be written; then the earlier states are unchanged.
     """
     tensors = {}
     for name, rows in state.vectors.items():
@@ -57,10 +57,10 @@ def save_state(folder: Path, state: TrainingState) -> None:
 def restore_state(
     state: TrainingState, facts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Bring a state that was just prepared to where it was when it was saved; the twin of :func:`save_state`.
+    """Restore a saved state into a freshly prepared one; the counterpart of :func:`save_state`.
 
-    Raises :class:`KeyError`, :class:`TypeError`, :class:`ValueError` or :class:`RunError` if the state was
-    saved by another run.
+    ``facts`` and ``tensors`` are from :func:`read_state`. Raises :class:`KeyError`, :class:`TypeError`,
+    :class:`ValueError` or :class:`RunError` if another run saved the state.
     """
 
     def like(rows: torch.Tensor, key: str, *several: int) -> torch.Tensor:
@@ -93,17 +93,20 @@ def restore_state(
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """Where a run is, read in a moment; None before its first save."""
+    """Read the facts of the newest readable state, such as its step; None before the first save.
+
+    This is quick, because no tensor is read.
+    """
     return _read_newest(folder, _facts)
 
 
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """The newest state that can be read, for :func:`restore_state`: its facts and its tensors."""
+    """Read the facts and the tensors of the newest readable state; None before the first save."""
     return _read_newest(folder, lambda file: (_facts(file), _tensors(file)))
 
 
 def _read_newest(folder: Path, read: Callable[[Any], T]) -> T | None:
-    """What ``read`` takes from the newest state file that can be read, or None; it is given it open."""
+    """Call ``read`` with the newest readable state file, opened by safetensors; None if there is none."""
     for name in STATE_FILES:
         try:
             with safe_open(folder / name, framework="pt") as file:
@@ -115,11 +118,11 @@ def _read_newest(folder: Path, read: Callable[[Any], T]) -> T | None:
 
 
 def _facts(file: Any) -> dict[str, Any]:
-    """The facts of an open state; they stand before its tensors, which stay unread."""
+    """The facts in an open state file's header; no tensor is read."""
     facts: dict[str, Any] = json.loads(file.metadata()["state"])
     return facts
 
 
 def _tensors(file: Any) -> dict[str, torch.Tensor]:
-    # Copies: on Windows a file that is still mapped cannot be replaced.
+    # Cloned, because Windows cannot replace a file that is still memory-mapped.
     return {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""The vectors and previews of a run's steps, and one of them as its result."""
+"""The vectors and previews saved at a run's steps, and how one of those steps becomes the result."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ti_core.words.folder import STAGING_PREFIX, save_concept
 
 
 def save_step(run: Run, step: int, vectors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
-    """Write the vectors of a step, and what their concept tells; the twin of :func:`concept_at`.
+    """Save the vectors of a step with the facts that their concept records.
 
-    Raises :class:`RunError` if they cannot be written.
+    :func:`concept_at` is the counterpart. Raises :class:`RunError` if they cannot be written.
     """
     tensors = {name: rows.detach().cpu() for name, rows in vectors.items()}
     file = _step_file(run, step)
@@ -40,7 +40,7 @@ def save_step(run: Run, step: int, vectors: Mapping[str, torch.Tensor], facts: M
 
 
 def concept_at(run: Run, step: int) -> Concept:
-    """The word with its vectors after ``step`` steps; ``training`` tells how it was learned up to there.
+    """Load the concept with its vectors after ``step`` steps; its ``training`` describes the run so far.
 
     Raises :class:`RunError` if that step is not saved or cannot be read.
     """
@@ -75,10 +75,10 @@ def concept_at(run: Run, step: int) -> Concept:
 
 
 def keep_step(run: Run, step: int) -> Concept:
-    """Make the vectors of a saved step the run's result, also when it has finished; needs no model.
+    """Make the vectors of a saved step the run's result, even if the run has finished. Needs no model.
 
-    A run that has not finished can still go on, to a result of its own. Raises as :func:`concept_at`, and
-    :class:`RunError` if another process trains the run.
+    An unfinished run can still be resumed; its own result then replaces this one. Raises as
+    :func:`concept_at`, and :class:`RunError` if another process trains the run.
     """
     lock = lock_run(run)
     try:
@@ -90,12 +90,12 @@ def keep_step(run: Run, step: int) -> Concept:
 
 
 def saved_steps(run: Run) -> list[int]:
-    """The steps whose vectors are kept, ascending: 0 and all others that were evaluated."""
+    """The steps whose vectors are saved, ascending: 0 and every later evaluation."""
     return [step for step, _ in _numbered(run.folder / "steps", ".safetensors")]
 
 
 def list_previews(run: Run) -> list[tuple[int, Path]]:
-    """The steps with a preview and its file, ascending."""
+    """The steps that have a preview, ascending, each with its file."""
     return _numbered(run.folder / "previews", ".png")
 
 
@@ -104,18 +104,21 @@ def _step_file(run: Run, step: int) -> Path:
 
 
 def preview_file(run: Run, step: int) -> Path:
-    """Where the preview drawn at a step is, if there is one."""
+    """The path of the preview at a step, whether or not it exists."""
     return run.folder / "previews" / f"{step:06d}.png"
 
 
 def _numbered(folder: Path, suffix: str) -> list[tuple[int, Path]]:
-    """The files that are named after a step, ascending; none if there is no such folder."""
+    """The files in ``folder`` that are named after a step, ascending; empty if there is no such folder."""
     files = [file for file in folder.glob(f"*{suffix}") if file.stem.isdecimal()]
     return sorted((int(file.stem), file) for file in files)
 
 
 def drop_later_files(run: Run, step: int) -> None:
-    """Remove the vectors and previews of later steps, which will be taken again, and files cut short."""
+    """Remove vectors and previews of steps after ``step``, which will be repeated, and unfinished files.
+
+    Raises :class:`RunError` if the folder cannot be written to.
+    """
     steps, previews = run.folder / "steps", run.folder / "previews"
     try:
         for number, file in _numbered(steps, ".safetensors") + _numbered(previews, ".png"):
