@@ -1,4 +1,4 @@
-"""Pictures, recipes and picture to picture with tiny models of all three families."""
+"""Drawing, recipes and image-to-image with tiny models of all three families."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def settings_of(recipe: Recipe) -> GenerationSettings:
 
 
 def difference(a: Image.Image, b: Image.Image) -> int:
-    """The largest, in levels of 255."""
+    """The largest difference between two pictures, in levels of 255."""
     assert a.size == b.size and a.mode == b.mode == "RGB"
     return int(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max())
 

@@ -75,7 +75,7 @@ def png_with(chunks: dict[str, str], compress: bool = False) -> io.BytesIO:
 
 
 def as_parameters_tell(recipe: Recipe) -> Recipe:
-    """What survives A1111's text form: short hashes, no family, no hash of the starting picture."""
+    """The recipe as A1111's text format preserves it: short hashes, no family, no hash of the source."""
     concepts = tuple(ConceptUse(use.token, use.sha256[:12]) for use in recipe.concepts)
     return replace(recipe, concepts=concepts, model_family="", source_sha256=None)
 

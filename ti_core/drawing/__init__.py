@@ -1,1 +1,1 @@
-"""Drawing pictures, and the recipe that each of them carries."""
+"""Draw pictures, and store in each the recipe by which it can be drawn again."""

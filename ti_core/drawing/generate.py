@@ -1,4 +1,4 @@
-"""Draw pictures of a prompt, from noise or from another picture."""
+"""Draw pictures for prompts, from noise or from another picture."""
 
 from __future__ import annotations
 
@@ -26,16 +26,21 @@ from ti_core.words.arithmetic import recorded_use
 from ti_core.words.concept import Concept, vectors_by_token
 
 MAX_BATCH = 8
-BATCH_PIXELS = 2 * 512 * 512  # of one batch, if the caller does not say
-CPU_BATCH_PIXELS = 512 * 256  # where one large picture is work enough for all cores
+BATCH_PIXELS = 2 * 512 * 512  # pixels per batch by default
+CPU_BATCH_PIXELS = 512 * 256  # the same on a CPU, where one large picture keeps all cores busy
 TOO_LARGE = Message("The memory of the device is full: draw smaller pictures, or choose a smaller model.")
 OnProgress = Callable[["Progress"], None]
+"""Called after every denoising step."""
 ShouldStop = Callable[[], bool]
+"""Returns whether drawing is to be stopped."""
 
 
 @dataclass(frozen=True)
 class GeneratedPicture:
-    """A drawn picture; one that the model's safety checker has ``hidden`` is a sign that says so."""
+    """A drawn picture with its recipe.
+
+    If the model's safety checker has ``hidden`` it, the image is a sign that says so.
+    """
 
     image: Image.Image
     recipe: Recipe
@@ -44,7 +49,7 @@ class GeneratedPicture:
 
 @dataclass(frozen=True)
 class Progress:
-    """Denoising steps, over all pictures of the call."""
+    """The number of denoising steps done and in total, over all pictures of a call."""
 
     done: int
     total: int
@@ -60,15 +65,15 @@ def generate(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Iterator[GeneratedPicture]:
-    """Draw ``settings.count`` pictures, from noise or from a ``source``, and yield each batch when done.
+    """Draw ``settings.count`` pictures, from noise or from a ``source``; yield each batch when it is done.
 
-    Picture i depends on its own seed ``settings.seed + i`` alone, not on its batch (up to rounding).
-    A source is cropped in the middle and resampled to the pictures' size.
+    Picture i depends only on its own seed, ``settings.seed + i``, and not on its batch (up to rounding).
+    A source is cropped around its centre and resampled to the size of the pictures.
 
-    What is wrong with the request is raised by the call itself: :class:`ConfigError`,
-    :class:`PromptError`, :class:`UnknownTokenError`, :class:`IncompatibleConceptError`. The iterator raises
-    :class:`Cancelled` once ``should_stop`` says so, asked after every step, and :class:`GenerationError` if
-    numbers overflow or the device's memory does not suffice.
+    The call itself raises errors of the request: :class:`ConfigError`, :class:`PromptError`,
+    :class:`UnknownTokenError`, :class:`IncompatibleConceptError`. The iterator raises :class:`Cancelled` once
+    ``should_stop``, called after every denoising step, returns true, and :class:`GenerationError` if numbers
+    overflow or the device runs out of memory.
     """
     return generate_all(
         backbone,
@@ -87,11 +92,10 @@ def generate_all(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Iterator[GeneratedPicture]:
-    """Draw orders, in their order; the progress is that of the whole.
+    """Draw several orders, one after the other; progress is reported over all of them.
 
-    Pictures of several prompts share a batch where only prompt, seed and source tell them apart. What is
-    wrong with any order is raised by the call itself, before the first is drawn; otherwise as
-    :func:`generate`.
+    Pictures of different orders share a batch if they differ only in prompt, seed and source. The call itself
+    raises errors of any order, before the first is drawn. Otherwise as :func:`generate`.
     """
     if batch_size is not None:
         check_whole("batch_size", batch_size, 1, 1024)
@@ -101,7 +105,7 @@ def generate_all(
 
 @dataclass(frozen=True)
 class _Drawing:
-    """An order as a sampler takes it: ``rows`` (1, ...) by the names of its arguments."""
+    """An order prepared for a sampler; ``rows`` are the sampler's keyword arguments, (1, ...) each."""
 
     settings: GenerationSettings
     sampler: Any
@@ -109,8 +113,8 @@ class _Drawing:
     recipe: Recipe
 
     @property
-    def in_common(self) -> tuple[Any, ...]:
-        """What the pictures of one batch share."""
+    def batch_key(self) -> tuple[Any, ...]:
+        """What must be equal for pictures to share a batch."""
         recipe = self.recipe
         shapes = tuple((name, rows.shape) for name, rows in self.rows.items())
         size = (recipe.width, recipe.height)
@@ -119,7 +123,7 @@ class _Drawing:
 
 @out_of_memory_as(GenerationError, TOO_LARGE)
 def _prepare(backbone: Backbone, order: Order) -> _Drawing:
-    """Raises what is wrong with an order, as :func:`generate`."""
+    """Check an order and encode its prompts and source. Raises errors of the order, as :func:`generate`."""
     settings, source = order.settings, order.source
     width, height = _size(backbone, settings)
     if (source is None) != (settings.strength is None):
@@ -131,13 +135,13 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
             most=backbone.num_timesteps,
         )
     words = vectors_by_token(order.concepts, backbone.base)
-    with torch.no_grad():  # both at once, so that they get the same number of chunks
+    with torch.no_grad():  # together, so that both get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
     rows = backbone.sampler_conditioning(conditioning[:1], conditioning[1:])
     scheduler = settings.scheduler or backbone.scheduler
     sampler = backbone.sampler("text" if source is None else "picture", scheduler)
     if not settings.negative_prompt and sampler.config.get("force_zeros_for_empty_prompt"):
-        # What SDXL was trained with for no prompt at all; a prompt of no words is something else.
+        # SDXL was trained with zeros for "no prompt", which differ from the encoding of an empty prompt.
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
             rows[name] = torch.zeros_like(rows[name])
     guidance = backbone.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
@@ -164,7 +168,10 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
 
 
 def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture upright, in RGB on white, cropped in the middle to the aspect ratio and resampled."""
+    """Fit a picture to a size: upright, on white, cropped to the aspect ratio around its centre, resampled.
+
+    Returns an RGB image.
+    """
     upright = ImageOps.exif_transpose(source)
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
@@ -173,7 +180,7 @@ def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def picture_sha256(image: Image.Image) -> str:
-    """SHA-256 (hex) of the pixels."""
+    """The SHA-256 of an image's pixels, in hexadecimal."""
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
@@ -186,14 +193,14 @@ def _draw(
 ) -> Iterator[GeneratedPicture]:
     pictures = [(drawing, number) for drawing in drawings for number in range(drawing.settings.count)]
     total = sum(drawing.settings.denoising_steps for drawing, _ in pictures)
-    done, start = 0, 0  # steps, and pictures
+    done, start = 0, 0  # denoising steps, and pictures
 
     def draw_batch() -> torch.Tensor:
-        """The latents (b, c, h / f, w / f) of the pictures from ``start`` on, as many as go together."""
+        """Draw the batch of pictures that begins at ``start``; return its latents (b, c, h / f, w / f)."""
         first, _ = pictures[start]
-        most = 1 if backbone.memory.level == "least" else batch_size or _usual_batch(backbone, first.recipe)
+        most = 1 if backbone.memory.level == "least" else batch_size or _default_batch(backbone, first.recipe)
         batch = list(
-            takewhile(lambda picture: picture[0].in_common == first.in_common, pictures[start : start + most])
+            takewhile(lambda picture: picture[0].batch_key == first.batch_key, pictures[start : start + most])
         )
 
         def after_step(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -237,14 +244,14 @@ def _draw(
             done += drawing.settings.denoising_steps
 
 
-def _usual_batch(backbone: Backbone, recipe: Recipe) -> int:
-    """Pictures that are drawn together if the caller does not say."""
+def _default_batch(backbone: Backbone, recipe: Recipe) -> int:
+    """The number of pictures that share a batch by default."""
     pixels = CPU_BATCH_PIXELS if backbone.device.type == "cpu" else BATCH_PIXELS
     return min(max(pixels // (recipe.width * recipe.height), 1), MAX_BATCH)
 
 
 def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
-    """What stands in place of a hidden picture: a sign that nobody takes for a drawn one."""
+    """Make the sign that replaces a hidden picture; nobody should mistake it for a drawn one."""
     sign = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sign)
     text = f"hidden by the\nsafety checker\nseed {seed}"
@@ -256,16 +263,16 @@ def _hidden_sign(size: tuple[int, int], seed: int) -> Image.Image:
 
 @out_of_memory_as(GenerationError, TOO_LARGE)
 def _encode_source(backbone: Backbone, fitted: Image.Image) -> torch.Tensor:
-    """The middle of the picture's latent posterior (1, c, h / f, w / f)."""
+    """The mean of the picture's latent posterior (1, c, h / f, w / f)."""
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, h, w)
     return backbone.memory.with_fallback(lambda: backbone.encode_pictures(pixels)).mean
 
 
 @out_of_memory_as(GenerationError, TOO_LARGE)
 def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
-    """A latent (c, h, w) to its picture.
+    """Decode a latent (c, h, w) to a picture.
 
-    Raises :class:`GenerationError` if the numbers overflowed, which the pipelines would draw as black.
+    Raises :class:`GenerationError` if the numbers have overflowed; diffusers would return a black picture.
     """
     [pixels] = backbone.memory.with_fallback(  # (3, h * f, w * f) in [-1, 1]
         lambda: backbone.decode_latents(latent[None])
@@ -281,7 +288,7 @@ def decode_picture(backbone: Backbone, latent: torch.Tensor) -> Image.Image:
 
 
 def _size(backbone: Backbone, settings: GenerationSettings) -> tuple[int, int]:
-    """Width and height in pixels."""
+    """The width and height of the pictures in pixels. Raises :class:`ConfigError` for an unusable size."""
     multiple = math.lcm(SIZE_STEP, backbone.pixels_per_latent)
     for name in ("width", "height"):
         value = getattr(settings, name)

@@ -1,7 +1,7 @@
-"""The recipe of a generated picture, kept inside its PNG file.
+"""The recipe of a generated picture, stored in its PNG file.
 
-Two text chunks say the same: ``one-word`` holds this program's JSON, exact; ``parameters`` holds the text
-form of AUTOMATIC1111's stable-diffusion-webui (A1111), which many other programs and sites show and read.
+It is stored in two text chunks. ``one-word`` holds this program's JSON, which is exact. ``parameters`` holds
+the text format of AUTOMATIC1111's stable-diffusion-webui (A1111), which many programs and sites can read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ti_core.messages import setting
 VERSION = 1
 RECIPE_CHUNK = "one-word"
 PARAMETERS_CHUNK = "parameters"
-SHORT_HASH_LENGTH = 12
+SHORT_HASH_LENGTH = 12  # hexadecimal digits of a hash in the A1111 text format
 
 SCHEDULER_LABELS: dict[str, str] = {
     "ddim": "DDIM",
@@ -39,8 +39,9 @@ SCHEDULER_LABELS: dict[str, str] = {
 class ConceptUse:
     """A concept that a picture was made with: its token and the SHA-256 of its vectors, in hexadecimal.
 
-    Read from A1111's text form, only the first digits are there (12 of ours), and no strength. ``strength``
-    is how far from its initial word, 0, to itself, 1, or beyond it was taken.
+    ``strength`` is the concept's position on the line from its initial word (0) to itself (1), or beyond. A
+    recipe read from A1111's text format has only the first digits of the hash (12, if this program wrote it)
+    and no strength.
     """
 
     token: str
@@ -50,7 +51,7 @@ class ConceptUse:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything needed to make a picture again; sizes are pixels, 0 and "" mean unknown."""
+    """Everything needed to draw a picture again. Sizes are in pixels; 0 and "" mean unknown."""
 
     prompt: str
     negative_prompt: str = ""
@@ -63,8 +64,8 @@ class Recipe:
     model: str = ""
     model_family: str = ""
     concepts: tuple[ConceptUse, ...] = ()
-    strength: float | None = None  # picture to picture only
-    source_sha256: str | None = None  # of the starting picture
+    strength: float | None = None  # image-to-image only
+    source_sha256: str | None = None  # hash of the fitted source picture
     software: str = "One Word"
 
 
@@ -86,14 +87,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def to_json(recipe: Recipe) -> str:
-    """The recipe as versioned JSON, in ASCII."""
+    """Convert a recipe to versioned JSON in ASCII."""
     return json.dumps({"version": VERSION, **asdict(recipe)})
 
 
 def from_json(text: str) -> Recipe:
-    """Read what :func:`to_json` wrote; unknown fields are ignored, absent ones get their defaults.
+    """Parse the JSON of :func:`to_json`; unknown fields are ignored, missing ones get their defaults.
 
-    Raises RecipeError for broken JSON, a newer version, a missing prompt or a value of the wrong type.
+    Raises :class:`RecipeError` for broken JSON, a newer version, a missing prompt or a value of the wrong
+    type.
     """
     try:
         data = json.loads(text)
@@ -129,7 +131,7 @@ def _checked(name: str, value: Any, types: tuple[type, ...]) -> Any:
     if isinstance(value, str):
         try:
             value.encode()
-        except UnicodeEncodeError as error:  # half a surrogate pair
+        except UnicodeEncodeError as error:  # an unpaired surrogate
             raise _wrong_value(name) from error
     return float(value) if float in types and isinstance(value, int) else value
 
@@ -141,14 +143,15 @@ def _wrong_value(name: str) -> RecipeError:
 
 
 def to_parameters(recipe: Recipe) -> str:
-    """The recipe as A1111's ``parameters`` text: prompt, negative prompt, one line of settings.
+    """Convert a recipe to A1111's ``parameters`` text: prompt, negative prompt, and one line of settings.
 
-    The form cannot escape prompts: one with a line that begins "Negative prompt:" reads back differently.
+    The format cannot escape prompts: a prompt with a line that begins "Negative prompt:" reads back
+    differently.
     """
     settings = {
         "Steps": str(recipe.steps),
         "Sampler": SCHEDULER_LABELS.get(recipe.scheduler, recipe.scheduler),
-        "CFG scale": _plain(recipe.guidance_scale),
+        "CFG scale": _format_number(recipe.guidance_scale),
         "Seed": str(recipe.seed),
     }
     if recipe.width and recipe.height:
@@ -156,7 +159,7 @@ def to_parameters(recipe: Recipe) -> str:
     if recipe.model:
         settings["Model"] = recipe.model
     if recipe.strength is not None:
-        settings["Denoising strength"] = _plain(recipe.strength)
+        settings["Denoising strength"] = _format_number(recipe.strength)
     if recipe.concepts:
         settings["TI hashes"] = ", ".join(
             f"{use.token.strip('<>')}: {use.sha256[:SHORT_HASH_LENGTH]}" for use in recipe.concepts
@@ -171,7 +174,7 @@ def to_parameters(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _plain(number: float) -> str:
+def _format_number(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
@@ -188,10 +191,10 @@ _DEFAULT_SCHEDULES = {"", "automatic", "uniform"}
 
 
 def from_parameters(text: str) -> Recipe:
-    """Read A1111's ``parameters`` text; settings that have no place in a recipe are ignored.
+    """Parse A1111's ``parameters`` text; settings that a recipe does not have are ignored.
 
-    Sampler names are mapped to this program's where there is one, otherwise kept as given.
-    Raises RecipeError when there is no line of settings or a number in it cannot be read.
+    Sampler names are mapped to this program's names where possible, and kept as they are otherwise. Raises
+    :class:`RecipeError` if there is no line of settings or a number in it cannot be read.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     last = next((index for index in reversed(range(len(lines))) if _SETTINGS_LINE.search(lines[index])), None)
@@ -210,7 +213,7 @@ def from_parameters(text: str) -> Recipe:
         if key in settings:
             values[name] = _read_number(key, settings[key], name, convert)
     if any(key.startswith("Hires") for key in settings):
-        values.pop("strength", None)  # it belongs to A1111's second, larger pass, not to a starting picture
+        values.pop("strength", None)  # belongs to A1111's second, larger pass, not to a source picture
     if size := re.fullmatch(r"(\d{1,6})\s*x\s*(\d{1,6})", settings.get("Size", "")):
         values["width"], values["height"] = int(size[1]), int(size[2])
     if "Sampler" in settings:
@@ -268,7 +271,10 @@ def _read_scheduler(sampler: str, schedule: str) -> str:
 
 
 def _read_hashes(hashes: str, prompts: str) -> tuple[ConceptUse, ...]:
-    """A1111 names an embedding without brackets; it is a token here when a prompt has it in brackets."""
+    """Parse A1111's hashes of embeddings, which it names without brackets.
+
+    A name becomes a concept token if it appears in the prompts in brackets.
+    """
     uses = []
     for entry in hashes.split(","):
         name, colon, digits = entry.partition(":")
@@ -279,7 +285,7 @@ def _read_hashes(hashes: str, prompts: str) -> tuple[ConceptUse, ...]:
 
 
 def save_png(image: Image.Image, path: Path, recipe: Recipe) -> None:
-    """Save a picture with its recipe; the file appears whole or not at all."""
+    """Save a picture with its recipe as PNG; the file is written completely or not at all."""
     chunks = PngInfo()
     chunks.add_text(PARAMETERS_CHUNK, to_parameters(recipe))
     chunks.add_text(RECIPE_CHUNK, to_json(recipe))
@@ -287,10 +293,11 @@ def save_png(image: Image.Image, path: Path, recipe: Recipe) -> None:
 
 
 def read_recipe(source: Path | IO[bytes], *, name: str | None = None) -> Recipe:
-    """Read the recipe in a PNG file, ``name`` in errors: this program's own where there is one, or A1111's.
+    """Read the recipe in a PNG file: this program's own if there is one, otherwise A1111's.
 
-    Raises RecipeError when the file cannot be read, is no PNG, or holds no recipe. Pillow bounds the text
-    that a file may hold or unpack to (``PngImagePlugin.MAX_TEXT_CHUNK`` and ``MAX_TEXT_MEMORY``).
+    ``name`` is what errors call the file. Raises :class:`RecipeError` if the file cannot be read, is not a
+    PNG, or holds no recipe. Pillow limits the size of the text that a file may contain or decompress to
+    (``PngImagePlugin.MAX_TEXT_CHUNK`` and ``MAX_TEXT_MEMORY``).
     """
     name = name or Path(str(getattr(source, "name", ""))).name or "The picture"
     chunks = _read_chunks(source, name)
@@ -315,7 +322,7 @@ def _read_chunks(source: Path | IO[bytes], name: str) -> dict[str, str]:
         with Image.open(source, formats=["PNG"]) as image:
             if RECIPE_CHUNK in image.info or PARAMETERS_CHUNK in image.info:
                 return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-            return dict(getattr(image, "text", {}))  # decodes the picture: text may also follow the pixels
+            return dict(getattr(image, "text", {}))  # decodes the picture, because text may follow the pixels
     except FileNotFoundError as error:
         raise RecipeError("{name} does not exist. Choose a PNG picture that does.", name=name) from error
     except Image.UnidentifiedImageError as error:

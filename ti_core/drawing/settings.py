@@ -1,4 +1,4 @@
-"""What to draw: the settings of a drawing, and the order that adds its concepts and its source."""
+"""What to draw: the settings, and an order, which adds the concepts and the source picture."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ SIZE_STEP = 8  # diffusers' pipelines refuse sizes that are not multiples of 8
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """What to draw; raises :class:`ConfigError` when made with a value that cannot work."""
+    """What to draw. The constructor raises :class:`ConfigError` for a value that cannot work."""
 
     prompt: str
     negative_prompt: str = ""
     count: int = 4
     seed: int = 0
-    """Of the first picture; each further one has the next."""
+    """The seed of the first picture; each following picture has the next number."""
     steps: int = 25
     guidance_scale: float | None = None
-    """Classifier-free guidance (arXiv 2207.12598); 1 draws without, None is the model's own."""
+    """The scale of classifier-free guidance (arXiv 2207.12598); 1 turns it off, None is the model's own."""
     scheduler: str | None = None
     """A name in :data:`~ti_core.model.schedulers.SCHEDULERS`; None is the model's own."""
     width: int | None = None
     """Pixels; None is the model's own resolution."""
     height: int | None = None
+    """Pixels; None is the model's own resolution."""
     strength: float | None = None
-    """Picture to picture only: the share of the steps that redraw the source, above 0 to 1."""
+    """The share of the steps that redraw the source, above 0, at most 1; for image-to-image only."""
 
     def __post_init__(self) -> None:
         check_whole("count", self.count, 1, 10_000)
@@ -73,14 +74,17 @@ class GenerationSettings:
 
     @property
     def denoising_steps(self) -> int:
-        """How many of the steps are taken: all, or the share that ``strength`` leaves."""
-        # The same expression as in diffusers, whose rounding decides.
+        """The number of denoising steps that are taken: all, or the share given by ``strength``."""
+        # The same expression as in diffusers, so that rounding is the same.
         return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
 
 
 @dataclass(frozen=True)
 class Order:
-    """One call of :func:`generate`: what to draw, with which concepts, and from what picture."""
+    """The request for one drawing: settings, concepts, and the source picture, if any.
+
+    It holds the arguments of one call of :func:`~ti_core.drawing.generate.generate`.
+    """
 
     settings: GenerationSettings
     concepts: tuple[Concept, ...] = ()
