@@ -1,4 +1,4 @@
-"""The judge, and what it says of a learned word."""
+"""The judge, and the scores that it gives a learned word."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good a learned word is, in the eyes of a CLIP model."""
+"""Measure with a CLIP model how good a learned word is."""

@@ -1,7 +1,7 @@
-"""The judge: by a CLIP model, how alike pictures are and how well they agree with sentences.
+"""The judge: a CLIP model that measures how alike pictures are and how well they agree with sentences.
 
-The pictures of the embedded model are judged by a small CLIP of its own world, all others by the one that
-the paper measures with (arXiv 2208.01618, section 4.4).
+Pictures of the embedded model are judged by a small CLIP that was trained on the same picture world; all
+others are judged by the CLIP that the paper uses (arXiv 2208.01618, section 4.4).
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ EMBEDDED_JUDGE = ASSETS / "judge"
 EMBEDDED_JUDGE_NAME = f"{EMBEDDED_MODEL}'s own judge"
 GENERAL_JUDGE = "openai/clip-vit-base-patch32"
 BATCH_ROWS = 32
-CORNER_SIDE = 5 / 6  # of a picture's side
+CORNER_SIDE = 5 / 6  # side of a corner crop, as a share of the picture's side
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the judge sees in pictures, unit vectors: ``likeness`` (b, d) for a concept of each kind, and
-    ``shared`` (b, p), the space in which sentences are too."""
+    """Unit feature vectors of b pictures.
+
+    ``likeness`` has the features (b, d) by which pictures are compared, for each kind of concept. ``shared``
+    (b, p) is in CLIP's space of pictures and sentences.
+    """
 
     likeness: Mapping[Kind, torch.Tensor]
     shared: torch.Tensor
@@ -49,7 +52,7 @@ class ImageFeatures:
 
 
 class Judge:
-    """``name`` says who speaks, for every score is one judge's opinion."""
+    """A CLIP model with its processors. ``name`` is recorded with scores, which depend on the judge."""
 
     def __init__(self, model: Any, processor: Any, tokenizer: Any, name: str, device: torch.device):
         self.name, self.device = name, device
@@ -59,11 +62,11 @@ class Judge:
 
     @torch.no_grad()
     def image_features(self, pictures: Sequence[Image.Image]) -> ImageFeatures:
-        """What the judge sees in RGB pictures of any size, cropped in the middle to a square.
+        """Compute the features of RGB pictures of any size, cropped to a square around the centre.
 
-        A judge that was trained to compare things has entries of its pooled state for each kind of concept,
-        and is so small that ten views of a picture tell it far more than one. With any other, one view is
-        compared in the shared space, as in the paper.
+        The judge of the embedded model was trained to compare pictures: for each kind of concept, certain
+        entries of its pooled state are compared. It is so small that ten views of a picture tell it far more
+        than one. Any other CLIP compares one view in the shared space, as in the paper.
         """
         pooled = []
         for start in range(0, len(pictures), BATCH_ROWS):
@@ -81,16 +84,17 @@ class Judge:
 
     @torch.no_grad()
     def text_features(self, sentences: Sequence[str]) -> torch.Tensor:
-        """Unit vectors (b, p) of sentences in the shared space; one that is too long is cut."""
+        """Compute unit vectors (b, p) of sentences in the shared space; long sentences are truncated."""
         tokens = self._tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
         output = self._model.text_model(**tokens.to(self.device))
         return F.normalize(self._model.text_projection(output.pooler_output).float().cpu(), dim=-1)
 
 
 def ten_views(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures (b, 3, s, s) as (10, b, 3, s, s): whole, its four corners, enlarged, and all these mirrored.
+    """Make ten views (10, b, 3, s, s) of pictures (b, 3, s, s): whole, four corners enlarged, and mirrored.
 
-    As Krizhevsky et al. 2012 (ImageNet classification with deep convolutional networks, section 4.1) look.
+    This follows Krizhevsky et al. 2012 (ImageNet classification with deep convolutional networks, section
+    4.1).
     """
     side = pictures.shape[-1]
     part = round(CORNER_SIDE * side)
@@ -104,25 +108,26 @@ def ten_views(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def _mean_direction(states: torch.Tensor) -> torch.Tensor:
-    """States (views, b, d) to unit vectors (b, d) on the CPU."""
+    """Normalise states (views, b, d) and average them over views to unit vectors (b, d) on the CPU."""
     return F.normalize(F.normalize(states.float(), dim=-1).mean(0), dim=-1).cpu()
 
 
 def likeness(first: ImageFeatures, second: ImageFeatures, kind: Kind) -> torch.Tensor:
-    """Cosines (a, b) of how alike each two pictures are, for a concept of that kind."""
+    """Cosine similarities (len(first), len(second)) of pictures, compared as for a concept of that kind."""
     return first.likeness[kind] @ second.likeness[kind].T
 
 
 def likeness_among(features: ImageFeatures, kind: Kind) -> torch.Tensor:
-    """Cosines (n * (n - 1) / 2,) of all pairs of different pictures."""
+    """Cosine similarities (n * (n - 1) / 2,) of all pairs among n pictures."""
     first, second = torch.triu_indices(len(features), len(features), offset=1)
     return likeness(features, features, kind)[first, second]
 
 
 def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> Judge:
-    """The judge of a base model's pictures.
+    """Load the judge for a base model's pictures.
 
-    Raises :class:`ModelError` if it is not on this machine and cannot be fetched, or is not to be.
+    Raises :class:`ModelError` if the judge is not on this machine and ``fetch`` is false or the download
+    fails.
     """
     if base.id == EMBEDDED_MODEL:
         if not EMBEDDED_JUDGE.is_dir():
@@ -136,14 +141,17 @@ def judge_for(base: BaseModel, device: torch.device, *, fetch: bool = True) -> J
 
 @lru_cache(maxsize=1)
 def load_judge(source: str, device: torch.device, *, fetch: bool = False) -> Judge:
-    """A CLIP model from a folder or the Hub; the last one is kept. Raises :class:`ModelError`."""
-    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer  # takes seconds
+    """Load a CLIP model from a folder or the Hub; the last one loaded is cached.
 
-    here_only = {"local_files_only": not fetch}
+    Raises :class:`ModelError` if it cannot be read, or is not on this machine and cannot be downloaded.
+    """
+    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer  # takes seconds to import
+
+    options = {"local_files_only": not fetch}
     try:
-        model = CLIPModel.from_pretrained(source, dtype=torch.float32, **here_only)
-        processor = CLIPImageProcessor.from_pretrained(source, **here_only)
-        tokenizer = CLIPTokenizer.from_pretrained(source, **here_only)
+        model = CLIPModel.from_pretrained(source, dtype=torch.float32, **options)
+        processor = CLIPImageProcessor.from_pretrained(source, **options)
+        tokenizer = CLIPTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError, SafetensorError) as error:
         if Path(source).is_dir():
             raise ModelError(

@@ -1,8 +1,9 @@
-"""How good a learned word is: does it look like the pictures, and does it still do what the prompt says?
+"""Score a learned word: do its pictures look like the real ones, and do they follow the prompt?
 
-After section 4.4 of the paper (arXiv 2208.01618): likeness to the training pictures, and agreement with
-prompts whose placeholder is left out, both as cosines in a CLIP space. Each stands between two others: what
-the initial word draws, from the same seeds, and the real pictures.
+The measures are those of section 4.4 of the paper (arXiv 2208.01618): likeness to the training pictures, and
+agreement with prompts whose placeholder is left out, both as cosine similarities in a CLIP space. Each score
+is reported with two references: the pictures of the initial word, drawn from the same seeds, and the real
+pictures.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ SCENE_PROMPTS: dict[Kind, tuple[str, ...]] = {
         "a lamp in the style of {}",
     ),
 }
-PART_SIDE = 0.6  # of a picture, in which a concept is looked for
+PART_SIDE = 0.6  # side of a crop in which a concept is searched, as a share of the picture's shorter side
 
 
 @dataclass(frozen=True)
 class Score:
-    """One measure: of the learned word, of its initial word from the same seeds, and of the real pictures."""
+    """One measure for the learned word, the initial word (from the same seeds), and the real pictures."""
 
     learned: float
     initial: float
@@ -66,9 +67,12 @@ class Score:
 
 @dataclass(frozen=True)
 class ConceptScores:
-    """``likeness`` of pictures to the real ones (the real ones: to each other), ``agreement`` of pictures
-    with the scenes asked for (the real ones: without being asked), ``diversity`` of pictures of one prompt,
-    1 - their likeness to each other. All are means of cosines, by the opinion of ``judge``."""
+    """The scores of a concept, measured by the judge called ``judge``. All are means of cosine similarities.
+
+    - ``likeness``: similarity of drawn pictures to the real ones; for the real ones, to each other
+    - ``agreement``: similarity of pictures to the scenes in their prompts; for the real ones, to all scenes
+    - ``diversity``: 1 - the similarity among pictures of the same prompt
+    """
 
     token: str
     kind: Kind
@@ -79,22 +83,26 @@ class ConceptScores:
 
     @property
     def recovered(self) -> float | None:
-        """How far the word went from the initial word, 0, to the real pictures, 1; None if these are one."""
-        return _share(self.likeness)
+        """The likeness gained, as a share of the way from the initial word (0) to the real pictures (1).
+
+        None if the initial word's likeness is not below that of the real pictures.
+        """
+        return _recovered_share(self.likeness)
 
     @property
     def kept(self) -> float | None:
-        """How much of the initial word's agreement the word has, 1 for all; None if that had none."""
+        """The word's agreement divided by the initial word's; None if the latter is not above 0."""
         return self.agreement.learned / self.agreement.initial if self.agreement.initial > 0 else None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert the scores to a JSON-ready dict."""
         return asdict(self) | {"recovered": self.recovered, "kept": self.kept}
 
     def added_to(self, concept: Concept, model: str) -> Concept:
-        """The concept with these scores among its facts, where its card finds them.
+        """A copy of the concept with these scores in its ``training``, where its card finds them.
 
-        ``model`` is what drew the pictures; whose vectors were scored is kept, for facts outlive a change.
+        ``model`` is the model that drew the pictures. The hash of the scored vectors is stored too, because
+        ``training`` is kept when the vectors change.
         """
         scores: dict[str, Any] = {key: asdict(getattr(self, key)) for key in SCORES}
         scores |= {"judge": self.judge, "model": model, "sha256": concept.sha256}
@@ -103,8 +111,10 @@ class ConceptScores:
 
 @dataclass(frozen=True)
 class SampleFeatures:
-    """What the judge sees in the pictures that a word draws: ``plain``, ``count`` of each plain prompt, and
-    ``scenes``, one of each."""
+    """Features of the pictures drawn with a word.
+
+    ``plain`` has ``count`` pictures of each plain prompt, ``scenes`` one of each scene prompt.
+    """
 
     plain: ImageFeatures
     scenes: ImageFeatures
@@ -112,7 +122,7 @@ class SampleFeatures:
 
     @classmethod
     def of(cls, judge: Judge, pictures: Sequence[Image.Image], kind: Kind, count: int) -> SampleFeatures:
-        """The pictures as :func:`sample_orders` has them drawn."""
+        """Compute the features of pictures that were drawn from :func:`sample_orders`."""
         features, portraits = judge.image_features(pictures), len(PLAIN_PROMPTS[kind]) * count
         return cls(features[:portraits], features[portraits:], count)
 
@@ -120,9 +130,9 @@ class SampleFeatures:
 def sample_orders(
     concept: Concept, *, initial: bool, count: int, steps: int = GenerationSettings.steps, seed: int = 0
 ) -> list[Order]:
-    """What to draw to see a word, or its ``initial`` word from the same seeds.
+    """The orders that sample a word, or its ``initial`` word from the same seeds.
 
-    Raises :class:`ConceptError` for a word that does not say what it started from.
+    Raises :class:`ConceptError` if the concept does not record its initial word.
     """
     initial_word = concept.initial_word()
     settings = [
@@ -145,10 +155,10 @@ def evaluation_orders(
     steps: int = GenerationSettings.steps,
     seed: int = 0,
 ) -> list[Order]:
-    """What an evaluation with so many real ``pictures`` draws: as the word, then as its initial word.
+    """The orders of an evaluation: samples of the word, followed by those of its initial word.
 
-    Raises :class:`ConfigError` for fewer than two pictures or a bad setting, :class:`ConceptError` for a word
-    that does not say what it started from.
+    ``pictures`` is the number of real pictures. Raises :class:`ConfigError` if it is below two or a setting
+    is bad, and :class:`ConceptError` if the concept does not record its initial word.
     """
     check_whole("count", count, 2, 1000)
     if pictures < 2:
@@ -172,11 +182,11 @@ def evaluate_concept(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> ConceptScores:
-    """Draw with the word and with its initial word, from the same seeds, and let the judge look.
+    """Draw with the word and with its initial word, from the same seeds, and score the pictures.
 
-    ``count`` pictures are drawn of each plain prompt, and one of each scene. Raises as
-    :func:`evaluation_orders`, :class:`GenerationError` if the model's safety checker hides a picture, and
-    otherwise as :func:`~ti_core.drawing.generate.generate`.
+    ``pictures`` are the real ones. ``count`` pictures are drawn of each plain prompt, and one of each scene
+    prompt. Raises as :func:`evaluation_orders`, as :func:`~ti_core.drawing.generate.generate`, and
+    :class:`GenerationError` if the model's safety checker hides a picture.
     """
     orders = evaluation_orders(concept, len(pictures), count=count, steps=steps, seed=seed)
     drawing = generate_all(backbone, orders, on_progress=on_progress, should_stop=should_stop)
@@ -197,7 +207,7 @@ def evaluate_concept(
 def score(
     judge: Judge, concept: Concept, real: ImageFeatures, learned: SampleFeatures, initial: SampleFeatures
 ) -> ConceptScores:
-    """What the judge says of the pictures of a word, of its initial word, and the ``real`` ones."""
+    """Score the pictures of a word from their features, those of its initial word, and the ``real`` ones'."""
     prompts = [fill_template(template, concept.token) for template in SCENE_PROMPTS[concept.kind]]
     sentences = judge.text_features([without_token(prompt, concept.token) for prompt in prompts])
     return ConceptScores(
@@ -224,8 +234,12 @@ def score(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one comparison: the ``likeness``, and of the picture in a new scene the ``agreement`` with what was
-    ``asked`` and with its ``rival``, the closest of other scenes."""
+    """The result of :func:`judge_comparison`.
+
+    - ``likeness``: the likeness of the compared pictures to the real ones
+    - ``agreement``: agreement of the picture in a new scene with the scene ``asked``
+    - ``rival_agreement``: its agreement with ``rival``, the other scene that it agrees with most
+    """
 
     judge: str
     likeness: Score
@@ -236,13 +250,13 @@ class Verdict:
 
     @property
     def seen(self) -> str:
-        """As what scene the picture is recognised."""
+        """The scene that the picture is recognised as."""
         return self.asked if self.agreement >= self.rival_agreement else self.rival
 
     @property
     def recovered(self) -> float | None:
-        """As :attr:`ConceptScores.recovered`."""
-        return _share(self.likeness)
+        """The same share of likeness gained as :attr:`ConceptScores.recovered`."""
+        return _recovered_share(self.likeness)
 
 
 def judge_comparison(
@@ -254,8 +268,11 @@ def judge_comparison(
     scene: Image.Image,
     prompt: str,
 ) -> Verdict:
-    """What the judge says of a picture with the initial word, one with the learned word, and one in the scene
-    of a ``prompt``. Of a single real picture, the likeness to each other is 1."""
+    """Judge three pictures: one with the ``initial`` word, one with the ``learned`` word, and one in a scene.
+
+    ``prompt`` is the prompt of the scene, ``real`` are the real pictures. If there is only one, the likeness
+    of the real pictures to each other is taken to be 1.
+    """
     features = judge.image_features(real)
     alike, alike_before = (
         likeness(judge.image_features([learned, initial]), features, concept.kind).mean(1).tolist()
@@ -274,11 +291,12 @@ def judge_comparison(
 def find_concepts(
     judge: Judge, picture: Image.Image, references: Sequence[tuple[Kind, ImageFeatures]]
 ) -> list[bool]:
-    """Whether each of two or more concepts is in a picture; ``references`` are their kinds and what the judge
-    sees in their real pictures.
+    """Decide for each of two or more concepts whether it is in a picture.
 
-    One is there if some part of the picture is nearer to its own pictures than to the other concepts': beyond
-    the middle between what those look like to each other. A style is looked for in the picture as a whole.
+    ``references`` are each concept's kind and the features of its real pictures. A concept is found if its
+    likeness to some crop of the picture exceeds a threshold. The threshold is halfway between the likeness
+    among its own pictures and its highest likeness to the pictures of another concept. A style is searched in
+    the whole picture only.
     """
     parts = judge.image_features(crops_of(picture))
     found = []
@@ -293,7 +311,7 @@ def find_concepts(
 
 
 def crops_of(picture: Image.Image) -> list[Image.Image]:
-    """The picture, and nine squares of it that overlap, six tenths of its shorter side wide."""
+    """The picture itself and nine overlapping square crops; :data:`PART_SIDE` gives their size."""
     side = round(PART_SIDE * min(picture.size))
     places = [
         (round(across * (picture.width - side)), round(down * (picture.height - side)))
@@ -304,22 +322,22 @@ def crops_of(picture: Image.Image) -> list[Image.Image]:
 
 
 def without_token(prompt: str, token: str) -> str:
-    """What a prompt says beside the word: "a photo of <our-cat> on the beach" to "a photo on the beach"."""
+    """Remove the token from a prompt: "a photo of <our-cat> on the beach" gives "a photo on the beach"."""
     return re.sub(f"( in the style)? of {re.escape(token)}", "", prompt)
 
 
-def _share(score: Score) -> float | None:
+def _recovered_share(score: Score) -> float | None:
     way = score.real - score.initial
     return (score.learned - score.initial) / way if way > 0 else None
 
 
 def _agreement(features: ImageFeatures, sentences: torch.Tensor) -> float:
-    """The mean cosine of each picture with its own sentence."""
+    """The mean cosine similarity of each picture and its own sentence."""
     return (features.shared * sentences).sum(-1).mean().item()
 
 
 def _diversity(features: ImageFeatures, count: int) -> float:
-    """1 - the mean cosine of any two of the ``count`` pictures of one prompt."""
+    """1 - the mean cosine similarity of all pairs among the ``count`` pictures of each prompt."""
     first, second = torch.triu_indices(count, count, offset=1)
     alike = [(group @ group.T)[first, second] for group in features.shared.split(count)]
     return 1 - torch.cat(alike).mean().item()
