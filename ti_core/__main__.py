@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 
 def run() -> None:
-    """Run the command line; its modules are imported only here, where a Ctrl-C is met."""
+    """Run the command line, importing its modules only here so that Ctrl-C during imports is handled."""
     from ti_core.cli import main
 
     main()
 
 
 def until_stopped(program: Callable[[], None]) -> None:
-    """Run a program that :func:`ti_core.cli.main` ends.
+    """Run ``program``; on Ctrl-C before a command has begun, print one sentence and exit with status 1.
 
-    Ctrl-C before a command has begun, such as while the modules are imported, ends it with one sentence.
+    Once a command has begun, :func:`ti_core.cli.main` handles Ctrl-C itself.
     """
     try:
         program()

@@ -1,4 +1,4 @@
-"""What a training run is asked to do; a bad value is refused before any model loads."""
+"""The settings of a training run, checked before any model is loaded."""
 
 from __future__ import annotations
 
@@ -14,65 +14,67 @@ from ti_core.prompts.names import token_for_name
 from ti_core.prompts.templates import Kind
 
 KINDS: tuple[Kind, ...] = ("object", "style")
-MAX_VECTORS = 75
+MAX_VECTORS = 75  # a word must fit into one chunk of a prompt
 MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of one run of textual inversion (arXiv 2208.01618).
+    """The settings of one run of textual inversion (arXiv 2208.01618).
 
-    Raises :class:`ConfigError` (or :class:`TokenNameError` for ``token``) when made with a value
-    that cannot work.
+    The constructor raises :class:`ConfigError` (or :class:`TokenNameError` for ``token``) for a value that
+    cannot work.
     """
 
     token: str
-    """The new word, ``<our-cat>``; a plain name is turned into one."""
+    """The placeholder token of the new word, such as ``<our-cat>``; a plain name is converted to a token."""
     kind: Kind = "object"
     initializer: str = "auto"
-    """A word or phrase whose embedding is the start, or ``auto`` for the best-fitting known word."""
+    """The word or phrase whose embedding the vectors start from; ``auto`` chooses the best-fitting word."""
     vectors: int = 1
-    """Embedding vectors the word consists of, 1 to 75."""
+    """The number of embedding vectors of the word, 1 to 75."""
     steps: int = 300
-    """Optimisation steps at most."""
+    """The maximum number of optimisation steps."""
     batch_size: int = 4
     """Rows per forward pass."""
     gradient_accumulation: int = 1
     """Forward passes per step."""
     learning_rate: float | None = None
-    """Adam's step size; None is the model's own, scaled to its vocabulary: 5e-3, the usual rate, on SD 1."""
+    """Adam's learning rate; None scales it to the model's embedding table (5e-3, the usual rate, on SD 1)."""
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
     lr_warmup_steps: int = 10
     max_grad_norm: float | None = None
-    """Clip the gradient of each text encoder's vectors to this norm."""
+    """The norm to which the gradient of each text encoder's vectors is clipped; None for no clipping."""
     norm_control: Literal["free", "fixed"] = "free"
-    """``fixed`` keeps each vector at the vocabulary's mean norm (as arXiv 2512.13672)."""
+    """``fixed`` keeps each vector at the mean norm of the embedding table (as in arXiv 2512.13672)."""
     snr_gamma: float | None = None
-    """Min-SNR loss weighting with this gamma (arXiv 2303.09556)."""
+    """The gamma of min-SNR loss weighting (arXiv 2303.09556); None for no weighting."""
     timestep_bias: float | None = None
-    """-1 to 1: timestep t of T is trained on 1 - bias * cos(pi * t / T) times as often as without, above 0
-    most where there is most noise (arXiv 2303.13495, importance sampling); None is the model's own for
-    things, and 0 for styles."""
+    """A bias from -1 to 1 on the timesteps that are sampled (importance sampling, arXiv 2303.13495).
+
+    Timestep t of T is sampled 1 - bias * cos(pi * t / T) times as often as without bias; a bias above 0
+    favours high noise. None is the model's own bias for objects, and 0 for styles.
+    """
     flip: bool = False
     """Train on each picture's mirror image too."""
     use_mask: bool = True
-    """Weigh the loss by the pictures' transparency where they have any."""
+    """Weight the loss by the opacity of pictures that have transparency."""
     gradient_checkpointing: bool = False
-    """Less memory for more time."""
+    """Use less memory but more time."""
     stop: Literal["auto", "never"] = "auto"
-    """``auto`` ends when the loss on the fixed evaluation batch has levelled (arXiv 2302.04841)."""
+    """``auto`` ends when the loss on the fixed evaluation batch has levelled off (arXiv 2302.04841)."""
     stop_window: int = 6
-    """The last evaluations, whose variance is compared with that of all, and of which the best is kept."""
+    """The number of last evaluations whose variance is tested, and from which the best vectors are taken."""
     stop_threshold: float = 0.02
-    """Stop below this share of the variance."""
+    """Stop if the variance of the last evaluations is below this share of the variance of all."""
     eval_every: int = 20
-    """Steps between evaluations."""
+    """The number of steps between evaluations."""
     eval_rows: int = 16
-    """Rows of the fixed evaluation batch."""
+    """The number of rows in the fixed evaluation batch."""
     preview_every: int = 0
-    """Steps between preview pictures; 0 for none."""
+    """The number of steps between preview pictures; 0 for none."""
     checkpoint_every: int = 25
-    """Steps between saved states of a run on disk."""
+    """The number of steps between saved states of a run on disk."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,12 +108,15 @@ class TrainingConfig:
             raise ConfigError("The initial word is empty: give a word such as “cat”, or “auto”.")
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dict; the twin of :meth:`from_dict`."""
+        """Convert to a JSON-ready dict; :meth:`from_dict` is the inverse."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
-        """Raises :class:`ConfigError` for a setting that does not exist."""
+        """Make a configuration from the dict of :meth:`to_dict`.
+
+        Raises :class:`ConfigError` for a setting that does not exist, and as the constructor.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(
@@ -131,7 +136,7 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> None:
-    """Raises :class:`ConfigError` unless ``value`` is a whole number from ``low`` to ``high``."""
+    """Raise :class:`ConfigError` unless ``value`` is an integer from ``low`` to ``high``."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ConfigError(
             "{name} is {value!r}: give a whole number from {low} to {high}.",

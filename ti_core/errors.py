@@ -1,7 +1,7 @@
-"""Every error the core raises on purpose, as one tree.
+"""Every error that the core raises deliberately, as one tree.
 
     OneWordError
-    ├── InputError                 what was given is wrong; the message says what to do next
+    ├── InputError                 the input is wrong; the message says what to do next
     │   ├── PictureError           a picture cannot be used
     │   ├── ConfigError            a setting has a value that cannot work
     │   ├── TokenNameError         a name cannot become a concept token
@@ -12,20 +12,20 @@
     │   ├── ModelError             a base model cannot be found or loaded
     │   ├── RecipeError            a picture holds no readable generation recipe
     │   └── RunError               a training run cannot be created, found or resumed
-    │       └── RunMismatchError   a resume with other pictures or settings
-    ├── HubError                   the Hugging Face Hub did not do what was asked of it
+    │       └── RunMismatchError   a run was resumed with other pictures or settings
+    ├── HubError                   a request to the Hugging Face Hub failed
     │   ├── HubLoginError          nobody is logged in, or the login is not accepted
-    │   ├── HubPermissionError     the login may not do this
+    │   ├── HubPermissionError     the account lacks the permission
     │   ├── HubNotFoundError       there is no such repository, or no concept in it
     │   ├── HubConflictError       a repository holds something else, or was changed meanwhile
     │   ├── HubBusyError           too many requests
-    │   └── HubUnreachableError    the Hub did not answer, or not sensibly
+    │   └── HubUnreachableError    the Hub did not respond, or not correctly
     ├── TrainingError              training itself failed
     ├── GenerationError            drawing a picture failed
-    └── Cancelled                  stopped because the caller asked for it
+    └── Cancelled                  stopped at the caller's request
 
-Each carries a :class:`~ti_core.messages.Message`: a template and its values, which make one plain sentence
-(or two) for a person who did not write the code.
+Each error carries a :class:`~ti_core.messages.Message`: a template and its values. They make one plain
+sentence (or two) for a person who did not write the code.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from ti_core.messages import Listing, Message, clauses, either, sentences
 
 
 class OneWordError(Exception):
-    """The root of every error that the core raises on purpose.
+    """The base class of every error that the core raises deliberately.
 
-    It takes a template and its values, ``PictureError("{name} is empty: choose another file.", name=name)``,
-    or a finished message. Its ``str`` is the English sentence.
+    The constructor takes a template and its values, ``PictureError("{name} is empty: choose another file.",
+    name=name)``, or a finished message. ``str`` gives the English sentence.
     """
 
     def __init__(self, template: str | Message | Listing = "", /, **values: Any):
@@ -52,7 +52,8 @@ class OneWordError(Exception):
     def __str__(self) -> str:
         return str(self.message)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # errors cross processes; some are made of other arguments
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors are pickled between processes, and some constructors take other arguments than the message.
         return _made_again, (type(self), self.__dict__)
 
 
@@ -63,7 +64,7 @@ def _made_again(kind: type[OneWordError], attributes: Mapping[str, Any]) -> OneW
 
 
 class InputError(OneWordError):
-    """What was given is wrong; nothing has been changed."""
+    """The input is wrong; nothing has been changed."""
 
 
 class PictureError(InputError):
@@ -83,8 +84,10 @@ class PromptError(InputError):
 
 
 class UnknownTokenError(PromptError):
-    """A prompt uses concept tokens that no loaded concept defines: ``unknown``, each with the closest that
-    one does."""
+    """A prompt uses concept tokens that no loaded concept defines.
+
+    ``unknown`` maps each of them to the most similar tokens that are defined.
+    """
 
     def __init__(self, unknown: Mapping[str, Sequence[str]]):
         self.unknown = {token: tuple(closest) for token, closest in unknown.items()}
@@ -107,7 +110,7 @@ class ConceptError(InputError):
 
 
 class IncompatibleConceptError(ConceptError):
-    """A concept belongs to another base model than the one in use."""
+    """A concept belongs to a base model other than the one in use."""
 
 
 class ModelError(InputError):
@@ -123,7 +126,7 @@ class RunError(InputError):
 
 
 class RunMismatchError(RunError):
-    """A run was resumed with other pictures or settings than it was started with."""
+    """A run was resumed with pictures or settings other than those it was started with."""
 
     def __init__(self, differences: Sequence[Message]):
         self.differences = tuple(differences)
@@ -137,7 +140,7 @@ class RunMismatchError(RunError):
 
 
 class HubError(OneWordError):
-    """The Hugging Face Hub did not do what was asked of it; nothing here has been changed."""
+    """A request to the Hugging Face Hub failed; nothing on this machine has been changed."""
 
 
 class HubLoginError(HubError):
@@ -145,7 +148,7 @@ class HubLoginError(HubError):
 
 
 class HubPermissionError(HubError):
-    """The login may not do this."""
+    """The account that is logged in lacks the permission."""
 
 
 class HubNotFoundError(HubError):
@@ -153,22 +156,22 @@ class HubNotFoundError(HubError):
 
 
 class HubConflictError(HubError):
-    """A repository holds something else than what is to be put there, or was changed meanwhile."""
+    """A repository holds something other than what is to be published there, or was changed meanwhile."""
 
 
 class HubBusyError(HubError):
-    """The Hub was asked too often."""
+    """The Hub refused because of too many requests."""
 
 
 class HubUnreachableError(HubError):
-    """The Hub did not answer, or not sensibly."""
+    """The Hub did not respond, or not correctly."""
 
 
 class TrainingError(OneWordError):
-    """Training failed for a reason that is not the input's form.
+    """Training failed for a reason other than invalid input.
 
-    ``states`` are the training states that failed and ``folders`` their runs on disk, where it is not
-    all of them.
+    ``states`` are the training states that failed and ``folders`` their runs on disk; both are empty if the
+    failure concerns all runs.
     """
 
     def __init__(
@@ -186,8 +189,8 @@ class TrainingError(OneWordError):
 
 
 class GenerationError(OneWordError):
-    """Drawing a picture failed for a reason that is not the input's form."""
+    """Drawing a picture failed for a reason other than invalid input."""
 
 
 class Cancelled(OneWordError):
-    """The work was stopped because the caller asked for it."""
+    """The work was stopped at the caller's request."""

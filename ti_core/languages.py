@@ -1,8 +1,8 @@
-"""The languages in which the program speaks: English, and one gettext catalogue (PO) for each other.
+"""The languages of the program: English, and every language that has a gettext catalogue (PO).
 
-A catalogue is ``locale/<language>/LC_MESSAGES/one-word.po``: another language is one more file.
-Translators can try theirs first: the environment variable ``ONE_WORD_LOCALE`` names a folder of further
-catalogues.
+A catalogue is ``locale/<language>/LC_MESSAGES/one-word.po``; adding a language takes one such file. The
+environment variable ``ONE_WORD_LOCALE`` names a folder with more catalogues, in which translators can try
+theirs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ FOLDER_VARIABLE = "ONE_WORD_LOCALE"
 
 @cache
 def languages() -> tuple[str, ...]:
-    """The codes of all languages there are, English first, the others in alphabetical order."""
+    """The codes of all available languages: English first, the others in alphabetical order."""
     return (ENGLISH, *sorted(_catalogue_files()))
 
 
 def choose_language(wishes: Sequence[str]) -> str:
-    """The first of the wishes, such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``, that can be granted, or English.
+    """The available language for the first of the wishes that has one, otherwise English.
 
-    A wish is granted by its own language, or else by that language as another country speaks it.
+    A wish is a code such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``. It is matched by exactly that code, or else
+    by the same language of another country.
     """
     for wish in wishes:
         code = wish.partition(".")[0].replace("_", "-").lower()
@@ -42,18 +43,18 @@ def choose_language(wishes: Sequence[str]) -> str:
 
 
 def _primary(code: str) -> str:
-    """The language without the country."""
+    """The language of a code, without the country."""
     return code.partition("-")[0].lower()
 
 
 def tell(language: str, said: Any) -> str:
-    """A message, an error, a listing or plain text in a language, or in English without a translation."""
+    """Translate a message, an error, a listing or plain text; what has no translation stays English."""
     return str(in_words(said, translator(language)))
 
 
 @cache
 def translator(language: str) -> Translate:
-    """Looks templates up in the catalogue of a language."""
+    """A function that looks up templates in the catalogue of a language."""
     if language == ENGLISH:
         return in_english
     texts = _read_catalogue(language)
@@ -61,7 +62,7 @@ def translator(language: str) -> Translate:
 
 
 def language_name(language: str) -> str:
-    """What a language calls itself, such as 日本語."""
+    """A language's name in that language, such as 日本語."""
     from babel import Locale  # takes a moment to import
 
     return str(Locale.parse(language, sep="-").display_name)
@@ -74,7 +75,7 @@ def _catalogue_files() -> Mapping[str, Path]:
 
 
 def _read_catalogue(language: str) -> Mapping[tuple[str, str], str]:
-    """The translations by template and context; doubtful ("fuzzy") and empty ones are left out."""
+    """The translations by template and context, without those that are marked fuzzy or empty."""
     from babel.messages.pofile import read_po  # takes a moment to import
 
     with _catalogue_files()[language].open("rb") as file:

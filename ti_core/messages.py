@@ -1,9 +1,9 @@
-"""What the program says to a person: a template and its values, put into words only where they are shown.
+"""Messages to a person: a template and its values, formatted only where they are shown.
 
 An error, a remark on a picture or a difference between two runs carries a :class:`Message`. Its ``str`` is
-the English sentence; :mod:`ti_core.languages` puts it into another language by looking up the template.
-Values that are words of the program themselves (a setting, a choice, another message, a list of them) are
-translated with it, so nothing is ever read back out of a sentence.
+the English sentence; :mod:`ti_core.languages` translates it by looking up the template in a catalogue. Values
+that are the program's own words (a setting, a choice, another message, a list of these) are translated with
+it, so the program never needs to parse a sentence.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 Translate = Callable[[str, str], str]
-"""Takes an English template and its context, "" for none; gives the template of another language."""
+"""Maps an English template and its context ("" for none) to the template in another language."""
 
 
 class Message:
-    """A template in the form of :meth:`str.format`, and the values of its placeholders.
+    """A template in the syntax of :meth:`str.format`, and the values of its placeholders.
 
-    ``context`` tells two equal templates apart whose translations differ (gettext's ``msgctxt``).
+    ``context`` distinguishes equal templates whose translations differ (gettext's ``msgctxt``).
     """
 
     __slots__ = ("context", "template", "values")
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Listing:
-    """Several values in one placeholder, with a joining word of the reader's language between them."""
+    """Several values for one placeholder, joined by ``joint``, which is translated too."""
 
     items: tuple[Any, ...]
     joint: str
@@ -57,57 +57,57 @@ class Listing:
 
 
 Said = Message | Listing | str
-"""What can be told to a person; a plain text stays as it is in every language."""
+"""Anything that can be shown to a person; plain text is the same in every language."""
 
 
 def template(text: str) -> str:
-    """Mark a template that stands apart from the message that will be made of it, for the catalogues."""
+    """Return ``text``, marked as a template for the catalogues, where it is not an argument of a message."""
     return text
 
 
 def either(items: Iterable[Any]) -> Listing:
-    """The items with "or" between them."""
+    """Join items by "or"."""
     return Listing(tuple(items), " or ")
 
 
 def both(items: Iterable[Any]) -> Listing:
-    """The items with "and" between them."""
+    """Join items by "and"."""
     return Listing(tuple(items), " and ")
 
 
 def series(items: Iterable[Any]) -> Listing:
-    """The items with commas between them."""
+    """Join items by commas."""
     return Listing(tuple(items), ", ")
 
 
 def clauses(items: Iterable[Any]) -> Listing:
-    """The items, parts of a sentence themselves, with semicolons between them."""
+    """Join items, which are clauses, by semicolons."""
     return Listing(tuple(items), "; ")
 
 
 def sentences(items: Iterable[Any]) -> Listing:
-    """Whole sentences, one after the other."""
+    """Join items, which are whole sentences, by spaces."""
     return Listing(tuple(items), " ")
 
 
 def setting(name: str) -> Message:
-    """The name of a setting, as a person reads it."""
+    """The name of a setting, translated for the reader."""
     return Message(name, context="setting")
 
 
 def choice(name: str) -> Message:
-    """One of the values that a setting can have, as it has to be written, with what it means."""
+    """One of a setting's possible values; a translation keeps it as it must be typed and may explain it."""
     return Message(name, context="choice")
 
 
 def value(given: object) -> Message | str:
-    """A setting's value as a person reads it: only the program's own words are translated."""
+    """The value of a setting, which is translated only if it is one of the program's own words."""
     text = repr(given)
     return Message(text, context="value") if text in TERMS["value"] else text
 
 
 def in_words(said: Any, translate: Translate) -> Any:
-    """A message, an error, a listing or any other value as it is put into a sentence."""
+    """Format a message, an error or a listing by ``translate``; return any other value unchanged."""
     said = _plain(said)
     if isinstance(said, Message):
         values = {name: in_words(given, translate) for name, given in said.values.items()}
@@ -119,20 +119,20 @@ def in_words(said: Any, translate: Translate) -> Any:
 
 
 def _plain(given: Any) -> Any:
-    """An error as what it says, so that no message keeps its traceback alive; anything else as it is."""
+    """Replace an error by its message, so that no message keeps a traceback alive; keep anything else."""
     if not isinstance(given, BaseException):
         return given
-    message = getattr(given, "message", None)  # which the core's own errors have
+    message = getattr(given, "message", None)  # an attribute of the core's own errors
     return message if isinstance(message, Message | Listing) else str(given)
 
 
 def in_english(template: str, context: str) -> str:
-    """The template as it stands in the code."""
+    """Return the template unchanged: the :data:`Translate` of English."""
     return template
 
 
 def renamed(said: Any, old: str, new: str) -> Any:
-    """The same message with ``new`` in place of ``old``, such as a folder's path, in all of its values."""
+    """Copy a message, replacing ``old`` by ``new`` in all of its values, for example a folder's path."""
     if isinstance(said, Message):
         values = {name: renamed(given, old, new) for name, given in said.values.items()}
         return Message(said.template, context=said.context, **values)
@@ -142,7 +142,7 @@ def renamed(said: Any, old: str, new: str) -> Any:
 
 
 def to_json(said: Any) -> Any:
-    """A message and all that it is made of, as JSON has it."""
+    """Convert a message and everything in it to JSON-ready values."""
     if isinstance(said, Message):
         values = {name: to_json(given) for name, given in said.values.items()}
         return {"template": said.template, "context": said.context, "values": values}
@@ -152,7 +152,7 @@ def to_json(said: Any) -> Any:
 
 
 def from_json(stored: Any) -> Any:
-    """Read what :func:`to_json` gave. Raises :class:`KeyError` or :class:`TypeError` for anything else."""
+    """Restore what :func:`to_json` converted. Raises :class:`KeyError` or :class:`TypeError` if it cannot."""
     if not isinstance(stored, Mapping):
         return stored
     if "joint" in stored:
@@ -175,4 +175,4 @@ TERMS: Mapping[str, tuple[str, ...]] = {
     "value": ("True", "False", "None", *map(repr, CHOICES)),
     "joint": (" or ", " and ", ", ", "; ", " "),
 }
-"""The words of the program that messages are made of, by their context."""
+"""The program's own words that are inserted into messages, by their context."""

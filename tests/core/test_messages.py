@@ -1,4 +1,4 @@
-"""Messages: made of a template and its values, told in English and in Japanese, stored and carried about."""
+"""Messages: made from a template and its values, shown in English and Japanese, stored and pickled."""
 
 from __future__ import annotations
 
