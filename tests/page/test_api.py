@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import subprocess
@@ -411,3 +412,20 @@ def test_the_help_names_every_option(start: tuple[str, ...]) -> None:
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for option in ("--host", "--port", "--model", "--data", "--shared", "--share", "--max-waiting"):
         assert option in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "host"), [({}, "127.0.0.1"), ({"SPACE_ID": "ann/one-word"}, "0.0.0.0")]
+)
+def test_the_page_is_for_this_machine_alone_unless_it_is_a_space(
+    variables: dict[str, str], host: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "app.py", "--help"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"[default: {host}]" in done.stdout
