@@ -30,15 +30,16 @@ from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_
 from ti_core.prompts.templates import Kind
 from ti_core.training.runs import Run
 from ui.parts.controls import MAX_COUNT, MAX_STEPS
-from ui.parts.prompt_box import all_words, concepts_in
-from ui.server.drawing import draw_in_turn, draw_orders, served
+from ui.server.downloads import served
+from ui.server.drawing import draw_in_turn, draw_orders
 from ui.server.errors import in_plain_words, refusal
+from ui.server.learned import learned_token
 from ui.server.studio import Studio
-from ui.tabs.compose import compose_order, weights_of, words_for
-from ui.tabs.style import MOST_PICTURES
+from ui.server.words import all_words, concepts_in
+from ui.tabs.compose.drawing import compose_order, weights_of, words_for
+from ui.tabs.style import MAX_PICTURES
 from ui.tabs.train.form import begin_training
 from ui.tabs.train.pictures import Desk, add_pictures
-from ui.tabs.train.result import shelved_token
 from ui.tabs.train.runs import find_run
 from ui.texts import language_of
 
@@ -212,7 +213,7 @@ def describe_job(studio: Studio, request: gr.Request, job: str) -> dict[str, Any
         "step": now.step,
         "steps": now.steps,
         "seconds_left": now.seconds_left,
-        "token": shelved_token(studio.home(request), run) or run.config.token,
+        "token": learned_token(studio.home(request), run) or run.config.token,
         "error": None if now.error is None else in_plain_words(language_of(request), now.error),
     }
 
@@ -250,10 +251,10 @@ def plain_order(studio: Studio, request: gr.Request, settings: GenerationSetting
 def draw(studio: Studio, request: gr.Request, orders: Sequence[Order]) -> Iterator[Pictures]:
     """Draw when it is the request's turn; yields the files so far whenever there is another."""
     total = sum(order.settings.count for order in orders)
-    if total > MOST_PICTURES:
-        raise refusal(language_of(request), "style_many_pictures", count=total, most=MOST_PICTURES)
+    if total > MAX_PICTURES:
+        raise refusal(language_of(request), "style_many_pictures", count=total, most=MAX_PICTURES)
     shown = 0
-    for sheet in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
-        if len(sheet.pictures) > shown:
-            shown = len(sheet.pictures)
-            yield [gr.FileData(path=served(drawn.path)).model_dump() for drawn in sheet.pictures]  # type: ignore
+    for progress in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
+        if len(progress.pictures) > shown:
+            shown = len(progress.pictures)
+            yield [gr.FileData(path=served(drawn.path)).model_dump() for drawn in progress.pictures]  # type: ignore

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import gradio as gr
+from gradio.blocks import Block
 
 from ti_core.errors import ModelError
 from ti_core.languages import language_name, languages, tell
@@ -14,14 +15,14 @@ from ti_core.model.download import is_present
 from ti_core.model.presets import PRESETS, find_preset
 from ti_core.model.sources import model_source
 from ui.frame import Frame
-from ui.parts.events import HIDDEN, QUIET, bind
+from ui.parts.events import HIDDEN, QUIET, Updates, bind
 from ui.server.errors import refusal
 from ui.server.model_keeper import device_name, memory_need
 from ui.server.studio import Studio
 from ui.texts import Language, explain, label, language_of, say
 
 GIGABYTE = 1e9
-OFTEN, SELDOM = 1.0, 8.0  # seconds between two looks at the model: while it is being loaded, and otherwise
+LOADING_SECONDS, IDLE_SECONDS = 1.0, 8.0  # how often the model is asked for: while it loads, and otherwise
 
 SWITCH_LANGUAGE = """
 for (const button of element.querySelectorAll("[lang]"))
@@ -33,23 +34,38 @@ element.addEventListener("click", (event) => {
 """
 
 
+@dataclass(frozen=True)
+class ModelBar:
+    """The components about the base model. ``in_use`` changes when another model is in use, or none."""
+
+    choice: gr.Dropdown
+    load: gr.Button
+    cancel: gr.Button
+    status: gr.HTML
+    advice: gr.HTML
+    timer: gr.Timer
+    in_use: gr.Textbox
+
+    @property
+    def outputs(self) -> list[Block]:
+        """The components that :func:`show_model` updates."""
+        return [self.status, self.load, self.cancel, self.timer, self.in_use]
+
+
 def build(studio: Studio, frame: Frame) -> None:
     """Place the header, and keep it up to date."""
-    is_fixed = studio.homes.shared
+    bar, words = place_header(studio)
+    bind_model(studio, frame, bar)
+    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **QUIET)
+    words.click(None, js="() => oneWord.toggleWords()", **HIDDEN)
+
+
+def place_header(studio: Studio) -> tuple[ModelBar, gr.Button]:
+    """Place the header; returns what is about the model, and the drawer's button."""
     with gr.Row(elem_id="header"):
         gr.HTML(f"<h1>One Word</h1><p>{label('frame_tagline')}</p>", elem_id="title", apply_default_css=False)
         with gr.Row(elem_id="model"):
-            choice = gr.Dropdown(
-                [(label(f"frame_model_{preset.name}"), preset.name) for preset in PRESETS],
-                value=name_in_use(studio),
-                label=label("frame_model"),
-                container=False,
-                allow_custom_value=True,
-                interactive=not is_fixed,
-                elem_id="model-choice",
-            )
-            load = gr.Button(label("frame_model_load"), elem_id="model-load", visible=not is_fixed)
-            cancel = gr.Button(label("frame_model_cancel"), elem_id="model-cancel", visible=False)
+            choice, load, cancel = _place_choice(studio)
         with gr.Row(elem_id="reader"):
             words = gr.Button(label("library_title"), elem_id="words-button")
             gr.HTML(
@@ -58,20 +74,36 @@ def build(studio: Studio, frame: Frame) -> None:
     with gr.Row(elem_id="model-lines"):
         status = gr.HTML(elem_id="model-status")
         advice = gr.HTML(elem_id="model-advice")
-    timer = gr.Timer(OFTEN)
     # An unqueued event sets off the change of a component, but not that of a state.
     in_use = gr.Textbox(visible="hidden")
-    shown = [status, load, cancel, timer, in_use]
+    return ModelBar(choice, load, cancel, status, advice, gr.Timer(LOADING_SECONDS), in_use), words
 
-    gr.on([frame.demo.load, timer.tick], bind(studio, show_model), None, shown, **QUIET)
-    frame.demo.load(lambda: name_in_use(studio), None, choice, **QUIET)
-    gr.on([choice.change, in_use.change], bind(studio, advise), choice, advice, **QUIET)
+
+def _place_choice(studio: Studio) -> tuple[gr.Dropdown, gr.Button, gr.Button]:
+    is_own = not studio.homes.shared
+    choice = gr.Dropdown(
+        [(label(f"frame_model_{preset.name}"), preset.name) for preset in PRESETS],
+        value=name_in_use(studio),
+        label=label("frame_model"),
+        container=False,
+        allow_custom_value=True,
+        interactive=is_own,
+        elem_id="model-choice",
+    )
+    load = gr.Button(label("frame_model_load"), elem_id="model-load", visible=is_own)
+    cancel = gr.Button(label("frame_model_cancel"), elem_id="model-cancel", visible=False)
+    return choice, load, cancel
+
+
+def bind_model(studio: Studio, frame: Frame, bar: ModelBar) -> None:
+    gr.on([frame.demo.load, bar.timer.tick], bind(studio, show_model, bar), None, bar.outputs, **QUIET)
+    frame.demo.load(lambda: name_in_use(studio), None, bar.choice, **QUIET)
+    gr.on([bar.choice.change, bar.in_use.change], bind(studio, advise), bar.choice, bar.advice, **QUIET)
     # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
-    load.click(bind(studio, load_model), choice, shown, **HIDDEN)
-    cancel.click(bind(studio, cancel_loading), None, shown, **HIDDEN)
-    in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)  # others fit
-    gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **QUIET)
-    words.click(None, js="() => oneWord.toggleWords()", **HIDDEN)
+    bar.load.click(bind(studio, load_model, bar), bar.choice, bar.outputs, **HIDDEN)
+    bar.cancel.click(bind(studio, cancel_loading, bar), None, bar.outputs, **HIDDEN)
+    # Other words fit another model.
+    bar.in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)
 
 
 def language_switch() -> str:
@@ -84,25 +116,25 @@ def language_switch() -> str:
 
 
 def name_in_use(studio: Studio) -> str:
-    """The model in use, or being loaded, or else to be offered."""
+    """The name of the model in use or being loaded, else of the one to offer first."""
     return studio.models.status.name or PRESETS[0].name
 
 
-def show_model(studio: Studio, request: gr.Request) -> list[Any]:
-    """The status line, which of Load and Cancel is there, when to look again, and what is in use."""
+def show_model(studio: Studio, request: gr.Request, bar: ModelBar) -> Updates:
+    """Show what is known of the model, offer to load or to cancel, and say when to ask again."""
     status = studio.models.status
     is_loading, is_own = status.phase == "loading", not studio.homes.shared
-    return [
-        status_html(studio, language_of(request)),
-        gr.Button(visible=status.phase == "failed" or is_own and not is_loading),
-        gr.Button(visible=is_own and is_loading),
-        gr.Timer(OFTEN if is_loading else SELDOM),
-        f"{status.name} {status.phase}",
-    ]
+    return {
+        bar.status: status_html(studio, language_of(request)),
+        bar.load: gr.Button(visible=status.phase == "failed" or is_own and not is_loading),
+        bar.cancel: gr.Button(visible=is_own and is_loading),
+        bar.timer: gr.Timer(LOADING_SECONDS if is_loading else IDLE_SECONDS),
+        bar.in_use: f"{status.name} {status.phase}",
+    }
 
 
 def status_html(studio: Studio, language: Language) -> str:
-    """One line on the model in use; the seconds of its loading are not read out by screen readers."""
+    """Say in one line what the model in use is doing; screen readers skip the seconds of its loading."""
     status, backbone = studio.models.status, studio.models.backbone
     name, seconds = html.escape(status.name), ""
     if status.phase == "loading":
@@ -126,7 +158,7 @@ def status_html(studio: Studio, language: Language) -> str:
 
 
 def advise(studio: Studio, request: gr.Request, name: str | None) -> str:
-    """What another model would need of the memory, or why it cannot be loaded."""
+    """Say how much memory another model would need, or why it cannot be loaded."""
     language = language_of(request)
     if studio.homes.shared:
         return f"<p>{say(language, 'frame_model_fixed')}</p>"
@@ -152,7 +184,7 @@ def _memory_line(language: Language, name: str) -> str:
 
 
 def _facts(language: Language, name: str) -> Iterator[str]:
-    """What is known of a preset, and whether it has to be downloaded."""
+    """Say what is known of a preset, and whether it has to be downloaded."""
     preset = find_preset(name)
     if preset is not None:
         facts = say(
@@ -169,33 +201,33 @@ def _facts(language: Language, name: str) -> Iterator[str]:
         yield f'<p class="hint">{say(language, "frame_model_download")}</p>'
 
 
-def load_model(studio: Studio, request: gr.Request, name: str | None) -> list[Any]:
-    """Begin to load a model, where that disturbs no one; raises as :meth:`ModelKeeper.load`.
+def load_model(studio: Studio, request: gr.Request, bar: ModelBar, name: str | None) -> Updates:
+    """Begin to load a model. On a shared server anyone may try again what failed to load for everyone.
 
-    What failed to load for everyone, as without a network, anyone may try again.
+    Raises as :meth:`ModelKeeper.load`, and :class:`gr.Error` while words are learned on the model in use.
     """
     status = studio.models.status
     if (status.phase, status.name) != ("failed", name):
-        _check_is_own(studio, request)
+        _check_may_change(studio, request)
     if active := studio.trainer.active():
         raise refusal(language_of(request), "frame_model_busy", count=active)
     studio.models.load((name or "").strip())
-    return show_model(studio, request)
+    return show_model(studio, request, bar)
 
 
-def cancel_loading(studio: Studio, request: gr.Request) -> list[Any]:
-    _check_is_own(studio, request)
+def cancel_loading(studio: Studio, request: gr.Request, bar: ModelBar) -> Updates:
+    _check_may_change(studio, request)
     studio.models.cancel()
-    return show_model(studio, request)
+    return show_model(studio, request, bar)
 
 
 def count_words(studio: Studio, request: gr.Request) -> str:
-    """The drawer's name with the number of words in it."""
+    """Name the drawer, with the number of words in it."""
     entries, _ = studio.home(request).library.entries()
     return say(language_of(request), "library_count", count=len(entries))
 
 
-def _check_is_own(studio: Studio, request: gr.Request) -> None:
-    """On a shared server no visitor changes the model of the others."""
+def _check_may_change(studio: Studio, request: gr.Request) -> None:
+    """Raises :class:`gr.Error` on a shared server, where no visitor changes the model of the others."""
     if studio.homes.shared:
         raise refusal(language_of(request), "frame_model_fixed")

@@ -15,8 +15,10 @@ from ui import api, header
 from ui.drawer import library
 from ui.frame import TAB_NAMES, Frame
 from ui.parts.events import outlast_reload
+from ui.parts.prompt_box import make_prompt
 from ui.server.studio import Studio
-from ui.tabs import compose, style
+from ui.tabs import style
+from ui.tabs.compose import tab as compose
 from ui.tabs.generate import tab as generate
 from ui.tabs.train import tab as train
 from ui.texts import label
@@ -25,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
-).set(  # Soft's own are too faint for small text: tests/contrast.js measures it
+).set(  # Soft's own are too faint for small text: tests/helpers/contrast.js measures it
     background_fill_primary="*neutral_50",  # as it is in Soft: set() forgets this one
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
@@ -66,8 +68,8 @@ def build_page(studio: Studio) -> gr.Blocks:
             tabs=tabs,
             tab=gr.State("train"),
             words_changed=gr.State(0),
-            generate_prompt=generate.make_prompt(),
-            compose_prompt=compose.make_prompt(),
+            generate_prompt=make_prompt("generate"),
+            compose_prompt=make_prompt("compose"),
             style_subjects=style.make_subjects(),
             style_picture=style.make_picture(),
         )

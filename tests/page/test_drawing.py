@@ -21,10 +21,18 @@ from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import ConceptError, ModelError, PromptError, UnknownTokenError
 from ti_core.model.backbone import Backbone
 from ti_core.words.concept import Concept
-from ui.parts.results import progress_html, seed_caption, show_drawing, stop_drawing
+from ui.parts.results import (
+    ResultArea,
+    place_results,
+    progress_html,
+    seed_caption,
+    show_drawing,
+    stop_drawing,
+)
 from ui.server import drawing
 from ui.server.device_queue import QueueFull
-from ui.server.drawing import Sheet, at_strength, draw_in_turn, draw_orders, served
+from ui.server.downloads import served
+from ui.server.drawing import DrawingProgress, at_strength, draw_in_turn, draw_orders
 from ui.server.model_keeper import ModelKeeper
 from ui.server.studio import Limits, Studio
 
@@ -51,6 +59,12 @@ def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     return ready_studio(tmp_path, models)
 
 
+@pytest.fixture
+def area(studio: Studio) -> ResultArea:
+    with gr.Blocks():
+        return place_results(studio, "generate")
+
+
 def ready_studio(root: Path, models: ModelKeeper, **limits: int) -> Studio:
     studio = Studio(root, limits=Limits(**limits))
     studio.models = models
@@ -61,7 +75,7 @@ def orders(*settings: GenerationSettings) -> drawing.Draw:
     return draw_orders(lambda backbone: [Order(entry) for entry in settings])
 
 
-def sheets(studio: Studio, draw: drawing.Draw, request: gr.Request = ME) -> list[Sheet]:
+def all_progress(studio: Studio, draw: drawing.Draw, request: gr.Request = ME) -> list[DrawingProgress]:
     return list(draw_in_turn(studio, request, draw))
 
 
@@ -69,15 +83,15 @@ def drawing_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "drawing"]
 
 
-def waiting(turn: Iterator[Sheet]) -> Sheet:
-    """The first sheet of a drawing that has to wait for another."""
-    return next(sheet for sheet in turn if sheet.phase != "loading")
+def waiting(turn: Iterator[DrawingProgress]) -> DrawingProgress:
+    """The first progress of a drawing that has to wait for another."""
+    return next(progress for progress in turn if progress.phase != "loading")
 
 
 def test_pictures_appear_one_by_one_with_their_recipes_inside(studio: Studio) -> None:
-    drawn = sheets(studio, orders(SETTINGS))
-    assert [sheet.phase for sheet in drawn[:-1]] == ["drawing"] * (len(drawn) - 1)
-    counts = [len(sheet.pictures) for sheet in drawn]
+    drawn = all_progress(studio, orders(SETTINGS))
+    assert [progress.phase for progress in drawn[:-1]] == ["drawing"] * (len(drawn) - 1)
+    counts = [len(progress.pictures) for progress in drawn]
     assert counts == sorted(counts)
     assert set(counts) == {0, 1, 2, 3}
     last = drawn[-1]
@@ -92,18 +106,18 @@ def test_pictures_appear_one_by_one_with_their_recipes_inside(studio: Studio) ->
 def test_several_orders_are_one_drawing_and_checked_before_it_begins(studio: Studio) -> None:
     first = GenerationSettings("a cat", count=1, steps=2)
     second = GenerationSettings("a dog", count=2, steps=3, seed=7)
-    last = sheets(studio, orders(first, second))[-1]
+    last = all_progress(studio, orders(first, second))[-1]
     assert last.total == 8
     assert [(picture.recipe.prompt, picture.recipe.seed) for picture in last.pictures] == [
         ("a cat", 0),
         ("a dog", 7),
         ("a dog", 8),
     ]
-    begun: list[Sheet] = []
+    begun: list[DrawingProgress] = []
     with pytest.raises(UnknownTokenError):
-        for sheet in draw_in_turn(studio, ME, orders(first, GenerationSettings("<our-cat>", count=1))):
-            begun.append(sheet)
-    assert [sheet.done for sheet in begun] == [0]
+        for progress in draw_in_turn(studio, ME, orders(first, GenerationSettings("<our-cat>", count=1))):
+            begun.append(progress)
+    assert [progress.done for progress in begun] == [0]
 
 
 def test_a_second_drawing_waits_at_its_place(studio: Studio) -> None:
@@ -122,15 +136,15 @@ def test_stopping_gives_the_place_up_or_keeps_what_is_drawn(studio: Studio) -> N
         turn = draw_in_turn(studio, ME, orders(SETTINGS))
         waiting(turn)
         stop_drawing(studio, ME)
-        assert [sheet.phase for sheet in turn][-1] == "stopped"
+        assert [progress.phase for progress in turn][-1] == "stopped"
         assert studio.device.waiting == 0
-    for sheet in draw_in_turn(studio, ME, orders(MANY)):
-        if sheet.pictures:
+    for progress in draw_in_turn(studio, ME, orders(MANY)):
+        if progress.pictures:
             stop_drawing(studio, ME)
-    assert sheet.phase == "stopped"
-    assert 1 <= len(sheet.pictures) < MANY.count
+    assert progress.phase == "stopped"
+    assert 1 <= len(progress.pictures) < MANY.count
     kept = sorted(studio.home(ME).pictures.iterdir())
-    assert kept == [picture.path for picture in sheet.pictures]
+    assert kept == [picture.path for picture in progress.pictures]
 
 
 def test_stopping_ends_every_drawing_of_the_page(studio: Studio) -> None:
@@ -139,7 +153,10 @@ def test_stopping_ends_every_drawing_of_the_page(studio: Studio) -> None:
         waiting(first)
         waiting(second)
         stop_drawing(studio, ME)
-        assert [[sheet.phase for sheet in turn][-1] for turn in (first, second)] == ["stopped", "stopped"]
+        assert [[progress.phase for progress in turn][-1] for turn in (first, second)] == [
+            "stopped",
+            "stopped",
+        ]
         assert studio.device.waiting == 0
 
 
@@ -162,9 +179,9 @@ def test_drawings_of_a_page_may_begin_and_end_at_the_same_time(studio: Studio) -
 
 def test_only_the_own_page_is_stopped(studio: Studio) -> None:
     phases = []
-    for sheet in draw_in_turn(studio, ME, orders(SETTINGS)):
+    for progress in draw_in_turn(studio, ME, orders(SETTINGS)):
         stop_drawing(studio, request_of(session="another page"))
-        phases.append(sheet.phase)
+        phases.append(progress.phase)
     assert phases[-1] == "done"
 
 
@@ -174,7 +191,7 @@ def test_a_full_queue_is_said(tmp_path: Path, models: ModelKeeper) -> None:
         turn = draw_in_turn(studio, ME, orders(SETTINGS))
         waiting(turn)
         with pytest.raises(QueueFull):
-            sheets(studio, orders(SETTINGS), request_of(session="late"))
+            all_progress(studio, orders(SETTINGS), request_of(session="late"))
         turn.close()
         assert studio.device.waiting == 0
 
@@ -192,7 +209,7 @@ def test_closing_the_tab_stops_the_drawing_and_frees_the_device(studio: Studio) 
 
 def test_only_the_newest_pictures_are_kept(tmp_path: Path, models: ModelKeeper) -> None:
     studio = ready_studio(tmp_path, models, kept_pictures=2)
-    last = sheets(studio, orders(SETTINGS))[-1]
+    last = all_progress(studio, orders(SETTINGS))[-1]
     assert len(last.pictures) == 3
     kept = sorted(studio.home(ME).pictures.iterdir())
     assert kept == [picture.path for picture in last.pictures[1:]]
@@ -204,9 +221,9 @@ def test_an_error_while_drawing_reaches_the_visitor(studio: Studio) -> None:
         raise PromptError("Too long.")
 
     with pytest.raises(PromptError, match=r"Too long\."):
-        sheets(studio, draw)
+        all_progress(studio, draw)
     assert len(list(studio.home(ME).pictures.iterdir())) == 1
-    assert sheets(studio, orders(SETTINGS))[-1].phase == "done"  # the device is free again
+    assert all_progress(studio, orders(SETTINGS))[-1].phase == "done"  # the device is free again
 
 
 def test_a_drawing_waits_for_the_model_and_can_be_stopped(
@@ -217,12 +234,12 @@ def test_a_drawing_waits_for_the_model_and_can_be_stopped(
     monkeypatch.setattr(Backbone, "load", lambda name, **options: (loaded.wait(60), load(name, **options))[1])
     studio = Studio(tmp_path)
     with pytest.raises(ModelError, match="No model is loaded"):
-        sheets(studio, orders(SETTINGS))
+        all_progress(studio, orders(SETTINGS))
     studio.models.load(str(tiny_sd1))
     stopped = draw_in_turn(studio, ME, orders(SETTINGS))
     assert next(stopped).phase == "loading"
     stop_drawing(studio, ME)
-    assert [sheet.phase for sheet in stopped] == ["stopped"]
+    assert [progress.phase for progress in stopped] == ["stopped"]
     turn = draw_in_turn(studio, ME, orders(SETTINGS))
     assert next(turn).phase == "loading"
     loaded.set()
@@ -240,29 +257,30 @@ def test_strength_needs_the_initial_word_only_where_it_changes_something(backbon
         at_strength(backbone, [unknown], 0.5)
 
 
-def test_the_page_is_sent_progress_each_picture_when_it_is_done_and_all_at_the_end(studio: Studio) -> None:
-    updates = list(show_drawing(studio, ME, orders(SETTINGS)))
-    galleries = [update[1]["value"] for update in updates if "value" in update[1]]
-    pictures = [update[2] for update in updates if isinstance(update[2], tuple)][-1]
+def test_the_page_is_sent_progress_each_picture_when_it_is_done_and_all_at_the_end(
+    studio: Studio, area: ResultArea
+) -> None:
+    updates = list(show_drawing(studio, ME, area, orders(SETTINGS)))
+    galleries = [update[area.gallery]["value"] for update in updates if area.gallery in update]
+    pictures = updates[-1][area.drawn]
     assert [len(items) for items in galleries] == [0, 1, 2, 3, 3]
-    assert updates[-1][1]["value"] == galleries[-2], "a busy browser may have skipped those before"
+    assert updates[-1][area.gallery]["value"] == galleries[-2], "a busy browser may have skipped those before"
     assert [caption for _, caption in galleries[-1]] == ["seed 5", "seed 6", "seed 7"]
     for (file, _), drawn in zip(galleries[-1], pictures, strict=True):
         assert read_recipe(Path(file)) == drawn.recipe
         assert studio.home(ME).folder not in Path(file).parents  # the homes are served to no one
-    assert [update[3]["interactive"] for update in (updates[0], updates[-1])] == [True, False]
-    assert any("<progress" in update[0] for update in updates)
-    assert "3 drawn." in updates[-1][0]
+    assert [update[area.cancel]["interactive"] for update in (updates[0], updates[-1])] == [True, False]
+    assert any("<progress" in update[area.progress] for update in updates)
+    assert "3 drawn." in updates[-1][area.progress]
 
 
-def test_the_page_is_put_in_order_before_an_error_is_shown(studio: Studio) -> None:
-    shown = show_drawing(studio, ME, orders(GenerationSettings("<nobody>")))
+def test_the_page_is_put_in_order_before_an_error_is_shown(studio: Studio, area: ResultArea) -> None:
+    shown = show_drawing(studio, ME, area, orders(GenerationSettings("<nobody>")))
     updates = []
     with pytest.raises(UnknownTokenError):
         for update in shown:
             updates.append(update)
-    progress, *_, cancel = updates[-1]
-    assert (progress, cancel["interactive"]) == ("", False)
+    assert (updates[-1][area.progress], updates[-1][area.cancel]["interactive"]) == ("", False)
 
 
 def test_a_served_file_is_a_copy(tmp_path: Path) -> None:
@@ -274,15 +292,15 @@ def test_a_served_file_is_a_copy(tmp_path: Path) -> None:
 
 def test_progress_in_words_of_both_languages() -> None:
     assert "place 2 in the queue, about 40 s left" in progress_html(
-        "en", Sheet("waiting", place=2, seconds_left=40)
+        "en", DrawingProgress("waiting", place=2, seconds_left=40)
     )
-    half = Sheet("drawing", done=5, total=10, seconds_left=200)
+    half = DrawingProgress("drawing", done=5, total=10, seconds_left=200)
     assert 'max="10" value="5"' in progress_html("ja", half)
     assert "5 / 10 ステップ、残り約 3 分" in progress_html("ja", half)
-    assert "0 枚" in progress_html("ja", Sheet("stopped"))
-    assert "model" in progress_html("en", Sheet("loading"))
+    assert "0 枚" in progress_html("ja", DrawingProgress("stopped"))
+    assert "model" in progress_html("en", DrawingProgress("loading"))
 
 
 def test_captions_say_the_seed_in_the_readers_language(studio: Studio) -> None:
-    [drawn] = sheets(studio, orders(GenerationSettings("a cat", count=1, steps=1, seed=9)))[-1].pictures
+    [drawn] = all_progress(studio, orders(GenerationSettings("a cat", count=1, steps=1, seed=9)))[-1].pictures
     assert (seed_caption("en", drawn), seed_caption("ja", drawn)) == ("seed 9", "シード 9")

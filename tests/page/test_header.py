@@ -15,6 +15,7 @@ from helpers.requests import request_of
 from ti_core.errors import ConfigError, ModelError
 from ti_core.model.backbone import Backbone
 from ui import header
+from ui.header import ModelBar
 from ui.page import build_page
 from ui.server.model_keeper import MemoryNeed, ModelKeeper, ModelStatus
 from ui.server.studio import Studio
@@ -44,32 +45,43 @@ def slow_model(tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
             thread.join(60)
 
 
-def look(studio: Studio, language: str = "en") -> dict[str, object]:
-    names = ("status", "load", "cancel", "timer", "in_use")
-    shown = dict(zip(names, header.show_model(studio, request_of(language=language)), strict=True))
-    return shown | {name: shown[name].visible for name in ("load", "cancel")}  # type: ignore[attr-defined]
+@pytest.fixture
+def bar(tmp_path: Path) -> ModelBar:
+    with gr.Blocks():
+        return header.place_header(Studio(tmp_path))[0]
 
 
-def test_before_anything_is_loaded_the_reader_is_told_to_choose(studio: Studio) -> None:
-    shown = look(studio)
+def look(studio: Studio, bar: ModelBar, language: str = "en") -> dict[str, Any]:
+    shown = header.show_model(studio, request_of(language=language), bar)
+    return {
+        "status": shown[bar.status],
+        "load": shown[bar.load].visible,
+        "cancel": shown[bar.cancel].visible,
+        "timer": shown[bar.timer],
+        "in_use": shown[bar.in_use],
+    }
+
+
+def test_before_anything_is_loaded_the_reader_is_told_to_choose(studio: Studio, bar: ModelBar) -> None:
+    shown = look(studio, bar)
     assert "No model is loaded: choose one and press Load." in str(shown["status"])
     assert (shown["load"], shown["cancel"]) == (True, False)
 
 
-def test_while_a_model_is_loaded_it_can_be_cancelled(studio: Studio, slow_model: str) -> None:
-    header.load_model(studio, request_of(), slow_model)
-    shown = look(studio)
+def test_while_a_model_is_loaded_it_can_be_cancelled(studio: Studio, bar: ModelBar, slow_model: str) -> None:
+    header.load_model(studio, request_of(), bar, slow_model)
+    shown = look(studio, bar)
     assert "tiny-sd1 is being loaded …" in str(shown["status"])
     assert (shown["load"], shown["cancel"]) == (False, True)
-    assert shown["timer"].value == header.OFTEN  # type: ignore[attr-defined]
+    assert shown["timer"].value == header.LOADING_SECONDS
     with pytest.raises(ConfigError):
-        header.load_model(studio, request_of(), slow_model)
-    header.cancel_loading(studio, request_of())
-    assert "No model is loaded" in str(look(studio)["status"])
+        header.load_model(studio, request_of(), bar, slow_model)
+    header.cancel_loading(studio, request_of(), bar)
+    assert "No model is loaded" in str(look(studio, bar)["status"])
 
 
-def test_the_seconds_of_a_loading_are_not_read_out(studio: Studio, slow_model: str) -> None:
-    header.load_model(studio, request_of(), slow_model)
+def test_the_seconds_of_a_loading_are_not_read_out(studio: Studio, bar: ModelBar, slow_model: str) -> None:
+    header.load_model(studio, request_of(), bar, slow_model)
     status = header.status_html(studio, "en")
     assert 'role="status"' in status
     assert re.search(r'<span aria-hidden="true">\d+ s</span>', status)
@@ -82,8 +94,8 @@ def test_a_download_shows_its_bytes(studio: Studio, monkeypatch: pytest.MonkeyPa
     assert "4.00 GB 中 1.50 GB" in header.status_html(studio, "ja")
 
 
-def test_what_gave_way_to_a_full_memory_is_said(studio: Studio, tiny_sd1: Path) -> None:
-    header.load_model(studio, request_of(), str(tiny_sd1))
+def test_what_gave_way_to_a_full_memory_is_said(studio: Studio, bar: ModelBar, tiny_sd1: Path) -> None:
+    header.load_model(studio, request_of(), bar, str(tiny_sd1))
     backbone, _ = studio.models.wait()
     assert "memory" not in header.status_html(studio, "en")
     backbone.memory.fall_back()
@@ -98,46 +110,50 @@ def test_a_preset_is_described_before_it_is_loaded(studio: Studio) -> None:
     assert "is downloaded first" in advice
 
 
-def test_a_loaded_model_is_named_with_its_device(studio: Studio, tiny_sd1: Path) -> None:
-    before = look(studio)["in_use"]
-    header.load_model(studio, request_of(), f" {tiny_sd1} ")
+def test_a_loaded_model_is_named_with_its_device(studio: Studio, bar: ModelBar, tiny_sd1: Path) -> None:
+    before = look(studio, bar)["in_use"]
+    header.load_model(studio, request_of(), bar, f" {tiny_sd1} ")
     studio.models.wait()
-    shown = look(studio)
+    shown = look(studio, bar)
     assert f"{tiny_sd1} is ready on CPU." in str(shown["status"])
     assert (shown["load"], shown["cancel"]) == (True, False)
-    assert shown["timer"].value == header.SELDOM  # type: ignore[attr-defined]
+    assert shown["timer"].value == header.IDLE_SECONDS
     assert shown["in_use"] != before  # what lists the words follows it
-    assert "を CPU で使えます" in str(look(studio, "ja")["status"])
+    assert "を CPU で使えます" in str(look(studio, bar, "ja")["status"])
 
 
-def test_a_model_that_was_not_loaded_says_why(studio: Studio, tmp_path: Path) -> None:
+def test_a_model_that_was_not_loaded_says_why(studio: Studio, bar: ModelBar, tmp_path: Path) -> None:
     folder = tmp_path / "<b>model"
     folder.mkdir()
     (folder / "model_index.json").write_text("{}")
-    header.load_model(studio, request_of(), str(folder))
+    header.load_model(studio, request_of(), bar, str(folder))
     with pytest.raises(ModelError):
         studio.models.wait()
-    status = str(look(studio)["status"])
+    status = str(look(studio, bar)["status"])
     assert "was not loaded" in status and "choose a base model" in status
     assert "<b>model" not in status and "&lt;b&gt;model" in status
 
 
-def test_the_model_stays_while_words_are_learned(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_stays_while_words_are_learned(
+    studio: Studio, bar: ModelBar, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(studio.trainer, "active", lambda: 2)
     with pytest.raises(gr.Error, match=r"Words are being learned on this model \(2\)"):
-        header.load_model(studio, request_of(), "toybox")
+        header.load_model(studio, request_of(), bar, "toybox")
     assert studio.models.status.phase == "none"
 
 
-def test_on_a_shared_server_no_visitor_changes_the_model(tmp_path: Path, tiny_sd1: Path) -> None:
+def test_on_a_shared_server_no_visitor_changes_the_model(
+    tmp_path: Path, bar: ModelBar, tiny_sd1: Path
+) -> None:
     studio = Studio(tmp_path, shared=True)
     for attempt in (
-        lambda: header.load_model(studio, request_of(), str(tiny_sd1)),
-        lambda: header.cancel_loading(studio, request_of()),
+        lambda: header.load_model(studio, request_of(), bar, str(tiny_sd1)),
+        lambda: header.cancel_loading(studio, request_of(), bar),
     ):
         with pytest.raises(gr.Error, match="This server uses one model for everyone"):
             attempt()
-    shown = look(studio)
+    shown = look(studio, bar)
     assert (shown["load"], shown["cancel"]) == (False, False)
     # Nor is a visitor told what folders there are.
     here, nowhere = (header.advise(studio, request_of(), name) for name in (str(tmp_path), "/nowhere"))
@@ -145,7 +161,7 @@ def test_on_a_shared_server_no_visitor_changes_the_model(tmp_path: Path, tiny_sd
 
 
 def test_on_a_shared_server_anyone_may_try_again_what_failed_to_load(
-    tmp_path: Path, tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bar: ModelBar, tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(*_arguments: Any, **_options: Any) -> Backbone:
         raise ModelError("The Hub cannot be reached: try again later.")
@@ -156,12 +172,12 @@ def test_on_a_shared_server_anyone_may_try_again_what_failed_to_load(
         studio.models.load(name)
         with pytest.raises(ModelError):
             studio.models.wait()
-    assert look(studio)["load"]
+    assert look(studio, bar)["load"]
     with pytest.raises(gr.Error, match="This server uses one model for everyone"):
-        header.load_model(studio, request_of(), "toybox")
-    header.load_model(studio, request_of(), name)
+        header.load_model(studio, request_of(), bar, "toybox")
+    header.load_model(studio, request_of(), bar, name)
     assert studio.models.wait()
-    assert not look(studio)["load"]
+    assert not look(studio, bar)["load"]
 
 
 @pytest.mark.parametrize(

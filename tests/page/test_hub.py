@@ -23,8 +23,10 @@ from ti_core.model.base import BaseModel
 from ti_core.words.concept import Concept
 from ti_core.words.formats import write_embedding
 from ti_core.words.gallery import save_gallery
-from ui.drawer.hub import Word, add_word, open_panel, publish, search_words, show_more
+from ui.drawer.hub import HubBrowser, add_word, place_browser, search_words, show_more
 from ui.page import build_page
+from ui.parts.events import Updates
+from ui.parts.publish import PublishPanel, Word, open_panel, place_panel, publish
 from ui.server.people import Home, signed_in_token
 from ui.server.studio import Studio
 
@@ -69,63 +71,88 @@ def word(own: Studio) -> Word:
     return Word(entry.concept, entry.folder)
 
 
-def last(results: Iterator[Any]) -> Any:
+@pytest.fixture(scope="module")
+def panel() -> PublishPanel:
+    with gr.Blocks():
+        return place_panel("words")
+
+
+@pytest.fixture(scope="module")
+def browser() -> HubBrowser:
+    with gr.Blocks():
+        return place_browser()
+
+
+def given(studio: Studio, request: gr.Request, word: Word) -> Word:
+    """Find the word to publish where the page has nothing else: it is the value itself."""
+    return word
+
+
+def last(results: Iterator[Updates]) -> Updates:
     return list(results)[-1]
 
 
 # --- publishing -------------------------------------------------------------------------------------------
 
 
-def test_the_panel_proposes_a_name_of_one_s_own(own: Studio, word: Word) -> None:
-    who, name, private, pictures, result, button = open_panel(own, request_of(), word)
-    assert "You are ann on Hugging Face" in who
-    assert (name, button.interactive, result) == ("ann/our-cat", True, "")
-    assert not private and not pictures, "what was ticked for another word is not meant for this one"
+def test_the_panel_proposes_a_name_of_one_s_own(own: Studio, panel: PublishPanel, word: Word) -> None:
+    opened = open_panel(own, request_of(), panel, given, word)
+    assert "You are ann on Hugging Face" in opened[panel.who]
+    assert (opened[panel.name], opened[panel.result]) == ("ann/our-cat", "")
+    assert opened[panel.publish].interactive
+    assert not opened[panel.private] and not opened[panel.pictures], (
+        "what was ticked for another word is not meant for this one"
+    )
 
 
 def test_without_a_login_the_panel_says_what_to_do(
-    own: Studio, word: Word, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own: Studio, panel: PublishPanel, word: Word, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from huggingface_hub import constants
 
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    who, *_, button = open_panel(own, request_of(), word)
-    assert "hf auth login" in who and not button.interactive
-    assert "ターミナルで" in open_panel(own, request_of(language="ja"), word)[0]
+    opened = open_panel(own, request_of(), panel, given, word)
+    assert "hf auth login" in opened[panel.who] and not opened[panel.publish].interactive
+    in_japanese = open_panel(own, request_of(language="ja"), panel, given, word)
+    assert "ターミナルで" in in_japanese[panel.who]
 
 
-def test_a_published_word_has_a_link(own: Studio, word: Word, hub: HubServer) -> None:
-    steps = list(publish(own, request_of(), word, " ann/our-cat ", False, False))
-    assert "Publishing" in steps[0][0] and not steps[0][1].interactive
+def test_a_published_word_has_a_link(own: Studio, panel: PublishPanel, word: Word, hub: HubServer) -> None:
+    steps = list(publish(own, request_of(), panel, given, word, " ann/our-cat ", False, False))
+    assert "Publishing" in steps[0][panel.result] and not steps[0][panel.publish].interactive
     address = f"{hub.address}/ann/our-cat"
-    assert f'<a href="{address}"' in steps[-1][0] and "&lt;our-cat&gt; is published" in steps[-1][0]
-    assert steps[-1][1].interactive
+    published = steps[-1][panel.result]
+    assert f'<a href="{address}"' in published and "&lt;our-cat&gt; is published" in published
+    assert steps[-1][panel.publish].interactive
     repository = hub.repositories["ann/our-cat"]
     assert not repository.private and "concept_images/0.png" not in repository.files
-    assert "was there already" in last(publish(own, request_of(), word, "ann/our-cat", False, False))[0]
+    again = last(publish(own, request_of(), panel, given, word, "ann/our-cat", False, False))
+    assert "was there already" in again[panel.result]
 
 
-def test_a_card_that_was_edited_on_the_hub_is_said_to_stay(own: Studio, word: Word, hub: HubServer) -> None:
-    last(publish(own, request_of(), word, "ann/our-cat", False, False))
+def test_a_card_that_was_edited_on_the_hub_is_said_to_stay(
+    own: Studio, panel: PublishPanel, word: Word, hub: HubServer
+) -> None:
+    last(publish(own, request_of(), panel, given, word, "ann/our-cat", False, False))
     hub.repositories["ann/our-cat"].files["README.md"] = b"# mine"
-    again = publish(own, request_of(language="ja"), word, "ann/our-cat", False, False)
-    assert "README.md は Hub で編集されているため" in last(again)[0]
+    again = publish(own, request_of(language="ja"), panel, given, word, "ann/our-cat", False, False)
+    assert "README.md は Hub で編集されているため" in last(again)[panel.result]
 
 
-def test_private_and_with_pictures(own: Studio, word: Word, hub: HubServer) -> None:
-    last(publish(own, request_of(), word, "ann/our-cat", True, True))
+def test_private_and_with_pictures(own: Studio, panel: PublishPanel, word: Word, hub: HubServer) -> None:
+    last(publish(own, request_of(), panel, given, word, "ann/our-cat", True, True))
     repository = hub.repositories["ann/our-cat"]
     assert repository.private and "concept_images/0.png" in repository.files
 
 
 def test_pictures_drawn_with_the_word_stand_on_its_card(
-    own: Studio, word: Word, hub: HubServer, tmp_path: Path
+    own: Studio, panel: PublishPanel, word: Word, hub: HubServer, tmp_path: Path
 ) -> None:
     drawn = tmp_path / "drawn.png"
     save_png(Image.new("RGB", (16, 16)), drawn, Recipe("a photo of <our-cat>"))
     save_gallery([drawn], word.folder)
-    last(publish(own, request_of(), word, "ann/our-cat", False, False))
+    last(publish(own, request_of(), panel, given, word, "ann/our-cat", False, False))
     assert b"a photo of <our-cat>" in hub.repositories["ann/our-cat"].files["README.md"]
 
 
@@ -134,16 +161,20 @@ def test_pictures_drawn_with_the_word_stand_on_its_card(
     [("", ConfigError), ("ben/our-cat", HubPermissionError), ("ann/taken", HubConflictError)],
 )
 def test_what_cannot_be_published_leaves_the_panel_ready(
-    own: Studio, word: Word, hub: HubServer, name: str, error: type[Exception]
+    own: Studio, panel: PublishPanel, word: Word, hub: HubServer, name: str, error: type[Exception]
 ) -> None:
     hub.add("ann/taken", {"model.bin": b"x"})
-    steps = publish(own, request_of(), word, name, False, False)
-    assert [next(steps)[1].interactive, next(steps)[1].interactive] == [False, True]
+    steps = publish(own, request_of(), panel, given, word, name, False, False)
+    assert [next(steps)[panel.publish].interactive for _ in range(2)] == [False, True]
     with pytest.raises(error):
         next(steps)
 
 
 # --- finding ----------------------------------------------------------------------------------------------
+
+
+def repositories(cards: str) -> list[str]:
+    return re.findall('data-word="([^"]*)"', cards)
 
 
 @pytest.fixture
@@ -157,60 +188,73 @@ def published(hub: HubServer, tmp_path: Path) -> HubServer:
     return hub
 
 
-def test_words_are_found_with_a_link_and_a_button(own: Studio, published: HubServer) -> None:
-    status, cards, more, _ = last(search_words(own, request_of(), "", "", ""))
-    assert "Words found: 2" in status and not more.visible
-    assert re.findall('data-repository="([^"]*)"', cards) == ["sd-concepts-library/toy", "ben/ink"]
+def test_words_are_found_with_a_link_and_a_button(
+    own: Studio, browser: HubBrowser, published: HubServer
+) -> None:
+    found = last(search_words(own, request_of(), browser, "", "", ""))
+    cards = found[browser.results]
+    assert "Words found: 2" in found[browser.status] and not found[browser.more].visible
+    assert repositories(cards) == ["sd-concepts-library/toy", "ben/ink"]
     assert f'href="{published.address}/ben/ink"' in cards
     assert 'aria-label="Add ben/ink to my words"' in cards
-    assert "ben/ink" not in last(search_words(own, request_of(), " toy ", "", ""))[1]
-    assert last(search_words(own, request_of(), "nothing", "", ""))[1] == ""
+    assert "ben/ink" not in last(search_words(own, request_of(), browser, " toy ", "", ""))[browser.results]
+    nothing = last(search_words(own, request_of(), browser, "nothing", "", ""))
+    assert nothing[browser.results] == ""
 
 
-def test_more_words_are_shown_when_asked_for(own: Studio, hub: HubServer) -> None:
+def test_more_words_are_shown_when_asked_for(own: Studio, browser: HubBrowser, hub: HubServer) -> None:
     for number in range(50):
         hub.add(f"ben/ink-{number:02}", {}, tags=("textual-inversion",), downloads=100 - number)
     hub.add("ben/other", {}, tags=("textual-inversion",), downloads=200)
-    status, cards, more, asked = last(search_words(own, request_of(), "ink", "", ""))
-    assert "The 24 most used words are shown" in status and more.visible
+    found = last(search_words(own, request_of(), browser, "ink", "", ""))
+    assert "The 24 most used words are shown" in found[browser.status] and found[browser.more].visible
     shown = [f"ben/ink-{number:02}" for number in range(50)]
-    assert re.findall('data-repository="([^"]*)"', cards) == shown[:24]
-    _, cards, more, asked = last(show_more(own, request_of(), asked))
-    assert re.findall('data-repository="([^"]*)"', cards) == shown[:48] and more.visible
-    [new] = re.findall("<li class=new>.*?</li>", cards)
-    assert 'data-repository="ben/ink-24"' in new
-    status, cards, more, _ = last(show_more(own, request_of(), asked))
-    assert "Words found: 50" in status and not more.visible
-    assert re.findall('data-repository="([^"]*)"', cards) == shown
+    assert repositories(found[browser.results]) == shown[:24]
+    found = last(show_more(own, request_of(), browser, found[browser.asked]))
+    assert repositories(found[browser.results]) == shown[:48] and found[browser.more].visible
+    [new] = re.findall("<li class=new>.*?</li>", found[browser.results])
+    assert 'data-word="ben/ink-24"' in new
+    found = last(show_more(own, request_of(), browser, found[browser.asked]))
+    assert "Words found: 50" in found[browser.status] and not found[browser.more].visible
+    assert repositories(found[browser.results]) == shown
 
 
-def test_what_the_hub_tells_is_no_code(own: Studio, hub: HubServer) -> None:
+def test_what_the_hub_tells_is_no_code(own: Studio, browser: HubBrowser, hub: HubServer) -> None:
     hub.add("ben/ink", {'concept_images/".onerror=alert(1).png': b""}, tags=("textual-inversion",))
-    _, cards, *_ = last(search_words(own, request_of(), "", "", ""))
-    assert '".onerror' not in cards
+    found = last(search_words(own, request_of(), browser, "", "", ""))
+    assert '".onerror' not in found[browser.results]
 
 
-def test_a_word_of_another_becomes_one_s_own(own: Studio, published: HubServer) -> None:
-    assert "&lt;ink&gt; is one of your words now, for sd15" in last(add_word(own, request_of(), "ben/ink"))
+def test_a_word_of_another_becomes_one_s_own(own: Studio, browser: HubBrowser, published: HubServer) -> None:
+    added = last(add_word(own, request_of(), browser, "ben/ink"))
+    assert "&lt;ink&gt; is one of your words now, for sd15" in added[browser.status]
     found = own.home(request_of()).library.find("<ink>").concept
     assert found.sha256 == make_concept("<ink>").sha256
 
 
-def test_a_guessed_base_model_is_said_to_be_one(own: Studio, published: HubServer) -> None:
-    assert "sd15 is a guess" in last(add_word(own, request_of(), "sd-concepts-library/toy"))
+def test_a_guessed_base_model_is_said_to_be_one(
+    own: Studio, browser: HubBrowser, published: HubServer
+) -> None:
+    added = last(add_word(own, request_of(), browser, "sd-concepts-library/toy"))
+    assert "sd15 is a guess" in added[browser.status]
 
 
-def test_a_word_whose_name_is_taken_gets_another(own: Studio, published: HubServer) -> None:
+def test_a_word_whose_name_is_taken_gets_another(
+    own: Studio, browser: HubBrowser, published: HubServer
+) -> None:
     own.home(request_of()).library.add(make_concept("<ink>", 2))
-    assert "&lt;ink-2&gt;" in last(add_word(own, request_of(), "ben/ink"))
+    assert "&lt;ink-2&gt;" in last(add_word(own, request_of(), browser, "ben/ink"))[browser.status]
 
 
-def test_a_hub_that_fails_leaves_the_results_as_they_are(own: Studio, hub: HubServer) -> None:
+def test_a_hub_that_fails_leaves_the_results_as_they_are(
+    own: Studio, browser: HubBrowser, hub: HubServer
+) -> None:
     hub.fail("GET", "/api/models", 503)
-    searching, adding = search_words(own, request_of(), "", "", ""), add_word(own, request_of(), "ben/ink")
-    assert "Searching" in next(searching)[0] and "Fetching ben/ink" in next(adding)
-    assert (next(searching)[0], next(adding)) == ("", "")
-    for results in (searching, adding):
+    searching = search_words(own, request_of(), browser, "", "", "")
+    adding = add_word(own, request_of(), browser, "ben/ink")
+    for results, begun in ((searching, "Searching"), (adding, "Fetching ben/ink")):
+        assert begun in next(results)[browser.status]
+        assert next(results) == {browser.status: ""}
         with pytest.raises(HubUnreachableError):
             next(results)
 
@@ -218,30 +262,35 @@ def test_a_hub_that_fails_leaves_the_results_as_they_are(own: Studio, hub: HubSe
 # --- who it is --------------------------------------------------------------------------------------------
 
 
-def test_on_a_space_the_visitor_s_token_is_used_and_not_the_space_s(space: Studio, hub: HubServer) -> None:
+def test_on_a_space_the_visitor_s_token_is_used_and_not_the_space_s(
+    space: Studio, panel: PublishPanel, hub: HubServer
+) -> None:
     home = space.home(signed_in())
     entry = home.library.add(make_concept())
     word = Word(entry.concept, entry.folder)
-    assert open_panel(space, signed_in(), word)[1] == "ann/our-cat"
-    last(publish(space, signed_in(), word, "our-cat", False, False))
+    assert open_panel(space, signed_in(), panel, given, word)[panel.name] == "ann/our-cat"
+    last(publish(space, signed_in(), panel, given, word, "our-cat", False, False))
     assert set(hub.repositories) == {"ann/our-cat"}
     assert "hf_ben" not in hub.tokens_seen
 
 
-def test_who_has_not_signed_in_on_a_space_is_asked_to(space: Studio, hub: HubServer) -> None:
-    who, name, *_, button = open_panel(space, request_of(), Word(make_concept(), Path()))
-    assert "sign in with Hugging Face" in who and name == "our-cat" and not button.interactive
-    list(search_words(space, request_of(), "", "", ""))
+def test_who_has_not_signed_in_on_a_space_is_asked_to(
+    space: Studio, panel: PublishPanel, browser: HubBrowser, hub: HubServer
+) -> None:
+    opened = open_panel(space, request_of(), panel, given, Word(make_concept(), Path()))
+    assert "sign in with Hugging Face" in opened[panel.who] and opened[panel.name] == "our-cat"
+    assert not opened[panel.publish].interactive
+    list(search_words(space, request_of(), browser, "", "", ""))
     assert set(hub.tokens_seen) == {None}
 
 
 def test_a_shared_server_that_is_no_space_uses_nobody_s_login(
-    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, panel: PublishPanel, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_ann")
     studio = Studio(tmp_path, shared=True)
-    who, *_, button = open_panel(studio, request_of(), Word(make_concept(), Path()))
-    assert "from your own machine" in who and not button.interactive
+    opened = open_panel(studio, request_of(), panel, given, Word(make_concept(), Path()))
+    assert "from your own machine" in opened[panel.who] and not opened[panel.publish].interactive
 
 
 def test_a_login_ends_when_it_expires() -> None:
@@ -296,9 +345,11 @@ def test_while_the_hub_does_not_tell_who_it_is_no_home_opens(space: Studio, hub:
         home_of(space, signed_in())
 
 
-def test_no_token_is_on_the_server_s_disk(space: Studio, tmp_path: Path) -> None:
+def test_no_token_is_on_the_server_s_disk(space: Studio, panel: PublishPanel, tmp_path: Path) -> None:
     entry = space.home(signed_in()).library.add(make_concept())
-    last(publish(space, signed_in(), Word(entry.concept, entry.folder), "our-cat", False, False))
+    last(
+        publish(space, signed_in(), panel, given, Word(entry.concept, entry.folder), "our-cat", False, False)
+    )
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert written and not [file for file in written if b"hf_ann" in file.read_bytes()]
 

@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from helpers.frames import empty_frame
 from helpers.requests import request_of
 from PIL import Image
 
@@ -18,21 +19,20 @@ from ti_core.model.base import BaseModel
 from ti_core.pictures.decode import open_picture
 from ti_core.words.concept import Concept
 from ti_core.words.folder import save_concept
-from ui.frame import Frame
-from ui.parts import word_card
-from ui.parts.events import bind
+from ui.parts.events import Updates, bind
+from ui.server import words as server_words
 from ui.server.drawing import Drawn
 from ui.server.model_keeper import ModelKeeper
 from ui.server.studio import Studio
 from ui.tabs.style import (
-    MOST_PICTURES,
-    build,
+    MAX_PICTURES,
+    StyleTab,
     check_picture,
-    choose,
     choose_ready_style,
+    choose_style,
+    compare_picture,
     draw,
-    make_picture,
-    make_subjects,
+    place_tab,
     show_choice,
 )
 
@@ -62,6 +62,13 @@ def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     return studio
 
 
+@pytest.fixture
+def tab(studio: Studio) -> StyleTab:
+    frame = empty_frame()
+    with frame.demo:
+        return place_tab(studio, frame)
+
+
 def add(studio: Studio, token: str, kind: Any, base: BaseModel | None = None) -> None:
     base = base or studio.models.wait()[0].base
     vectors = {name: torch.randn(1, width) for name, width in base.widths.items()}
@@ -77,29 +84,32 @@ def picture(tmp_path: Path) -> str:
     return str(tmp_path / "picture.png")
 
 
-def on_subjects(studio: Studio, subjects: str, count: int = 1, token: str = INK) -> list[list[Any]]:
+def on_subjects(
+    studio: Studio, tab: StyleTab, subjects: str, count: int = 1, token: str = INK
+) -> list[Updates]:
     controls = ("", count, *CONTROLS[2:])
-    return list(draw(studio, ME, "subjects", token, subjects, None, 0.6, *controls))
+    return list(draw(studio, ME, tab.results, "subjects", token, subjects, None, 0.6, *controls))
 
 
-def restyled(studio: Studio, picture: str | None, strength: float, **changed: Any) -> list[list[Any]]:
-    return list(
-        draw(studio, ME, "picture", INK, "", picture, strength, *(changed.get("controls") or CONTROLS))
-    )
+def restyled(
+    studio: Studio, tab: StyleTab, picture: str | None, strength: float, **changed: Any
+) -> list[Updates]:
+    controls = changed.get("controls") or CONTROLS
+    return list(draw(studio, ME, tab.results, "picture", INK, "", picture, strength, *controls))
 
 
-def pictures_of(updates: list[list[Any]]) -> tuple[Drawn, ...]:
-    return [update[2] for update in updates if isinstance(update[2], tuple)][-1]
+def pictures_of(tab: StyleTab, updates: list[Updates]) -> tuple[Drawn, ...]:
+    return updates[-1][tab.results.area.drawn]
 
 
-def captions_of(updates: list[list[Any]]) -> list[str]:
-    return [caption for _, caption in [update[1]["value"] for update in updates if "value" in update[1]][-1]]
+def captions_of(tab: StyleTab, updates: list[Updates]) -> list[str]:
+    return [caption for _, caption in updates[-1][tab.results.area.gallery]["value"]]
 
 
-def refused(studio: Studio, *arguments: Any, request: gr.Request = ME) -> str:
+def refused(studio: Studio, tab: StyleTab, *arguments: Any, request: gr.Request = ME) -> str:
     """What the reader is told when the drawing is refused."""
     with pytest.raises(gr.Error) as refusal:
-        list(bind(studio, draw)(request, *arguments))
+        list(bind(studio, draw, tab.results)(request, *arguments))
     return refusal.value.message
 
 
@@ -107,90 +117,79 @@ def refused(studio: Studio, *arguments: Any, request: gr.Request = ME) -> str:
 
 
 def test_styles_come_first_and_the_newest_usable_one_is_chosen(studio: Studio) -> None:
-    choice = choose(studio, ME, "")
+    choice = choose_style(studio, ME, "")
     assert choice.token == INK
     assert choice.cards.index("old-ink") < choice.cards.index("our-ink") < choice.cards.index("our-cat")
-    assert 'data-token="&lt;our-ink&gt;" aria-pressed="true"' in choice.cards
-    assert 'data-token="&lt;old-ink&gt;" aria-pressed="false" disabled' in choice.cards
+    assert 'data-word="&lt;our-ink&gt;" aria-pressed="true"' in choice.cards
+    assert 'data-word="&lt;old-ink&gt;" aria-pressed="false" disabled' in choice.cards
 
 
 def test_a_thing_can_be_chosen_and_stays_chosen(studio: Studio) -> None:
-    assert choose(studio, ME, "<our-cat>").token == "<our-cat>"
+    assert choose_style(studio, ME, "<our-cat>").token == "<our-cat>"
 
 
-def test_without_a_style_none_is_chosen_and_without_a_word_the_way_to_train_is_shown(studio: Studio) -> None:
+def test_without_a_style_none_is_chosen_and_without_a_word_the_way_to_train_is_shown(
+    studio: Studio, tab: StyleTab
+) -> None:
     library = studio.home(ME).library
     library.delete(INK)
-    choice = choose(studio, ME, INK)
+    choice = choose_style(studio, ME, INK)
     assert (choice.token, choice.usable) == ("", 1)
     assert "None of your words is a style" in choice.cards
-    teach, panel = show_choice(choice)[1:3]
-    assert (teach["visible"], panel["visible"]) == (True, True)
+    shown = show_choice(tab, choice)
+    assert (shown[tab.chooser.teach]["visible"], shown[tab.panel]["visible"]) == (True, True)
     library.delete("<our-cat>")
-    teach, panel = show_choice(choose(studio, ME, ""))[1:3]
-    assert (teach["visible"], panel["visible"]) == (True, False)
+    shown = show_choice(tab, choose_style(studio, ME, ""))
+    assert (shown[tab.chooser.teach]["visible"], shown[tab.panel]["visible"]) == (True, False)
 
 
-def test_every_person_sees_only_their_own_words(studio: Studio) -> None:
+def test_every_person_sees_only_their_own_words(studio: Studio, tab: StyleTab) -> None:
     other = request_of("another person")
-    choice = choose(studio, other, INK)
+    choice = choose_style(studio, other, INK)
     assert (choice.token, choice.usable) == ("", 0)
     assert "our-ink" not in choice.cards
-    told = refused(studio, "subjects", INK, "a house", None, 0.6, *CONTROLS, request=other)
+    told = refused(studio, tab, "subjects", INK, "a house", None, 0.6, *CONTROLS, request=other)
     assert "Choose a word" in told
 
 
-def test_japanese_readers_get_japanese(studio: Studio) -> None:
-    assert "どのことばのスタイル" in choose(studio, JAPANESE, "").cards
-    told = refused(studio, "subjects", INK, " ", None, 0.6, *CONTROLS, request=JAPANESE)
+def test_japanese_readers_get_japanese(studio: Studio, tab: StyleTab) -> None:
+    assert "どのことばのスタイル" in choose_style(studio, JAPANESE, "").cards
+    told = refused(studio, tab, "subjects", INK, " ", None, 0.6, *CONTROLS, request=JAPANESE)
     assert "題材" in told
 
 
-def test_every_update_of_a_click_has_its_place(studio: Studio) -> None:
-    with gr.Blocks() as demo:
-        tabs = gr.Tabs()
-        frame = Frame(
-            demo,
-            tabs,
-            gr.State("train"),
-            gr.State(0),
-            gr.Textbox(),
-            gr.Textbox(),
-            make_subjects(),
-            make_picture(),
-        )
-        build(studio, frame)
-    [clicks] = [event for event in demo.fns.values() if event.name == "on_card"]
-    assert len(clicks.outputs) == len(show_choice(choose(studio, ME, "")))
+def test_a_click_updates_exactly_its_outputs(studio: Studio, tab: StyleTab) -> None:
+    assert set(show_choice(tab, choose_style(studio, ME, ""))) == set(tab.choice_outputs)
 
 
 # --- subjects ---------------------------------------------------------------------------------------------
 
 
-def test_each_subject_is_drawn_at_each_seed(studio: Studio) -> None:
-    updates = on_subjects(studio, "a house\n\n  a cat \na mug", count=2)
-    drawn = pictures_of(updates)
+def test_each_subject_is_drawn_at_each_seed(studio: Studio, tab: StyleTab) -> None:
+    updates = on_subjects(studio, tab, "a house\n\n  a cat \na mug", count=2)
+    drawn = pictures_of(tab, updates)
     assert [(entry.recipe.prompt, entry.recipe.seed) for entry in drawn] == [
         (f"{subject} in the style of {INK}", seed)
         for subject in ("a house", "a cat", "a mug")
         for seed in (5, 6)
     ]
-    assert captions_of(updates)[1:3] == ["a house · seed 6", "a cat · seed 5"]
-    assert all(update[-1]["visible"] is False for update in updates)  # there is nothing to compare
+    assert captions_of(tab, updates)[1:3] == ["a house · seed 6", "a cat · seed 5"]
+    comparisons = [update[tab.results.comparison] for update in updates]
+    assert all(comparison["visible"] is False for comparison in comparisons)  # there is nothing to compare
 
 
-def test_another_word_may_be_a_subject(studio: Studio) -> None:
-    recipe = pictures_of(on_subjects(studio, "<our-cat>"))[0].recipe
+def test_another_word_may_be_a_subject(studio: Studio, tab: StyleTab) -> None:
+    recipe = pictures_of(tab, on_subjects(studio, tab, "<our-cat>"))[0].recipe
     assert {use.token for use in recipe.concepts} == {INK, "<our-cat>"}
 
 
-def test_subjects_that_cannot_be_drawn_are_said_plainly(studio: Studio) -> None:
+def test_subjects_that_cannot_be_drawn_are_said_plainly(studio: Studio, tab: StyleTab) -> None:
     def told(subjects: str, token: str = INK) -> str:
-        return refused(studio, "subjects", token, subjects, None, 0.6, *CONTROLS)
+        return refused(studio, tab, "subjects", token, subjects, None, 0.6, *CONTROLS)
 
     assert "at least one subject" in told(" \n")
     assert "Choose a word" in told("a house", "")
-    assert str(MOST_PICTURES) in told("a house\n" * (MOST_PICTURES + 1))
+    assert str(MAX_PICTURES) in told("a house\n" * (MAX_PICTURES + 1))
     assert "You have no word" in told("<nobody>")
     assert "elsewhere" in told("a house", "<old-ink>")
 
@@ -198,47 +197,60 @@ def test_subjects_that_cannot_be_drawn_are_said_plainly(studio: Studio) -> None:
 # --- a picture --------------------------------------------------------------------------------------------
 
 
-def test_a_restyled_picture_keeps_its_source_in_the_recipe(studio: Studio, picture: str) -> None:
-    [drawn] = pictures_of(restyled(studio, picture, 0.5))
+def test_a_restyled_picture_keeps_its_source_in_the_recipe(
+    studio: Studio, tab: StyleTab, picture: str
+) -> None:
+    [drawn] = pictures_of(tab, restyled(studio, tab, picture, 0.5))
     recipe = read_recipe(drawn.path)
     fitted = fit_source(open_picture(picture)[0], recipe.width, recipe.height)
     assert recipe.source_sha256 == picture_sha256(fitted)
     assert (recipe.prompt, recipe.strength) == (f"a picture in the style of {INK}", 0.5)
 
 
-def test_the_strength_says_how_much_is_drawn_anew(studio: Studio, picture: str) -> None:
+def test_the_strength_says_how_much_is_drawn_anew(studio: Studio, tab: StyleTab, picture: str) -> None:
     def pixels(strength: float) -> np.ndarray:
-        return np.array(Image.open(pictures_of(restyled(studio, picture, strength))[0].path))
+        return np.array(Image.open(pictures_of(tab, restyled(studio, tab, picture, strength))[0].path))
 
     assert not np.array_equal(pixels(0.25), pixels(1.0))
     assert np.array_equal(pixels(0.25), pixels(0.25))
 
 
-def test_the_controls_hold_for_a_picture_too(studio: Studio, picture: str) -> None:
+def test_the_controls_hold_for_a_picture_too(studio: Studio, tab: StyleTab, picture: str) -> None:
     controls = ("a dog", 2, 4, 3.0, 5, "ddim", 32, 16)
-    drawn = pictures_of(restyled(studio, picture, 0.5, controls=controls))
+    drawn = pictures_of(tab, restyled(studio, tab, picture, 0.5, controls=controls))
     assert [entry.recipe.seed for entry in drawn] == [5, 6]
     assert {(entry.recipe.width, entry.recipe.height) for entry in drawn} == {(32, 16)}
     assert {entry.recipe.negative_prompt for entry in drawn} == {"a dog"}
 
 
 def test_before_and_after_are_of_one_size_and_appear_with_the_first_result(
-    studio: Studio, picture: str
+    studio: Studio, tab: StyleTab, picture: str
 ) -> None:
-    updates = restyled(studio, picture, 0.5, controls=("", 2, *CONTROLS[2:]))
-    assert updates[0][-1]["visible"] is False
-    shown = [update[-2:] for update in updates if isinstance(update[-2], Image.Image)]
-    before, comparison = shown[0]
-    assert updates[-1][-2:] == shown[0], "a busy browser may have skipped those before"
+    updates = restyled(studio, tab, picture, 0.5, controls=("", 2, *CONTROLS[2:]))
+    results = tab.results
+    assert updates[0][results.comparison]["visible"] is False
+    first = next(update for update in updates if update.get(results.before))
+    before, comparison = first[results.before], first[results.comparison]
+    assert updates[-1][results.before] is before, "a busy browser may have skipped those before"
+    assert updates[-1][results.comparison] == comparison
     left, right = comparison["value"]
     assert comparison["visible"]
     assert left is before
     assert before.size == Image.open(right).size
 
 
-def test_what_cannot_be_restyled_is_said_plainly(studio: Studio, picture: str) -> None:
+def test_a_clicked_result_is_compared_with_the_picture(studio: Studio, tab: StyleTab, picture: str) -> None:
+    updates = restyled(studio, tab, picture, 0.5, controls=("", 2, *CONTROLS[2:]))
+    before, drawn = updates[-1][tab.results.before], pictures_of(tab, updates)
+    clicked = gr.EventData(None, {"index": 1})
+    comparison = compare_picture(studio, ME, tab.results, clicked, before, drawn)[tab.results.comparison]
+    assert Image.open(comparison["value"][1]).tobytes() == drawn[1].open().tobytes()
+    assert compare_picture(studio, ME, tab.results, clicked, None, drawn) == {}
+
+
+def test_what_cannot_be_restyled_is_said_plainly(studio: Studio, tab: StyleTab, picture: str) -> None:
     def told(*arguments: Any, request: gr.Request = ME) -> str:
-        return refused(studio, "picture", *arguments, *CONTROLS, request=request)
+        return refused(studio, tab, "picture", *arguments, *CONTROLS, request=request)
 
     assert "Give a picture first" in told(INK, "", None, 0.6)
     assert "Choose a word" in told("", "", picture, 0.6)
@@ -264,7 +276,7 @@ def test_ready_made_words_are_taken_once_and_only_by_the_model_that_draws_them(
     ready = tmp_path / "ready"
     picture = Image.new("RGB", (16, 16), "red")
     save_concept(Concept("<toy-red>", vectors, "style", base), ready / "toy-red", [picture])
-    monkeypatch.setattr(word_card, "READY_WORDS", ready)
+    monkeypatch.setattr(server_words, "READY_WORDS", ready)
     library = studio.home(NEWCOMER).library
     for _ in range(2):
         assert choose_ready_style(studio, NEWCOMER).token == "<toy-red>"
@@ -274,8 +286,8 @@ def test_ready_made_words_are_taken_once_and_only_by_the_model_that_draws_them(
     other = Concept("<toy-red>", {"clip_l": torch.ones(1, 8)}, "style", elsewhere)
     save_concept(other, ready / "toy-red")
     with pytest.raises(gr.Error, match="which this server does not use: teach a word"):
-        word_card.take_ready_words(studio, NEWCOMER)
+        server_words.take_ready_words(studio, NEWCOMER)
     own = Studio(tmp_path / "own")
     own.models = studio.models
     with pytest.raises(gr.Error, match="choose toybox"):
-        word_card.take_ready_words(own, NEWCOMER)
+        server_words.take_ready_words(own, NEWCOMER)

@@ -37,6 +37,7 @@ from ti_core.words.folder import picture_files
 from ti_core.words.gallery import gallery_files
 from ui.parts.chart import loss_chart
 from ui.parts.verdicts import level_of
+from ui.server.learned import learned_token
 from ui.server.studio import Limits, Studio
 from ui.tabs.train import form
 from ui.tabs.train.form import (
@@ -87,7 +88,7 @@ from ui.tabs.train.pictures import (
     select_picture,
     share_background,
 )
-from ui.tabs.train.result import evidence_files, keep_saved_step, loss_in_words, shelve, shelved_token
+from ui.tabs.train.result import evidence_files, keep_saved_step, loss_in_words, shelve
 from ui.tabs.train.runs import find_run, newest_run, resume_run, run_choices
 from ui.tabs.train.settings import (
     FIELDS,
@@ -559,7 +560,7 @@ def test_stopped_it_keeps_what_it_has_and_goes_on(studio: Studio, person: gr.Req
     stopped = job_view(studio, person, run)
     assert stopped.can_resume and not stopped.can_stop
     assert "can be resumed" in stopped.progress
-    assert stopped.result is not None and shelved_token(studio.home(person), run) == "<pause>"
+    assert stopped.result is not None and learned_token(studio.home(person), run) == "<pause>"
 
     step = run.step
     resume_run(studio, person, run)
@@ -625,7 +626,7 @@ def test_a_result_replaces_no_other_word(studio: Studio, person: gr.Request, tmp
     home, run = studio.home(person), learn(studio, person, tmp_path, token="mine")
     other = dataclasses.replace(run.concept(), vectors={"clip_l": run.concept().vectors["clip_l"] + 1})
     home.library.add(other, replace=True)
-    assert shelved_token(home, run) is None
+    assert learned_token(home, run) is None
     assert shelve(home, run, run.concept()) == "<mine-2>"
     assert home.library.find("<mine>").concept.sha256 == other.sha256
     assert shelve(home, run, concept_at(run, 0)) == "<mine-2>", "its own word it does replace"

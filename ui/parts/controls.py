@@ -1,9 +1,13 @@
-"""The controls that say how to draw, as several tabs show them."""
+"""The controls that say how to draw, as several tabs have them, and how their values are read."""
 
 from __future__ import annotations
 
+import re
 import secrets
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import gradio as gr
 
@@ -11,6 +15,8 @@ from ti_core.config import check_whole
 from ti_core.drawing.recipe import SCHEDULER_LABELS
 from ti_core.drawing.settings import SIZE_STEP, GenerationSettings
 from ui.texts import label
+
+Value = TypeVar("Value")
 
 MAX_COUNT = 8
 MAX_STEPS = 100
@@ -24,7 +30,7 @@ MAX_SEED = 2**53 - 1  # a browser's numbers are exact up to here
 
 @dataclass(frozen=True)
 class DrawingControls:
-    """How to draw; :attr:`inputs` in the order that :func:`read_settings` takes them after the prompt."""
+    """The controls, in the order in which :func:`read_settings` takes their values after the prompt."""
 
     negative: gr.Textbox
     count: gr.Slider
@@ -37,19 +43,10 @@ class DrawingControls:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [
-            self.negative,
-            self.count,
-            self.steps,
-            self.guidance,
-            self.seed,
-            self.scheduler,
-            self.width,
-            self.height,
-        ]
+        return [getattr(self, field.name) for field in fields(self)]
 
 
-def drawing_controls(count: int = 4) -> DrawingControls:
+def place_controls(count: int = 4) -> DrawingControls:
     """Place the controls: count and seed in sight, the rest folded away."""
     with gr.Group():
         number = gr.Slider(1, MAX_COUNT, count, step=1, label=label("drawing_count"))
@@ -107,10 +104,10 @@ def read_settings(
     *,
     strength: float | None = None,
 ) -> GenerationSettings:
-    """The controls' values as the core takes them; 0, an empty field or ``OWN_SCHEDULER`` stands for the
-    model's own.
+    """Turn the values of the controls into the core's settings.
 
-    Raises :class:`ConfigError`; for a number out of bounds, too, for Gradio would tell it in English.
+    0, an empty field and ``OWN_SCHEDULER`` stand for the model's own choice. Raises :class:`ConfigError`,
+    also for a number that is out of its control's bounds: Gradio would report that in English only.
     """
     check_whole("seed", int(seed or 0), 0, MAX_SEED)
     for side, length in (("width", width), ("height", height)):
@@ -128,3 +125,12 @@ def read_settings(
         height=int(height or 0) or None,
         strength=strength,
     )
+
+
+def read_list(text: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
+    """Read each value between commas, Japanese ones too; full-width characters count as plain ones.
+
+    Raises as ``read``.
+    """
+    parts = re.split(r"[,、\n]", unicodedata.normalize("NFKC", text))
+    return tuple(read(part.strip()) for part in parts if part.strip())

@@ -1,4 +1,4 @@
-"""How the page's events are set up, and how their handlers get the studio and the request."""
+"""How the page's events are set up, and what their handlers are given and return."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from ui.frame import Frame
 from ui.server.errors import plainly
 from ui.server.studio import Studio
+
+Updates = dict[Block, Any]
+"""What a handler changes: components, each with its new value or an update. All others stay as they are."""
 
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """How an event is set up that the page shows in its own way, if at all. It is queued: only then is an error
@@ -20,15 +24,31 @@ QUIET: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **HIDDEN
 default, one of several triggers does nothing while the event is under way."""
 
 
-def bind(studio: Studio, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """``handler(studio, request, *values)`` as Gradio calls it, with its errors in plain words."""
-    told = plainly(handler)
+def bind(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
+    """``handler(studio, request, *parts, *values)`` as Gradio calls it, with its errors in plain words.
+
+    ``parts`` are the components, or dataclasses of them, that the handler updates.
+    """
+    plain = plainly(handler)
 
     def stream(request: gr.Request, *values: Any) -> Iterator[Any]:
-        yield from told(studio, request, *values)
+        yield from plain(studio, request, *parts, *values)
 
     def call(request: gr.Request, *values: Any) -> Any:
-        return told(studio, request, *values)
+        updates = plain(studio, request, *parts, *values)
+        return gr.skip() if updates == {} else updates  # Gradio takes an empty dictionary for a value
+
+    return stream if inspect.isgeneratorfunction(handler) else call
+
+
+def bind_event(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
+    """Bind a handler of an event that says what was clicked: it takes that event after its ``parts``."""
+
+    def stream(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
+        yield from bind(studio, handler, *parts, event)(request, *values)
+
+    def call(event: gr.EventData, request: gr.Request, *values: Any) -> Any:
+        return bind(studio, handler, *parts, event)(request, *values)
 
     return stream if inspect.isgeneratorfunction(handler) else call
 
@@ -36,8 +56,8 @@ def bind(studio: Studio, handler: Callable[..., Any]) -> Callable[..., Any]:
 def outlast_reload(
     frame: Frame, name: str, fields: Sequence[gr.components.Component]
 ) -> gr.events.Dependency:
-    """Let the browser keep what is in the fields while its tab is open, and fill it in as the page is loaded:
-    also when that is for another language. Returns what fills it in."""
+    """Keep what is written in the fields as long as the browser's tab is open, and fill it in when the page
+    is loaded again, also in another language. Returns the event that fills it in."""
     arguments = f"'{name}', values"
     gr.on(
         [field.change for field in fields],  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A prompt with the person's words as buttons below it, how long it is, and what is wrong with it.
+"""A prompt with the visitor's words as buttons below it, its length, and what is wrong with it.
 
 The buttons work in the browser alone (``prompt_box.js``).
 """
@@ -6,32 +6,28 @@ The buttons work in the browser alone (``prompt_box.js``).
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
 
 from ti_core.errors import IncompatibleConceptError, PromptError, UnknownTokenError
 from ti_core.model.text_encoding import CHUNK_TOKENS, TokenCount
-from ti_core.prompts.checks import check_length, check_tokens
-from ti_core.prompts.grammar import concept_tokens
 from ti_core.words.concept import Concept
-from ti_core.words.library import Library
-from ui.frame import Frame
+from ui.frame import Frame, TabName
 from ui.parts.events import QUIET, bind
-from ui.parts.word_card import usable_words
 from ui.server.studio import Studio
+from ui.server.words import MAX_PROMPT_LENGTH, all_words, concepts_in, fitting_words
 from ui.texts import Language, explain, label, language_of, no_word, say
 
-SCRIPT = (Path(__file__).resolve().parent / "prompt_box.js").read_text(encoding="utf-8")
-MAX_LENGTH = 4000  # characters of a prompt or a caption
+CHIPS_SCRIPT = (Path(__file__).resolve().parent / "prompt_box.js").read_text(encoding="utf-8")
 
-Suggest = Callable[[Sequence[Concept]], Sequence[str]]
-"""Whole prompts to try, for a person's words."""
+SuggestPrompts = Callable[[Sequence[Concept]], Sequence[str]]
+"""Makes whole prompts to try from the visitor's words."""
 
 
-def make_prompt(name: str) -> gr.Textbox:
-    """The prompt of the tab ``name``, to be placed later: Enter draws, shift and Enter begins a line."""
+def make_prompt(tab: TabName) -> gr.Textbox:
+    """Make a tab's prompt, to be placed later: Enter draws, shift and Enter begins a line."""
     return gr.Textbox(
         "",
         label=label("drawing_prompt"),
@@ -39,68 +35,40 @@ def make_prompt(name: str) -> gr.Textbox:
         placeholder=label("drawing_prompt_placeholder"),
         lines=1,
         max_lines=8,
-        max_length=MAX_LENGTH,
-        elem_id=f"{name}-prompt",
+        max_length=MAX_PROMPT_LENGTH,
+        elem_id=f"{tab}-prompt",
         render=False,
     )
 
 
-def place_prompt(studio: Studio, frame: Frame, name: str, prompt: gr.Textbox, suggest: Suggest) -> None:
-    """Place a prompt, what there is to say about it, and the person's words and some examples as buttons."""
-
-    def list_words(studio: Studio, request: gr.Request) -> str:
-        return for_box(
-            f"{name}-prompt", words_html(language_of(request), fitting_words(studio, request), suggest)
-        )
-
-    def take_note(studio: Studio, request: gr.Request, text: str) -> str:
-        return for_box(f"{name}-prompt", note_html(studio, request, text))
-
-    prompt.render()
-    note = gr.HTML(elem_id=f"{name}-note", elem_classes=["snug", "if-filled"], js_on_load=SCRIPT)
-    words = gr.HTML(elem_id=f"{name}-words", elem_classes="snug", js_on_load=SCRIPT)
-    gr.on(
-        [frame.demo.load, frame.words_changed.change, prompt.focus],  # the model may be another by then
-        bind(studio, list_words),
-        None,
-        words,
-        **QUIET,
-    )
-    gr.on(
-        [prompt.change, frame.words_changed.change],
-        bind(studio, take_note),
-        prompt,
-        note,
-        **QUIET,
-    )
+def place_note(studio: Studio, frame: Frame, tab: TabName, prompt: gr.Textbox) -> None:
+    """Place the note on a tab's prompt, which follows the prompt and the words."""
+    note = gr.HTML(elem_id=f"{tab}-note", elem_classes=["snug", "if-filled"], js_on_load=CHIPS_SCRIPT)
+    changes = [prompt.change, frame.words_changed.change]
+    gr.on(changes, bind(studio, take_note, tab), prompt, note, **QUIET)
 
 
-def all_words(library: Library) -> dict[str, Concept]:
-    """The concepts of a library by their tokens, newest first."""
-    return {entry.concept.token: entry.concept for entry in library.entries()[0]}
+def place_words(
+    studio: Studio, frame: Frame, tab: TabName, prompt: gr.Textbox, suggest: SuggestPrompts
+) -> None:
+    """Place the visitor's words, and whole prompts to try, as buttons that write into a tab's prompt."""
+    words = gr.HTML(elem_id=f"{tab}-words", elem_classes="snug", js_on_load=CHIPS_SCRIPT)
+    # The focus counts too: the model may be another by then.
+    changes = [frame.demo.load, frame.words_changed.change, prompt.focus]
+    gr.on(changes, bind(studio, list_words, tab, suggest), None, words, **QUIET)
 
 
-def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, ...]:
-    """Those of the words whose tokens stand in the prompts, in that order.
-
-    Raises :class:`UnknownTokenError` with the closest words, and :class:`PromptError`, also for a prompt of
-    more than :data:`MAX_LENGTH`.
-    """
-    for prompt in prompts:
-        check_length(prompt, MAX_LENGTH)
-        check_tokens(prompt, words)
-    return tuple(words[token] for token in concept_tokens("\n".join(prompts)))
+def take_note(studio: Studio, request: gr.Request, tab: TabName, prompt: str) -> str:
+    return chips_for(f"{tab}-prompt", note_html(studio, request, prompt))
 
 
-def fitting_words(studio: Studio, request: gr.Request) -> list[Concept]:
-    """A person's words, newest first: those of the model in use, or all while none is."""
-    backbone = studio.models.backbone
-    entries, _ = studio.home(request).library.entries()
-    return list(usable_words(entries, backbone.base if backbone else None).values())
+def list_words(studio: Studio, request: gr.Request, tab: TabName, suggest: SuggestPrompts) -> str:
+    buttons = words_html(language_of(request), fitting_words(studio, request), suggest)
+    return chips_for(f"{tab}-prompt", buttons)
 
 
-def words_html(language: Language, words: Sequence[Concept], suggest: Suggest) -> str:
-    """Buttons: the words, which go in at the cursor, and whole prompts to try."""
+def words_html(language: Language, words: Sequence[Concept], suggest: SuggestPrompts) -> str:
+    """Draw two rows of buttons: the words, which go in at the cursor, and whole prompts to try."""
     rows = ""
     if words:
         hint = f'<span class="hint" hidden>{html.escape(say(language, "drawing_tab_completes"))}</span>'
@@ -111,7 +79,7 @@ def words_html(language: Language, words: Sequence[Concept], suggest: Suggest) -
 
 
 def note_html(studio: Studio, request: gr.Request, prompt: str) -> str:
-    """What is wrong with a prompt, with buttons to mend it; else its length, if a model is loaded."""
+    """Say what is wrong with a prompt, with buttons to mend it; else its length, if a model is loaded."""
     language, backbone = language_of(request), studio.models.backbone
     try:
         concepts = concepts_in(all_words(studio.home(request).library) if "<" in prompt else {}, prompt)
@@ -143,22 +111,22 @@ def _no_word(language: Language, token: str, closest: Sequence[str]) -> str:
 
 
 def _problem(sentence: str, fixes: Sequence[tuple[str, str, str]]) -> str:
-    """A sentence on what is wrong; each fix is a button's text, what it replaces, and by what."""
+    """Draw a sentence on what is wrong, and a button for each fix: its text, what it replaces, with what."""
     buttons = "".join(chip(text, **{"replace": old, "with": new}) for text, old, new in fixes)
     return f'<p class="prompt-problem" role="alert">{html.escape(sentence)} {buttons}</p>'
 
 
 def chip_row(chips: str, title: str = "") -> str:
-    """Chips in a row, after a title if there is one."""
+    """Put chips in a row, after a title if there is one."""
     return f'<div class="prompt-row">{f"<span>{html.escape(title)}</span>" if title else ""}{chips}</div>'
 
 
 def chip(text: str, **data: str) -> str:
-    """A button: ``prompt`` replaces what a box holds, ``token`` goes in at its cursor."""
+    """Draw a button that writes into a box: ``prompt`` replaces its text, ``token`` goes in at the cursor."""
     attributes = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
     return f'<button type="button" class="chip"{attributes}>{html.escape(text)}</button>'
 
 
-def for_box(name: str, content: str) -> str:
-    """The content, with the ``name`` of the box that its chips write to."""
-    return f'<div data-for="{name}">{content}</div>'
+def chips_for(box: str, content: str) -> str:
+    """Tell the chips in ``content`` the id of the box that they write to."""
+    return f'<div data-for="{box}">{content}</div>'

@@ -5,138 +5,134 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
-from ui.parts.events import bind
-from ui.server.drawing import Draw, Drawn, Sheet, draw_in_turn, served
+from ui.parts.events import QUIET, Updates, bind
+from ui.server.downloads import served
+from ui.server.drawing import Draw, DrawingProgress, Drawn, draw_in_turn
 from ui.server.studio import Studio
 from ui.texts import Language, duration, label, language_of, say
 
-
-def progress_html(language: Language, sheet: Sheet) -> str:
-    """A bar and a line on how far it is; what changes with every step is not announced to screen readers."""
-    if sheet.phase == "drawing" and sheet.done:
-        text = say(language, "drawing_now", done=sheet.done, total=sheet.total) + _left(language, sheet)
-        text = html.escape(text)
-        bar = f'<progress max="{sheet.total}" value="{sheet.done}" aria-label="{text}"></progress>'
-        return f'<div class="progress">{bar}<span>{text}</span></div>'
-    if sheet.phase == "waiting":
-        text = say(language, "drawing_waiting", place=sheet.place) + _left(language, sheet)
-    elif sheet.phase == "drawing":
-        text = say(language, "drawing_begins")
-    else:
-        text = say(language, f"drawing_{sheet.phase}", count=len(sheet.pictures))
-    if seeds := [str(drawn.recipe.seed) for drawn in sheet.pictures if drawn.hidden]:
-        text += " " + say(language, "drawing_hidden", seeds=", ".join(seeds))
-    return f'<div class="progress" role="status">{html.escape(text)}</div>'
-
-
-def _left(language: Language, sheet: Sheet) -> str:
-    if sheet.seconds_left is None:
-        return ""
-    return say(language, "drawing_left", duration=duration(language, sheet.seconds_left))
-
-
-COLUMNS = 4
+GALLERY_COLUMNS = 4
 Caption = Callable[[int, Drawn], str]
-"""What stands under a picture, by its number from 0 on."""
+"""The text under a picture, from its number, which counts from 0, and the picture."""
 
 
 @dataclass(frozen=True)
 class ResultArea:
-    """Where a drawing appears; :attr:`outputs` in the order of :func:`show_drawing`."""
+    """The components in which a drawing appears. ``drawn`` holds the gallery's pictures, a tuple of
+    :class:`~ui.server.drawing.Drawn`."""
 
     draw: gr.Button
     cancel: gr.Button
     progress: gr.HTML
     gallery: gr.Gallery
     drawn: gr.State
-    """The pictures of the gallery, a tuple of :class:`~ui.server.drawing.Drawn`."""
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
+    def outputs(self) -> list[Block]:
+        """The components that :func:`show_drawing` updates."""
         return [self.progress, self.gallery, self.drawn, self.cancel]
 
 
-def result_area(studio: Studio, name: str) -> ResultArea:
-    """Place the buttons, the line on how far it is, and the gallery; ``name`` is that of the tab."""
+def place_results(studio: Studio, tab: str) -> ResultArea:
+    """Place the buttons, the progress and the gallery of a tab."""
     with gr.Row():
         draw = gr.Button(
-            label("drawing_draw"), variant="primary", elem_id=f"{name}-draw", scale=3, min_width=120
+            label("drawing_draw"), variant="primary", elem_id=f"{tab}-draw", scale=3, min_width=120
         )
         cancel = gr.Button(
             label("drawing_cancel"),
             variant="stop",
             interactive=False,
-            elem_id=f"{name}-cancel",
+            elem_id=f"{tab}-cancel",
             scale=1,
             min_width=90,
         )
-    progress = gr.HTML(elem_id=f"{name}-progress", elem_classes=["snug", "if-filled"])
+    progress = gr.HTML(elem_id=f"{tab}-progress", elem_classes=["snug", "if-filled"])
     gallery = gr.Gallery(
         label=label("drawing_pictures"),
         show_label=False,
         format="png",
         type="filepath",
-        columns=COLUMNS,
+        columns=GALLERY_COLUMNS,
         object_fit="contain",
         interactive=False,
         buttons=["download", "fullscreen"],
-        elem_id=f"{name}-gallery",
+        elem_id=f"{tab}-gallery",
         elem_classes="drawn",
     )
     cancel.click(bind(studio, stop_drawing), None, None, queue=False, api_visibility="private")
     return ResultArea(draw, cancel, progress, gallery, gr.State(()))
 
 
-def drawing_events(
-    studio: Studio,
-    area: ResultArea,
-    handler: Callable[..., Iterator[Any]],
-    inputs: Sequence[gr.components.Component],
-    triggers: Sequence[Callable[..., Any]],
-    outputs: Sequence[gr.components.Component] = (),
-) -> None:
-    """Draw into the area when one of the ``triggers`` happens.
+def hide_with_old_pictures(studio: Studio, area: ResultArea, *blocks: Block) -> None:
+    """Hide what belongs to the pictures of one drawing as soon as the next has emptied the gallery."""
+    area.drawn.change(bind(studio, hide_old, blocks), area.drawn, list(blocks), **QUIET)
 
-    ``handler(studio, request, *values)`` yields what :func:`show_drawing` does, and after it the values of
-    ``outputs`` where there are any.
-    """
-    gr.on(
-        list(triggers),
-        bind(studio, handler),
-        list(inputs),
-        [*area.outputs, *outputs],
-        show_progress="hidden",
-        api_visibility="private",
-    )
+
+def hide_old(studio: Studio, request: gr.Request, blocks: Sequence[Block], drawn: Sequence[Drawn]) -> Updates:
+    return {} if drawn else {block: gr.update(visible=False) for block in blocks}
 
 
 def show_drawing(
-    studio: Studio, request: gr.Request, draw: Draw, caption: Caption | None = None, columns: int = COLUMNS
-) -> Iterator[list[Any]]:
-    """Draw in turn; yields updates of :attr:`ResultArea.outputs` (default caption: the seed)."""
+    studio: Studio,
+    request: gr.Request,
+    area: ResultArea,
+    draw: Draw,
+    caption: Caption | None = None,
+    columns: int = GALLERY_COLUMNS,
+) -> Iterator[Updates]:
+    """Draw when it is this visitor's turn; yields updates of the area, the last with all the pictures.
+
+    The default caption is the seed. Raises as :func:`~ui.server.drawing.draw_in_turn`.
+    """
     language = language_of(request)
     shown = -1
     try:
-        for sheet in draw_in_turn(studio, request, draw):
-            going_on = sheet.phase not in ("done", "stopped")
-            pictures = [gr.skip(), gr.skip()]
-            # Sent with every step they would flicker. The last update has them, for a busy browser merges
-            # those that come at once, and then an empty one counts.
-            if len(sheet.pictures) != shown or not going_on:
-                shown = len(sheet.pictures)
+        for progress in draw_in_turn(studio, request, draw):
+            going_on = progress.phase not in ("done", "stopped")
+            updates: Updates = {
+                area.progress: progress_html(language, progress),
+                area.cancel: gr.update(interactive=going_on),
+            }
+            # Sent with every step the pictures would flicker. The last update has them again, for a busy
+            # browser merges updates that come at once, and then one without them counts.
+            if len(progress.pictures) != shown or not going_on:
+                shown = len(progress.pictures)
                 items = [
                     (served(drawn.path), caption(number, drawn) if caption else seed_caption(language, drawn))
-                    for number, drawn in enumerate(sheet.pictures)
+                    for number, drawn in enumerate(progress.pictures)
                 ]
-                pictures = [gr.update(value=items, columns=columns), sheet.pictures]
-            yield [progress_html(language, sheet), *pictures, gr.update(interactive=going_on)]
+                updates[area.gallery] = gr.update(value=items, columns=columns)
+                updates[area.drawn] = progress.pictures
+            yield updates
     except Exception:
-        yield ["", gr.skip(), gr.skip(), gr.update(interactive=False)]
+        yield {area.progress: "", area.cancel: gr.update(interactive=False)}
         raise
+
+
+def progress_html(language: Language, progress: DrawingProgress) -> str:
+    """A bar and a line on how far it is; what changes with every step is not announced to screen readers."""
+    left = ""
+    if progress.seconds_left is not None:
+        left = say(language, "drawing_left", duration=duration(language, progress.seconds_left))
+    if progress.phase == "drawing" and progress.done:
+        text = say(language, "drawing_now", done=progress.done, total=progress.total) + left
+        text = html.escape(text)
+        bar = f'<progress max="{progress.total}" value="{progress.done}" aria-label="{text}"></progress>'
+        return f'<div class="progress">{bar}<span>{text}</span></div>'
+    if progress.phase == "waiting":
+        text = say(language, "drawing_waiting", place=progress.place) + left
+    elif progress.phase == "drawing":
+        text = say(language, "drawing_begins")
+    else:
+        text = say(language, f"drawing_{progress.phase}", count=len(progress.pictures))
+    if seeds := [str(drawn.recipe.seed) for drawn in progress.pictures if drawn.hidden]:
+        text += " " + say(language, "drawing_hidden", seeds=", ".join(seeds))
+    return f'<div class="progress" role="status">{html.escape(text)}</div>'
 
 
 def seed_caption(language: Language, drawn: Drawn) -> str:
@@ -144,5 +140,5 @@ def seed_caption(language: Language, drawn: Drawn) -> str:
 
 
 def stop_drawing(studio: Studio, request: gr.Request) -> None:
-    """The drawings of this page end after the step under way; what is drawn stays."""
+    """Stop the drawings of this page after the step under way; the pictures drawn so far stay."""
     studio.stop_drawing(request)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import gradio as gr
-from gradio.processing_utils import save_file_to_cache
-from gradio.utils import get_upload_folder
+from PIL import Image
 
 from ti_core.drawing.generate import GeneratedPicture, OnProgress, Progress, ShouldStop, generate_all
 from ti_core.drawing.recipe import Recipe, save_png
@@ -48,18 +47,26 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture that was drawn, in its file with the recipe inside; or a sign that it was ``hidden``."""
+    """A picture that was drawn: its file, and the recipe that is also inside it.
+
+    The file of a ``hidden`` picture is a sign in its place: the model's safety checker withheld it.
+    """
 
     path: Path
     recipe: Recipe
     hidden: bool = False
 
+    def open(self) -> Image.Image:
+        with Image.open(self.path) as image:
+            return image.convert("RGB")
+
 
 @dataclass(frozen=True)
-class Sheet:
+class DrawingProgress:
     """How far a drawing is.
 
-    ``place`` is that in the queue while it waits; ``done`` of ``total`` steps are taken while it is drawn.
+    ``place`` is its place in the queue while it waits. While it is drawn, ``done`` of ``total`` steps are
+    taken, and ``pictures`` are finished.
     """
 
     phase: Literal["loading", "waiting", "drawing", "done", "stopped"]
@@ -126,8 +133,8 @@ def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float
     return tuple(interpolate_from_initial(backbone, concept, strength) for concept in concepts)
 
 
-def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[Sheet]:
-    """Draw when it is this visitor's turn; ends with a sheet that is done or stopped.
+def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[DrawingProgress]:
+    """Draw when it is this visitor's turn. The last progress is done or stopped.
 
     Closing the iterator, as Gradio does when the tab is closed, stops the drawing. Raises
     :class:`~ui.server.device_queue.QueueFull`, :class:`ModelError` and what ``draw`` raises.
@@ -135,23 +142,23 @@ def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[Sh
     home = studio.home(request)
     with studio.drawing(request) as stop:
         while studio.models.status.phase == "loading":
-            yield Sheet("loading")
+            yield DrawingProgress("loading")
             if stop.wait(POLL_SECONDS):
-                yield Sheet("stopped")
+                yield DrawingProgress("stopped")
                 return
         backbone, _ = studio.models.wait()
         with studio.device.enter() as ticket:
             while not ticket.wait(POLL_SECONDS):
                 if stop.is_set():
-                    yield Sheet("stopped")
+                    yield DrawingProgress("stopped")
                     return
-                yield Sheet("waiting", place=ticket.position, seconds_left=ticket.seconds_left)
+                yield DrawingProgress("waiting", place=ticket.position, seconds_left=ticket.seconds_left)
             yield from _draw(studio, backbone, draw, home, stop)
 
 
 def _draw(
     studio: Studio, backbone: Backbone, draw: Draw, home: Home, stop: threading.Event
-) -> Iterator[Sheet]:
+) -> Iterator[DrawingProgress]:
     if studio.gpu is not None:
         gpu, model = studio.gpu, studio.models.name_of(backbone)
         draw = partial(draw, draw_slice=lambda orders: gpu.draw(model, orders, WORK_SECONDS))
@@ -167,24 +174,24 @@ def _draw(
 
     # In the visitor's context, for on ZeroGPU it is the visitor to whom the GPU is lent.
     worker = threading.Thread(target=copy_context().run, args=(work,), name="drawing", daemon=True)
-    started, sheet = time.monotonic(), Sheet("drawing")
+    started, progress = time.monotonic(), DrawingProgress("drawing")
     worker.start()
     try:
-        yield sheet
+        yield progress
         while (entry := news.get()) is not None:
             if isinstance(entry, Cancelled):
-                yield replace(sheet, phase="stopped", seconds_left=None)
+                yield replace(progress, phase="stopped", seconds_left=None)
                 return
             if isinstance(entry, Exception):
                 raise entry
             if isinstance(entry, Drawn):
-                sheet = replace(sheet, pictures=(*sheet.pictures, entry))
+                progress = replace(progress, pictures=(*progress.pictures, entry))
             else:
                 left = (time.monotonic() - started) / entry.done * (entry.total - entry.done)
-                sheet = replace(sheet, done=entry.done, total=entry.total, seconds_left=left)
+                progress = replace(progress, done=entry.done, total=entry.total, seconds_left=left)
             if isinstance(entry, Drawn) or news.empty():  # of the progress only the newest is worth sending
-                yield sheet
-        yield replace(sheet, phase="done", done=sheet.total, seconds_left=None)
+                yield progress
+        yield replace(progress, phase="done", done=progress.total, seconds_left=None)
     finally:
         stop.set()
         worker.join()
@@ -198,8 +205,3 @@ def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
     for old in sorted(home.pictures.glob("*.png"))[:-kept]:
         old.unlink(missing_ok=True)
     return Drawn(path, picture.recipe, picture.hidden)
-
-
-def served(path: Path) -> str:
-    """A copy of a home's file that the page may show: the homes themselves are served to no one."""
-    return str(save_file_to_cache(path, get_upload_folder()))

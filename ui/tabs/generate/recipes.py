@@ -1,14 +1,15 @@
-"""The recipe of a drawn picture: shown, drawn again, and read back from a file into the controls."""
+"""The recipe of a drawn picture: shown, drawn again, and read from a file into the controls."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from ti_core.drawing.recipe import SCHEDULER_LABELS, Recipe, read_recipe, to_parameters
 from ti_core.drawing.settings import SIZE_STEP
@@ -24,18 +25,18 @@ from ui.parts.controls import (
     NO_GUIDANCE,
     DrawingControls,
 )
-from ui.parts.events import HIDDEN, bind
-from ui.parts.prompt_box import all_words
+from ui.parts.events import HIDDEN, Updates, bind, bind_event
 from ui.parts.results import ResultArea
-from ui.server.drawing import Drawn, served
-from ui.server.errors import plainly
+from ui.server.downloads import served
+from ui.server.drawing import Drawn
 from ui.server.studio import Studio
+from ui.server.words import all_words
 from ui.texts import Language, label, language_of, say
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The picture of the gallery that was clicked: its file, and where it is shown."""
+class ChosenPicture:
+    """What is shown of the picture that was clicked in the gallery; ``path`` is its file."""
 
     path: gr.State
     group: gr.Group
@@ -46,14 +47,25 @@ class Chosen:
     same_seed: gr.Button
     same_settings: gr.Button
 
+
+@dataclass(frozen=True)
+class RecipeFields:
+    """The fields that a recipe fills in, and the list of what it could not fill in."""
+
+    prompt: gr.Textbox
+    strength: gr.Slider
+    controls: DrawingControls
+    remarks: gr.HTML
+
     @property
-    def outputs(self) -> list[Any]:
-        """In the order of :func:`show_recipe`."""
-        return [self.group, self.path, self.facts, self.parameters, self.download]
+    def outputs(self) -> list[Block]:
+        return [self.prompt, self.strength, *self.controls.inputs, self.remarks]
 
 
-def place_chosen(area: ResultArea) -> Chosen:
-    """Place what is shown of a picture once it is clicked."""
+# --- the chosen picture -----------------------------------------------------------------------------------
+
+
+def place_chosen() -> ChosenPicture:
     with gr.Group(visible=False, elem_id="generate-chosen") as group:
         facts = gr.HTML(padding=True)
         with gr.Row():
@@ -69,30 +81,54 @@ def place_chosen(area: ResultArea) -> Chosen:
             interactive=False,
             buttons=["copy"],
         )
-    chosen = Chosen(gr.State(), group, facts, parameters, download, to_style, same_seed, same_settings)
-
-    @plainly
-    def choose(event: gr.SelectData, request: gr.Request, drawn: tuple[Drawn, ...]) -> list[Any]:
-        return show_recipe(language_of(request), drawn[event.index].path)
-
-    area.gallery.select(choose, area.drawn, chosen.outputs, trigger_mode="always_last", **HIDDEN)
-    return chosen
+    return ChosenPicture(gr.State(), group, facts, parameters, download, to_style, same_seed, same_settings)
 
 
-def show_recipe(language: Language, path: Path) -> list[Any]:
-    """Updates of :attr:`Chosen.outputs`. Raises :class:`RecipeError` if the picture is no longer kept."""
+def bind_chosen(
+    studio: Studio, frame: Frame, area: ResultArea, chosen: ChosenPicture, seed: gr.Number
+) -> None:
+    area.gallery.select(
+        bind_event(studio, choose_picture, chosen),
+        area.drawn,
+        [chosen.group, chosen.path, chosen.facts, chosen.parameters, chosen.download],
+        trigger_mode="always_last",
+        **HIDDEN,
+    )
+    chosen.to_style.click(
+        bind(studio, send_to_style, frame),
+        chosen.path,
+        [frame.style_picture, frame.tabs, frame.tab],
+        **HIDDEN,
+    )
+    chosen.same_seed.click(bind(studio, take_seed), chosen.path, seed, **HIDDEN).success(
+        None, js="() => oneWord.focusSeed()", **HIDDEN
+    )
+
+
+def choose_picture(
+    studio: Studio,
+    request: gr.Request,
+    chosen: ChosenPicture,
+    event: gr.EventData,
+    drawn: tuple[Drawn, ...],
+) -> Updates:
+    return show_recipe(language_of(request), chosen, drawn[event.index].path)
+
+
+def show_recipe(language: Language, chosen: ChosenPicture, path: Path) -> Updates:
+    """Show the recipe inside a picture. Raises :class:`RecipeError` if the picture is no longer kept."""
     recipe = read_recipe(path)
-    return [
-        gr.update(visible=True),
-        path,
-        recipe_html(language, recipe),
-        to_parameters(recipe),
-        gr.update(value=served(path)),
-    ]
+    return {
+        chosen.group: gr.update(visible=True),
+        chosen.path: path,
+        chosen.facts: recipe_html(language, recipe),
+        chosen.parameters: to_parameters(recipe),
+        chosen.download: gr.update(value=served(path)),
+    }
 
 
 def recipe_html(language: Language, recipe: Recipe) -> str:
-    """The recipe as a list of terms; what it does not say is left out."""
+    """Draw a recipe as a list of terms; what it does not say is left out."""
     words = ", ".join(
         use.token if use.strength == 1 else f"{use.token} × {use.strength:g}" for use in recipe.concepts
     )
@@ -115,15 +151,24 @@ def recipe_html(language: Language, recipe: Recipe) -> str:
     return f'<dl class="recipe">{rows}</dl>'
 
 
-def build(
-    studio: Studio,
-    frame: Frame,
-    chosen: Chosen,
-    prompt: gr.Textbox,
-    controls: DrawingControls,
-    strength: gr.Slider,
-) -> None:
-    """Place where a file's settings are taken from, and connect the buttons of the chosen picture."""
+def send_to_style(studio: Studio, request: gr.Request, frame: Frame, path: Path) -> Updates:
+    """Put a picture into the Style tab, and open that."""
+    return {
+        frame.style_picture: served(path),
+        frame.tabs: gr.update(selected="style"),
+        frame.tab: "style",
+    }
+
+
+def take_seed(studio: Studio, request: gr.Request, path: Path) -> int:
+    return read_recipe(path).seed
+
+
+# --- from a recipe into the fields ------------------------------------------------------------------------
+
+
+def place_file() -> tuple[gr.File, gr.HTML]:
+    """Place where a picture's settings are read from, and the remarks on them."""
     with gr.Accordion(label("generate_from_file"), open=False, elem_id="generate-from-file"):
         gr.Markdown(label("generate_file_info"))
         file = gr.File(
@@ -133,97 +178,110 @@ def build(
             elem_id="generate-file",
         )
         remarks = gr.HTML(elem_id="generate-remarks", elem_classes="if-filled")
-    fields = [strength, prompt, *controls.inputs, remarks]
-    for event, handler, source, outputs in (
-        (file.upload, take_settings, file, fields),
-        (chosen.same_settings.click, take_settings, chosen.path, fields),
-        (chosen.to_style.click, send_to_style, chosen.path, [frame.style_picture, frame.tabs, frame.tab]),
+    return file, remarks
+
+
+def bind_fields(studio: Studio, fields: RecipeFields, file: gr.File, chosen: ChosenPicture) -> None:
+    """Fill the fields in from an uploaded file, or from the chosen picture."""
+    take = bind(studio, take_settings, fields)
+    file.upload(take, file, fields.outputs, **HIDDEN)
+    chosen.same_settings.click(take, chosen.path, fields.outputs, **HIDDEN)
+
+
+def take_settings(studio: Studio, request: gr.Request, fields: RecipeFields, path: str | Path) -> Updates:
+    """Fill the fields in from a picture's recipe, and list what could not be taken over.
+
+    Raises :class:`RecipeError` if there is no recipe in it.
+    """
+    language, backbone = language_of(request), studio.models.backbone
+    recipe, base = read_recipe(Path(path)), backbone.base if backbone is not None else None
+    words = all_words(studio.home(request).library)
+    sentences = [say(language, "generate_taken"), *remarks_on(language, recipe, base, words)]
+    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return fill_in(fields, recipe, base) | {
+        fields.remarks: f'<ul class="remarks" role="status">{listed}</ul>'
+    }
+
+
+def fill_in(fields: RecipeFields, recipe: Recipe, base: BaseModel | None) -> Updates:
+    """Fill in what of a recipe can be used with a base model.
+
+    The number of pictures stays as it is, and so do a seed and a sampler that cannot be used.
+    """
+    controls, usable, strength = fields.controls, within_bounds(recipe, base), common_strength(recipe)
+    updates: Updates = {
+        fields.prompt: recipe.prompt,
+        fields.strength: 1.0 if strength is None else strength,
+        controls.negative: recipe.negative_prompt,
+        controls.steps: usable.steps,
+        controls.guidance: usable.guidance_scale,
+        controls.width: usable.width,
+        controls.height: usable.height,
+    }
+    if 0 <= recipe.seed <= MAX_SEED:
+        updates[controls.seed] = recipe.seed
+    if recipe.scheduler in SCHEDULER_LABELS:
+        updates[controls.scheduler] = recipe.scheduler
+    return updates
+
+
+def remarks_on(
+    language: Language, recipe: Recipe, base: BaseModel | None, words: Mapping[str, Concept]
+) -> Iterator[str]:
+    """Say of each setting that is not used as it is in the recipe why that is so."""
+    usable = within_bounds(recipe, base)
+    if base is not None and not is_drawn_with(recipe, base):
+        yield say(language, "generate_other_model", model=recipe.model, base=base.id)
+    for use in recipe.concepts:
+        if use.token not in words:
+            yield say(language, "generate_other_word", token=use.token)
+        elif not words[use.token].sha256.startswith(use.sha256):
+            yield say(language, "generate_other_version", token=use.token)
+    if recipe.strength is not None:
+        yield say(language, "generate_from_picture")
+    if recipe.scheduler not in SCHEDULER_LABELS:
+        yield say(language, "generate_other_scheduler", scheduler=recipe.scheduler)
+    if not 0 <= recipe.seed <= MAX_SEED:
+        yield say(language, "generate_other_seed", seed=recipe.seed)
+    for key, value, now in (
+        ("drawing_steps", recipe.steps, usable.steps),
+        ("drawing_guidance", recipe.guidance_scale, usable.guidance_scale),
     ):
-        event(bind(studio, handler), source, outputs, **HIDDEN)
-    chosen.same_seed.click(bind(studio, take_seed), chosen.path, controls.seed, **HIDDEN).success(
-        None, js="() => oneWord.focusSeed()", **HIDDEN
+        if now != value:
+            yield say(language, "generate_bounded", name=say(language, key), value=value, now=now)
+    is_resized = (usable.width, usable.height) != (recipe.width, recipe.height)
+    if is_resized and is_drawn_with(recipe, base):
+        yield say(language, "generate_other_size", width=recipe.width, height=recipe.height)
+    if common_strength(recipe) is None:
+        strengths = ", ".join(f"{use.token} {use.strength:g}" for use in recipe.concepts)
+        yield say(language, "generate_other_strength", strengths=strengths)
+
+
+def within_bounds(recipe: Recipe, base: BaseModel | None) -> Recipe:
+    """Bring steps, guidance scale and size within the bounds of their controls.
+
+    A size that cannot be drawn, or is another model's, becomes 0, which stands for the model's own.
+    """
+    width, height = recipe.width, recipe.height
+    fits = max(width, height) <= MAX_SIDE and width % SIZE_STEP == height % SIZE_STEP == 0
+    if not fits or not is_drawn_with(recipe, base):
+        width = height = 0
+    return replace(
+        recipe,
+        steps=min(max(recipe.steps, 1), MAX_STEPS),
+        guidance_scale=min(max(recipe.guidance_scale, NO_GUIDANCE), MAX_GUIDANCE),
+        width=width,
+        height=height,
     )
 
 
-def take_seed(studio: Studio, request: gr.Request, path: Path) -> int:
-    return read_recipe(path).seed
+def is_drawn_with(recipe: Recipe, base: BaseModel | None) -> bool:
+    """Whether a recipe is of this base model, as far as both are known."""
+    return base is None or recipe.model in ("", base.id)
 
 
-def send_to_style(studio: Studio, request: gr.Request, path: Path) -> tuple[str, Any, str]:
-    return served(path), gr.update(selected="style"), "style"
-
-
-def take_settings(studio: Studio, request: gr.Request, path: str | Path) -> list[Any]:
-    """The words' strength, the prompt, the controls' values and a sentence on each setting that could not be
-    taken over.
-
-    Raises :class:`RecipeError`.
-    """
-    language, backbone = language_of(request), studio.models.backbone
-    recipe = read_recipe(Path(path))
-    words = all_words(studio.home(request).library)
-    base = backbone.base if backbone is not None else None
-    values, remarks = settings_of(language, recipe, base, words)
-    sentences = [say(language, "generate_taken"), *remarks]
-    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-    return [*values, f'<ul class="remarks" role="status">{listed}</ul>']
-
-
-def settings_of(
-    language: Language, recipe: Recipe, base: BaseModel | None, words: Mapping[str, Concept]
-) -> tuple[list[Any], list[str]]:
-    """The words' strength, the prompt and the controls' values, and a sentence on each setting that is not as
-    in the recipe."""
-    remarks: list[str] = []
-
-    def remark(key: str, **values: object) -> None:
-        remarks.append(say(language, key, **values))
-
-    same_model = base is None or recipe.model in ("", base.id)
-    if base is not None and not same_model:
-        remark("generate_other_model", model=recipe.model, base=base.id)
-    for use in recipe.concepts:
-        if use.token not in words:
-            remark("generate_other_word", token=use.token)
-        elif not words[use.token].sha256.startswith(use.sha256):
-            remark("generate_other_version", token=use.token)
-    if recipe.strength is not None:
-        remark("generate_from_picture")
-    if recipe.scheduler not in SCHEDULER_LABELS:
-        remark("generate_other_scheduler", scheduler=recipe.scheduler)
-    if not 0 <= recipe.seed <= MAX_SEED:
-        remark("generate_other_seed", seed=recipe.seed)
-    steps = min(max(recipe.steps, 1), MAX_STEPS)
-    if steps != recipe.steps:
-        remark("generate_bounded", name=say(language, "drawing_steps"), value=recipe.steps, now=steps)
-    guidance = min(max(recipe.guidance_scale, NO_GUIDANCE), MAX_GUIDANCE)
-    if guidance != recipe.guidance_scale:
-        remark(
-            "generate_bounded",
-            name=say(language, "drawing_guidance"),
-            value=recipe.guidance_scale,
-            now=guidance,
-        )
-    size = recipe.width, recipe.height
-    if not same_model:
-        size = 0, 0
-    elif max(size) > MAX_SIDE or any(side % SIZE_STEP for side in size):
-        remark("generate_other_size", width=recipe.width, height=recipe.height)
-        size = 0, 0
+def common_strength(recipe: Recipe) -> float | None:
+    """The strength that all words of a recipe have, None if it cannot be set here for all of them at once."""
     strengths = {use.strength for use in recipe.concepts} or {1.0}
-    if len(strengths) > 1 or not 0 <= max(strengths) <= MAX_STRENGTH:
-        shown = ", ".join(f"{use.token} {use.strength:g}" for use in recipe.concepts)
-        remark("generate_other_strength", strengths=shown)
-        strengths = {1.0}
-    values = [
-        strengths.pop(),
-        recipe.prompt,
-        recipe.negative_prompt,
-        gr.skip(),  # how many
-        steps,
-        guidance,
-        recipe.seed if 0 <= recipe.seed <= MAX_SEED else gr.skip(),
-        recipe.scheduler if recipe.scheduler in SCHEDULER_LABELS else gr.skip(),
-        *size,
-    ]
-    return values, remarks
+    strength = strengths.pop()
+    return None if strengths or not 0 <= strength <= MAX_STRENGTH else strength

@@ -18,10 +18,10 @@ from ti_core.training.preparation import prepare
 from ti_core.training.runs import Run
 from ui.frame import Frame
 from ui.parts.events import HIDDEN, QUIET, bind, outlast_reload
-from ui.parts.prompt_box import MAX_LENGTH
 from ui.server.drawing import POLL_SECONDS
 from ui.server.errors import plainly, refusal
 from ui.server.studio import Limits, Studio
+from ui.server.words import MAX_PROMPT_LENGTH
 from ui.tabs.train.pictures import (
     EXAMPLES,
     Desk,
@@ -261,7 +261,7 @@ def begin_training(studio: Studio, request: gr.Request, desk: Desk, *values: Any
     if not desk.cards:
         raise refusal(language, "train_no_pictures")
     for text in (config.initializer, *(card.caption for card in desk.cards)):
-        check_length(text, MAX_LENGTH)
+        check_length(text, MAX_PROMPT_LENGTH)
     if studio.homes.shared:
         check_limits(language, studio.limits, config)
     free = studio.home(request).library.free_token(config.token)

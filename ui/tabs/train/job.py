@@ -12,12 +12,13 @@ import gradio as gr
 from gradio.events import Dependency
 
 from ti_core.training.runs import Run
-from ui.drawer.hub import Word
-from ui.drawer.library import export_word
 from ui.frame import Frame
 from ui.parts.events import HIDDEN, QUIET, bind
+from ui.parts.publish import Word
 from ui.parts.results import stop_drawing
+from ui.server.downloads import export_word
 from ui.server.errors import plainly, refusal
+from ui.server.learned import learned_token
 from ui.server.studio import Studio
 from ui.tabs.train.form import TIGHT, Form, begin_training, begun_desk
 from ui.tabs.train.pictures import Desk
@@ -27,7 +28,6 @@ from ui.tabs.train.result import (
     keep_saved_step,
     nearest_step,
     prompt_to_try,
-    shelved_token,
     slider_step,
     step_html,
     use_token,
@@ -322,7 +322,7 @@ def tell_step(studio: Studio, request: gr.Request, view: JobView, step: float) -
 def use_word(studio: Studio, request: gr.Request, view: JobView, words: int) -> list[Any]:
     """A sentence with the word, in the tab that draws it."""
     home, run = studio.home(request), current_run(studio, request, view)
-    missing = shelved_token(home, run) is None
+    missing = learned_token(home, run) is None
     prompt = prompt_to_try(run, use_token(home, run))
     return [prompt, gr.Tabs(selected="generate"), words + missing]
 
@@ -330,13 +330,14 @@ def use_word(studio: Studio, request: gr.Request, view: JobView, words: int) -> 
 def download_word(studio: Studio, request: gr.Request, view: JobView) -> str:
     """The word as an archive that the browser may fetch."""
     run = current_run(studio, request, view)
-    return export_word(studio, request, use_token(studio.home(request), run))
+    home = studio.home(request)
+    return export_word(home.library, use_token(home, run))
 
 
 def find_word(studio: Studio, request: gr.Request, view: JobView) -> Word:
     """What was learned, to publish it: as it is in the library, or from the run if it was deleted there."""
     home, run = studio.home(request), current_run(studio, request, view)
-    token = shelved_token(home, run)
+    token = learned_token(home, run)
     if token is None:
         return Word(run.concept(), run.folder)
     entry = home.library.find(token)

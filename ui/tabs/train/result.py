@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 
 from ti_core.drawing.settings import GenerationSettings, Order
-from ti_core.files import write_text_whole, write_whole
+from ti_core.files import write_whole
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.grammar import replace_token
 from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
@@ -23,7 +22,6 @@ from ti_core.training.runs import (
     concept_at,
     keep_step,
     list_previews,
-    list_runs,
     load_run_pictures,
     read_metrics,
     saved_steps,
@@ -34,6 +32,7 @@ from ui.parts.results import progress_html
 from ui.parts.thumbnails import data_uri
 from ui.parts.verdicts import comparison_html
 from ui.server.drawing import draw_in_turn, draw_orders
+from ui.server.learned import learned_token, note_learned
 from ui.server.people import Home
 from ui.server.studio import Studio
 from ui.texts import Language, language_of, say
@@ -51,39 +50,14 @@ def shelve(home: Home, run: Run, concept: Concept) -> str:
 
     A word that somebody else's training or import has put there stays: this one gets the next free token.
     """
-    own = shelved_token(home, run)
+    own = learned_token(home, run)
     token = own or home.library.free_token(concept.name)
     shelved = replace(concept, token=token)
     pictures = [picture.image for picture in load_run_pictures(run)]
     home.library.add(shelved, pictures, replace=own is not None)
-    note = json.dumps({"token": token, "sha256": shelved.sha256})
-    write_text_whole(run.folder / "shelved.json", note)
+    note_learned(run, shelved)
     _keep_gallery(home, run, concept, token)
     return token
-
-
-def shelved_token(home: Home, run: Run) -> str | None:
-    """The token under which the library holds what this run learned, None if it does not."""
-    token, sha256 = _shelved(run)
-    tokens = [entry.concept.token for entry in home.library.entries()[0] if entry.concept.sha256 == sha256]
-    return token if token in tokens else next(iter(tokens), None)
-
-
-def find_training(home: Home, concept: Concept) -> Run | None:
-    """The newest run that learned a word."""
-    return next((run for run in list_runs(home.runs)[0] if _shelved(run)[1] == concept.sha256), None)
-
-
-def _shelved(run: Run) -> tuple[str, str]:
-    """Token and sha256 of what this run put into the library last, "" for nothing.
-
-    The sha256 tells whose a word is: it may have another name since, and its name may be another word's.
-    """
-    try:
-        note = json.loads((run.folder / "shelved.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return "", ""
-    return note["token"], note["sha256"]
 
 
 def keep_saved_step(home: Home, run: Run, step: float) -> str:
@@ -93,7 +67,7 @@ def keep_saved_step(home: Home, run: Run, step: float) -> str:
 
 def use_token(home: Home, run: Run) -> str:
     """The token of what was learned, put into the library again if it was deleted there."""
-    return shelved_token(home, run) or shelve(home, run, run.concept())
+    return learned_token(home, run) or shelve(home, run, run.concept())
 
 
 def prompt_to_try(run: Run, token: str) -> str:
@@ -123,7 +97,7 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[tup
                 target = _evidence_file(run, concept, name)
                 target.parent.mkdir(exist_ok=True)
                 write_whole(target, partial(shutil.copyfile, drawn.path))
-            token = shelved_token(home, run)
+            token = learned_token(home, run)
             if token is not None:
                 _keep_gallery(home, run, concept, token)
         yield (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ui.drawer.hub import bind_panel, place_panel
 from ui.frame import Frame
+from ui.parts.publish import bind_panel, place_panel
 from ui.server.studio import Studio
 from ui.tabs.train.form import bind_form, build_form
 from ui.tabs.train.job import bind_job, build_job, find_word

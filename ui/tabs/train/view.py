@@ -25,9 +25,10 @@ from ui.parts.chart import Point, loss_chart
 from ui.parts.thumbnails import data_uri
 from ui.server.errors import in_plain_words
 from ui.server.jobs import JobStatus
+from ui.server.learned import learned_token
 from ui.server.people import Home
 from ui.server.studio import Studio
-from ui.tabs.train.result import evidence_files, evidence_html, loss_in_words, shelved_token, words_in_line
+from ui.tabs.train.result import evidence_files, evidence_html, loss_in_words, words_in_line
 from ui.tabs.train.runs import ACTIVE, names_in_training
 from ui.texts import Language, duration, language_of, say
 
@@ -136,7 +137,7 @@ def _result_view(
 ) -> ResultView | None:
     if job.active or not job.run.has_result:
         return None
-    concept, token = job.run.concept(), shelved_token(home, job.run)
+    concept, token = job.run.concept(), learned_token(home, job.run)
     drawn = evidence_files(job.run, concept)
     backbone = studio.models.backbone
     headline = say(language, "train_in_library" if token else "train_not_in_library", token=token)
