@@ -305,7 +305,7 @@ def test_a_run_whose_page_was_closed_waits_for_a_click(tmp_path, backbone, train
     trainer.start(backbone, run, results)
     trainer.go_on(run)
     assert trainer.active() == 1
-    monkeypatch.setattr(slices, "LEFT_SECONDS", -1.0)
+    monkeypatch.setattr(slices, "ABANDONED_SECONDS", -1.0)
     assert trainer.status(run) == JobStatus("stopped", 5, 18)
     assert trainer.active() == 0
     losses = {entry.evaluation: entry.step for entry in read_metrics(run)[1:] if entry.evaluation}
@@ -359,7 +359,7 @@ def test_one_slice_at_a_time(tmp_path, backbone, trainer, lender, monkeypatch):
 @pytest.fixture
 def endless(tmp_path: Path, backbone: Backbone, trainer: SlicedTrainer) -> Run:
     """A run that no slice here takes to its end, started; the model is there in each fork."""
-    slices._load(trainer._models.name_of(backbone))
+    slices._load(trainer._models.load_options(backbone))
     run = create(tmp_path / "endless", backbone, steps=1_000_000)
     trainer.start(backbone, run, Results())
     return run
@@ -469,11 +469,11 @@ def test_a_slice_reads_no_prompt_that_it_does_not_draw(studio, backbone, monkeyp
 
     monkeypatch.setattr(Backbone, "encode_prompts", encode_prompts)
     orders = [Order(GenerationSettings(prompt, count=1, steps=1)) for prompt in ("a cat", "a dog", "a toy")]
-    assert len(slices.draw_slice(studio.models.name_of(backbone), orders, 0.0)) == 1
+    assert len(slices.draw_slice(studio.models.load_options(backbone), orders, 0.0)) == 1
     assert read == ["a cat"]
 
 
 def test_the_initial_word_is_chosen_there(studio, backbone):
     config = TrainingConfig("<x>", batch_size=1)
-    word = studio.gpu.choose(studio.models.name_of(backbone), pictures(), config)
+    word = studio.gpu.choose(studio.models.load_options(backbone), pictures(), config)
     assert word == prepare(backbone, pictures(), config).initializer

@@ -1,1 +1,1 @@
-"""What all visitors share: models, the device and its queue, jobs, and how errors are told."""
+"""What runs behind the page: who is asking, the model in use, the device and its queue, drawing, training."""

@@ -12,11 +12,11 @@ from types import TracebackType
 
 from ti_core.errors import OneWordError
 
-MEASURED = 5  # drawings whose mean duration foretells the wait
+MEASURED_DRAWINGS = 5  # the last ones, whose mean duration predicts the wait
 
 
 class QueueFull(OneWordError):
-    """No other drawing may wait; ``seconds`` is how long those that do are expected to take, if known."""
+    """As many drawings wait as may; ``seconds`` is how long they are expected to take, None if not known."""
 
     def __init__(self, waiting: int, seconds: float | None):
         self.waiting = waiting
@@ -26,29 +26,29 @@ class QueueFull(OneWordError):
 
 
 class Device:
-    """Held by one drawing or one training step at a time.
+    """The device, which one drawing or one training step holds at a time.
 
-    Whoever lets go of it decides who is next: after a drawing a training step, after a step a drawing, where
-    one waits. So drawings go first, and training never starves.
+    After a drawing comes a training step, and after a step a drawing, where one waits. So a drawing waits for
+    one step at most, and training never starves.
     """
 
     def __init__(self, max_waiting: int):
         self._max_waiting = max_waiting
-        self._changed = threading.Condition()  # guards all below; while nobody holds, nobody waits
+        self._changed = threading.Condition()  # guards all below; while nobody holds it, nobody waits
         self._holder: object | None = None
         self._since = 0.0
-        self._drawings: deque[Ticket] = deque()  # that wait, as do:
-        self._steps: deque[object] = deque()
-        self._durations: deque[float] = deque(maxlen=MEASURED)
+        self._drawings: deque[Ticket] = deque()  # these wait,
+        self._steps: deque[object] = deque()  # and these
+        self._durations: deque[float] = deque(maxlen=MEASURED_DRAWINGS)
 
     @property
     def waiting(self) -> int:
-        """Drawings that wait now."""
+        """How many drawings wait now."""
         with self._changed:
             return len(self._drawings)
 
     def enter(self) -> Ticket:
-        """Join the queue of drawings. Raises :class:`QueueFull` when as many as may wait do already."""
+        """Join the queue of drawings. Raises :class:`QueueFull` if as many wait already as may."""
         ticket = Ticket(self)
         with self._changed:
             if self._holder is None:
@@ -61,7 +61,7 @@ class Device:
 
     @contextmanager
     def training_step(self) -> Iterator[None]:
-        """Hold the device for one training step, after at most one drawing more."""
+        """Hold the device for one training step, before which at most one more drawing is taken."""
         step = object()
         try:
             with self._changed:
@@ -95,7 +95,7 @@ class Device:
         self._changed.notify_all()
 
     def _seconds(self, ahead: int) -> float | None:
-        """Until the drawing under way, if there is one, and ``ahead`` more are done; None if not known."""
+        """How long the drawing under way, if there is one, and ``ahead`` more take; None if not known."""
         if not self._durations:
             return None
         mean = sum(self._durations) / len(self._durations)
@@ -105,7 +105,7 @@ class Device:
 
 
 class Ticket:
-    """A drawing's place in the queue, and then its hold of the device; leaving it frees either."""
+    """A drawing's place in the queue, and then its hold of the device; leaving gives up either."""
 
     def __init__(self, device: Device):
         self._device = device
@@ -119,7 +119,7 @@ class Ticket:
 
     @property
     def seconds_left(self) -> float | None:
-        """The expected wait, by the mean of the last few drawings; None if none was measured.
+        """The expected wait, from the mean of the last few drawings; None if none was measured.
 
         Raises as :attr:`position`.
         """
@@ -128,13 +128,13 @@ class Ticket:
             return 0.0 if device._holder is self else device._seconds(ahead=device._drawings.index(self))
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; whether it is this ticket's turn."""
+        """Wait at most ``timeout`` seconds; returns whether it is this ticket's turn."""
         device = self._device
         with device._changed:
             return device._changed.wait_for(lambda: device._holder is self, timeout)
 
     def leave(self) -> None:
-        """Free the place, also while waiting; harmless when it is free."""
+        """Give up the place, also while waiting; does nothing if that was done before."""
         self._device._leave(self, measured=True)
 
     def __enter__(self) -> Ticket:
@@ -143,4 +143,4 @@ class Ticket:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._device._leave(self, measured=error is None)  # how long a failed one took foretells nothing
+        self._device._leave(self, measured=error is None)  # how long a failed one took predicts nothing

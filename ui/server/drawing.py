@@ -1,4 +1,4 @@
-"""Drawing for a visitor: wait for the device's turn, draw beside the page, keep every picture."""
+"""Drawing for a visitor: wait for the device, draw in a thread beside the page, keep every picture."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from ui.server.zero import WORK_SECONDS
 
 POLL_SECONDS = 0.5
 DrawSlice = Callable[[Sequence[Order]], list[GeneratedPicture]]
-"""Draws the first of some orders, one picture each, on a GPU that is lent."""
+"""Draws as many of some orders, one picture each, as there is time for on a GPU that is lent."""
 
 
 class Draw(Protocol):
-    """Draws on the device of the model, or where there is none in slices."""
+    """A function that draws on the model's device, or slice by slice if it is given ``draw_slice``."""
 
     def __call__(
         self,
@@ -78,9 +78,9 @@ class DrawingProgress:
 
 
 def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
-    """Draw what a plan orders of the model in use, in batches.
+    """Make a function that draws what ``plan`` orders for the model in use, in batches.
 
-    What is wrong with any of the orders is raised before the first is drawn.
+    It raises what is wrong with any of the orders before it draws the first.
     """
 
     def draw(
@@ -101,9 +101,9 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
 def _draw_in_slices(
     draw_slice: DrawSlice, orders: Sequence[Order], on_progress: OnProgress, should_stop: ShouldStop
 ) -> Iterator[GeneratedPicture]:
-    """Each picture as an order of its own, for each has a seed of its own.
+    """Draw each picture as an order of its own, as each has a seed of its own.
 
-    A slice reads no further than it draws, so that words and weights are checked before.
+    A slice does not look at the orders that it leaves to the next, so all prompts are checked before.
     """
     for order in orders:
         for prompt in (order.settings.prompt, order.settings.negative_prompt):
@@ -124,9 +124,9 @@ def _draw_in_slices(
 
 
 def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float) -> tuple[Concept, ...]:
-    """The concepts between the words they started from, 0, and themselves, 1, or beyond.
+    """Move the concepts between the words they started from, at 0, and themselves, at 1, or beyond.
 
-    Raises as :func:`~ti_core.words.arithmetic.interpolate_from_initial`, but asks for no initial word at 1.
+    Raises as :func:`~ti_core.words.arithmetic.interpolate_from_initial`, but needs no initial word at 1.
     """
     if strength == 1:
         return tuple(concepts)
@@ -160,7 +160,7 @@ def _draw(
     studio: Studio, backbone: Backbone, draw: Draw, home: Home, stop: threading.Event
 ) -> Iterator[DrawingProgress]:
     if studio.gpu is not None:
-        gpu, model = studio.gpu, studio.models.name_of(backbone)
+        gpu, model = studio.gpu, studio.models.load_options(backbone)
         draw = partial(draw, draw_slice=lambda orders: gpu.draw(model, orders, WORK_SECONDS))
     news: queue.SimpleQueue[Progress | Drawn | Exception | None] = queue.SimpleQueue()
 
@@ -198,7 +198,7 @@ def _draw(
 
 
 def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
-    """Write a picture to its home; of more than ``kept`` the oldest go."""
+    """Write a picture into the visitor's home, and delete the oldest of more than ``kept``."""
     home.pictures.mkdir(parents=True, exist_ok=True)
     path = home.pictures / f"{time.time_ns()}-{secrets.token_hex(4)}.png"
     save_png(picture.image, path, picture.recipe)

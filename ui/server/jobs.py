@@ -1,4 +1,4 @@
-"""Training in the background: one thread trains the runs of all visitors in one batch.
+"""Training in the background: one thread trains the runs of all visitors, in one batch.
 
 A job belongs to no browser tab. What was learned is in the run's folder; the trainer remembers only what is
 going on now, and why a job failed.
@@ -22,7 +22,7 @@ from ti_core.training.state import Snapshot
 from ti_core.words.concept import Concept
 from ui.server.device_queue import Device
 
-PACE_STEPS = 10  # by whose mean duration the time left is foretold
+PACE_STEPS = 10  # the last ones, whose mean duration predicts the time left
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ OnResult = Callable[[Run, Concept], None]
 class JobStatus:
     """How far a run is.
 
-    ``seconds_left`` until ``steps``, by the job's own recent pace, None before that is known; ``companions``
-    are the other runs that train in the same batch now; ``error`` is why a failed one did.
+    ``seconds_left`` is the time until all ``steps`` are done at the recent pace, None before that is known.
+    ``companions`` other runs train in the same batch now. ``error`` says why a failed run failed.
     """
 
     phase: Phase
@@ -47,8 +47,10 @@ class JobStatus:
 
 
 class TooManyJobs(OneWordError):
-    """As many runs are in training as may be; ``seconds`` until the first of them has taken all its steps,
-    None before that is known."""
+    """As many runs are in training as may be.
+
+    The first of them has taken all its steps after ``seconds``, None before that is known.
+    """
 
     def __init__(self, jobs: Sequence[JobStatus]):
         self.active = len(jobs)
@@ -59,14 +61,14 @@ class TooManyJobs(OneWordError):
 
 @dataclass(eq=False)
 class _Job:
-    """A run that is waiting, in the batch, or out of it with its result still to be handed over."""
+    """A run that waits, is in the batch, or has left it with its result still to be handed over."""
 
     backbone: Backbone
     run: Run
     on_result: OnResult
     step: int
     tried_until: int
-    """The step after which an error of the batch is no longer taken for this job's."""
+    """Up to this step an error of the batch is taken for this job's."""
     phase: Literal["waiting", "preparing", "training"] = "waiting"
     stop_asked: bool = False
     complete: bool = False
@@ -101,7 +103,7 @@ class Trainer:
         self._max_jobs = max_jobs
         self._changed = threading.Condition()  # guards what follows; held briefly, never during a step
         self._jobs: dict[Path, _Job] = {}
-        self._line: deque[_Job] = deque()
+        self._waiting: deque[_Job] = deque()
         self._batch: list[_Job] = []
         self._failures: dict[Path, Exception] = {}
         self._worker: threading.Thread | None = None
@@ -112,7 +114,7 @@ class Trainer:
         self._leaving: list[_Job] = []
 
     def start(self, backbone: Backbone, run: Run, on_result: OnResult) -> None:
-        """Train a run, or go on with it, until it has finished or is stopped.
+        """Train a run, from where it was, until it has finished or is stopped.
 
         ``on_result`` then gets what was learned, in the trainer's thread. Raises :class:`RunError` if the run
         is in training here, :class:`TooManyJobs`, and :class:`ConfigError` if others train on another model.
@@ -138,14 +140,14 @@ class Trainer:
                     )
             self._failures.pop(run.folder, None)
             self._jobs[run.folder] = job
-            self._line.append(job)
+            self._waiting.append(job)
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="trainer", daemon=True)
                 self._worker.start()
             self._changed.notify_all()
 
     def stop(self, run: Run) -> None:
-        """Let a run leave after the step under way; the best of the last vectors become its result, if any.
+        """Stop a run after the step under way; the best of the last vectors become its result, if any.
 
         :meth:`start` goes on with it. Nothing happens if it is not in training.
         """
@@ -169,15 +171,15 @@ class Trainer:
             return len(self._jobs)
 
     def wait(self, run: Run, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; whether the run's job has ended."""
+        """Wait at most ``timeout`` seconds; returns whether the run's job has ended."""
         with self._changed:
             job = self._jobs.get(run.folder)
         return job is None or job.ended.wait(timeout)
 
     def close(self) -> None:
-        """End all jobs, each saved so that it can go on, and take no more; waits for what holds the device.
+        """End all jobs, each saved so that it can go on, and take no more; waits for the step under way.
 
-        No result is made of runs that have not finished.
+        Runs that have not finished get no result.
         """
         with self._changed:
             self._closing = True
@@ -203,7 +205,7 @@ class Trainer:
                 self._end(job)
 
     def _wait_for_jobs(self) -> bool:
-        """Whether there is something to train, and not the end."""
+        """Wait until there is something to train; returns False at the end of the program."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closing)
             return not self._closing
@@ -215,7 +217,7 @@ class Trainer:
             self._conclude(job)
 
     def _step_or_close(self) -> list[_Job]:
-        """One step of the batch; the jobs that have left it and whose runs are closed."""
+        """Take one step of the batch; returns the jobs that have left it and whose runs are closed."""
         with self._changed:
             if self._closing:
                 return []
@@ -229,21 +231,21 @@ class Trainer:
         return closed
 
     def _leave_and_join(self) -> list[_Job]:
-        """Let the stopped jobs leave and one of the line join; all that the next step closes."""
-        stopped = [job for job in (*self._batch, *self._line) if job.stop_asked]
+        """Take the stopped jobs out, and one that waits in; returns all jobs that the next step closes."""
+        stopped = [job for job in (*self._batch, *self._waiting) if job.stop_asked]
         self._batch = [job for job in self._batch if job not in stopped]
-        self._line = deque(job for job in self._line if job not in stopped)
+        self._waiting = deque(job for job in self._waiting if job not in stopped)
         leaving, self._leaving = self._leaving + stopped, []
-        # One on trial at a time, and while nobody leaves: so it is plain whose an error is.
-        if self._line and not leaving and not any(job.on_trial for job in self._batch):
-            job = self._line.popleft()
+        # One on trial at a time, and while nobody leaves: then it is clear whose an error is.
+        if self._waiting and not leaving and not any(job.on_trial for job in self._batch):
+            job = self._waiting.popleft()
             job.phase = "preparing"
             self._batch.append(job)
         self._runs[:] = [job.run for job in self._batch]
         return leaving
 
     def _step(self) -> None:
-        """One step of every run in the batch, from the first snapshot to the last."""
+        """Take one step of every run in the batch, from the first snapshot to the last."""
         if self._iterator is None:
             self._iterator = train_runs(self._batch[0].backbone, self._runs)
         awaited = list(self._batch)
@@ -262,7 +264,7 @@ class Trainer:
                     return
             self._complete(awaited)
         except OneWordError as error:
-            self._part(error)
+            self._end_failed(error)
 
     def _complete(self, jobs: Sequence[_Job]) -> None:
         with self._changed:
@@ -271,7 +273,7 @@ class Trainer:
                 self._batch.remove(job)
                 self._leaving.append(job)
 
-    def _part(self, error: OneWordError) -> None:
+    def _end_failed(self, error: OneWordError) -> None:
         """End the jobs at fault for a failed step; the others join again from their saved state."""
         self._iterator = None
         with self._changed:
@@ -281,7 +283,7 @@ class Trainer:
             for job in others:
                 job.phase, job.tried_until = "waiting", job.step
                 job.times.clear()
-            self._line.extendleft(reversed(others))
+            self._waiting.extendleft(reversed(others))
         for job in failed:
             self._end(job, error)
 
@@ -316,7 +318,7 @@ class Trainer:
         self._close_runs()
         with self._changed:
             jobs = list(self._jobs.values())
-            self._line.clear()
+            self._waiting.clear()
             self._batch.clear()
             self._leaving.clear()
         for job in jobs:
@@ -335,7 +337,7 @@ class Trainer:
 def _at_fault(batch: Sequence[_Job], error: OneWordError) -> list[_Job]:
     """The jobs that an error names, or else the one on trial.
 
-    Without either nobody knows: then none ends by it, and each is tried until it has passed that step.
+    Without either nobody knows: then no job ends, and each is on trial until it has passed that step.
     """
     folders = error.folders if isinstance(error, TrainingError) else ()
     named = [job for job in batch if job.run.folder in folders]

@@ -1,4 +1,4 @@
-"""The base model in use: loaded in the background, one at a time, for everyone."""
+"""The base model in use: one for everyone, loaded in the background."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ UNCOUNTED_PARTS = ("safety_checker", "image_encoder")
 class ModelStatus:
     """What is known of the model in use.
 
-    ``seconds`` since its loading began, ``error`` why it failed; ``fetched`` is how many bytes are here, and
-    of how many, while it is being downloaded.
+    ``seconds`` have passed since its loading began, and ``error`` says why it failed. While it is being
+    downloaded, ``fetched`` is how many bytes are here, and of how many.
     """
 
     name: str
@@ -50,8 +50,8 @@ class ModelStatus:
 
 
 @dataclass(frozen=True)
-class ModelName:
-    """A loaded model as another process loads it: the same weights in the same precision."""
+class LoadOptions:
+    """How another process loads the model in use: the same weights in the same precision."""
 
     name: str
     dtype: torch.dtype
@@ -60,7 +60,7 @@ class ModelName:
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Bytes of a model's weights, None if that is not known here, and bytes free where it would run."""
+    """The bytes of a model's weights, None if not known, and the bytes that are free on its device."""
 
     weights: float | None
     free: float
@@ -73,7 +73,7 @@ class MemoryNeed:
 class ModelKeeper:
     """Holds the one loaded model, and loads another in a thread of its own.
 
-    With ``safety_checker`` false, that of a model that ships one is left out.
+    A model's safety checker is left out if ``safety_checker`` is set to False before it is loaded.
     """
 
     def __init__(self) -> None:
@@ -112,9 +112,9 @@ class ModelKeeper:
         self._loader.start()
 
     def cancel(self) -> None:
-        """Give up the loading under way: a download stops, and what else it ends with is thrown away.
+        """Give up the loading under way: a download stops, and a model that is loaded after all is dropped.
 
-        Only then the next begins.
+        The next loading begins when this one has ended.
         """
         with self._changed:
             if self._status.phase == "loading":
@@ -122,14 +122,13 @@ class ModelKeeper:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Give up the loading under way, and wait until it has ended: a library that is being loaded would
-        not survive the end of the program."""
+        """Give up the loading under way and wait for its end, as a program cannot end while it imports."""
         self.cancel()
         if self._loader is not None:
             self._loader.join(CLOSING_SECONDS)
 
     def wait(self) -> tuple[Backbone, Pace | None]:
-        """The model and its pace, once it is loaded; None where training borrows another device.
+        """Wait until the model is loaded; returns it and its pace, None where training borrows a GPU.
 
         Raises :class:`ModelError` if no model is loaded or its loading failed or was cancelled.
         """
@@ -143,14 +142,14 @@ class ModelKeeper:
 
     @property
     def backbone(self) -> Backbone | None:
-        """The model if it is ready now."""
+        """The model if it is ready now, else None."""
         with self._changed:
             return self._backbone
 
-    def name_of(self, backbone: Backbone) -> ModelName:
-        """By what another process loads the model in use."""
+    def load_options(self, backbone: Backbone) -> LoadOptions:
+        """How another process loads the model in use, which is this one."""
         with self._changed:
-            return ModelName(self._status.name, backbone.dtype, self.safety_checker)
+            return LoadOptions(self._status.name, backbone.dtype, self.safety_checker)
 
     def _load(self, loading: ModelStatus) -> None:
         backbone, pace, error = None, None, None
@@ -194,7 +193,7 @@ class ModelKeeper:
 
 
 def memory_need(name: str) -> MemoryNeed:
-    """What the weights of a preset, a folder or a file need in the precision used here, and what is free."""
+    """How much memory a preset, a folder or a file needs in the precision used here, and how much is free."""
     device = device_here()
     preset = find_preset(name)
     parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
@@ -202,7 +201,7 @@ def memory_need(name: str) -> MemoryNeed:
 
 
 def count_parameters(model: Path) -> int:
-    """Parameters of a folder or a .safetensors file by the headers of its weights, 0 if none can be read."""
+    """Count the parameters of a folder or a .safetensors file by its headers; 0 if none can be read."""
     is_file = model.suffix.lower() == ".safetensors" and model.is_file()
     files = [file for file in model.glob("*/*.safetensors") if COUNTED_FILES.fullmatch(file.name)]
     files = [model] if is_file else [file for file in files if file.parent.name not in UNCOUNTED_PARTS]
@@ -218,17 +217,17 @@ def _parameters_in(file: Path) -> int:
 
 
 def device_here() -> torch.device:
-    """The device of this process: on ZeroGPU the CPU, for the GPU is lent to others."""
+    """The device of this process: on ZeroGPU the CPU, as the GPU is lent to other processes."""
     return torch.device("cpu") if ON_ZERO_GPU else best_device()
 
 
 def dtype_on(device: torch.device) -> torch.dtype:
-    """The precision of the model: on ZeroGPU that of the GPU that it will be on, which cannot be measured."""
+    """The precision of the model. On ZeroGPU it is chosen for the GPU that will be lent."""
     return torch.bfloat16 if ON_ZERO_GPU else fastest_dtype(device)
 
 
 def device_name(device: torch.device) -> str:
-    """Such as “CPU” or “NVIDIA H100 (cuda)”."""
+    """Name a device for the reader, such as “CPU” or “NVIDIA H100 (cuda)”."""
     if ON_ZERO_GPU:
         return "ZeroGPU"
     if device.type == "cuda":

@@ -1,8 +1,8 @@
-"""Who is asking, and where their words and runs are kept.
+"""Who is asking, and the home in which their words, runs and pictures are kept.
 
 On one's own machine there is one home. On a shared server each browser has its own, found by a cookie
 that cannot be guessed; its name on disk is a digest, so that reading the disk gives no one's cookie away.
-On a Space people may sign in with Hugging Face. The home of the browser where someone does so first becomes
+On a Space people may sign in with Hugging Face. The home of the browser where a person does so first becomes
 theirs, with the words learned before: from then on it opens only to them, in every browser.
 """
 
@@ -32,16 +32,16 @@ COOKIE = "one-word-home"
 YEAR = 365 * 24 * 3600
 SECRET = "[0-9A-Za-z_-]{40,64}"
 PEOPLE_REMEMBERED = 1000  # logins, so that the Hub is not asked about them again
-SENT = re.compile(f"(^|; *){COOKIE}={SECRET}(;|$)".encode())
+SENT_COOKIE = re.compile(f"(^|; *){COOKIE}={SECRET}(;|$)".encode())
 
 
 class NoHomeError(OneWordError):
-    """A request to a shared server does not say whose it is."""
+    """A request to a shared server comes without the cookie that says whose it is."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """One person's folders."""
+    """The folders of one person, or of one browser where nobody has signed in."""
 
     folder: Path
 
@@ -71,12 +71,15 @@ class Homes:
         """The name of each signed-in person's home, by the digest of their identity."""
 
     def token_of(self, request: gr.Request) -> str | None:
-        """The Hub's token of who is asking: on one's own machine its login, else that of who signed in."""
+        """The asker's token for the Hub: on one's own machine its login, elsewhere that of who signed in."""
         return signed_in_token(request) if self.shared else get_token()
 
     def of(self, request: gr.Request) -> Home:
-        """Raises :class:`NoHomeError` on a shared server for a request without its cookie, and
-        :class:`HubError` if the Hub does not tell who has signed in."""
+        """Find the home of a request.
+
+        Raises :class:`NoHomeError` on a shared server for a request without its cookie, and
+        :class:`HubError` if the Hub does not say who has signed in.
+        """
         name = self._name_of(request) if self.shared else "home"
         return self._known.setdefault(name, Home(self._root / name))
 
@@ -93,7 +96,7 @@ class Homes:
             return _digest(f"{browser} signed out") if browser in self._owners.values() else browser
 
     def _person(self, token: str) -> str:
-        """The digest of who a token belongs to, "" if it is not valid any more. The Hub is asked once."""
+        """The digest of a token's owner, "" if it is not valid any more. The Hub is asked once per token."""
         login = _digest(token)
         if login not in self._people:
             try:
@@ -106,7 +109,7 @@ class Homes:
         return self._people[login]
 
     def _take_over(self, browser: str, person: str) -> str:
-        """Make the home of a browser that of a person, if it is not another's already."""
+        """Give a person the home of their browser, or a new one if another person has that already."""
         name = person if browser in self._owners.values() else browser
         (self._root / "people").mkdir(parents=True, exist_ok=True)
         write_text_whole(self._root / "people" / person, name)
@@ -120,7 +123,7 @@ def people_sign_in() -> bool:
 
 
 def signed_in_token(request: gr.Request) -> str | None:
-    """The token of who has signed in on a Space; it comes with each request, in a signed cookie."""
+    """The token of the person who has signed in on a Space, from the signed cookie of their request."""
     scope = getattr(request.request, "scope", None) or {}
     login = scope.get("session", {}).get("oauth_info") or {}
     return login.get("access_token") if login.get("expires_at", 0) > time.time() else None
@@ -131,7 +134,7 @@ def _digest(text: str) -> str:
 
 
 class HomeCookie:
-    """ASGI middleware: a browser that loads the page without a cookie gets one."""
+    """ASGI middleware that gives a browser a cookie if it loads the page without one."""
 
     def __init__(self, app: Any):
         self._app = app
@@ -139,7 +142,7 @@ class HomeCookie:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
         is_page = scope["type"] == "http" and scope["path"] == "/"
-        if not is_page or SENT.search(headers.get(b"cookie", b"")):
+        if not is_page or SENT_COOKIE.search(headers.get(b"cookie", b"")):
             await self._app(scope, receive, send)
             return
         secure = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto") == b"https"

@@ -28,10 +28,10 @@ from ti_core.training.preparation import prepare
 from ti_core.training.runs import Run, keep_result, keep_step, open_run, read_metrics, saved_steps, train_runs
 from ti_core.training.selection import LossEvaluation, best_of
 from ui.server.jobs import JobStatus, OnResult, Phase, TooManyJobs
-from ui.server.model_keeper import ModelKeeper, ModelName
+from ui.server.model_keeper import LoadOptions, ModelKeeper
 from ui.server.zero import WORK_SECONDS, Borrow
 
-LEFT_SECONDS = 90.0  # without a slice, after which nobody has the page open; a hidden tab asks once a minute
+ABANDONED_SECONDS = 90.0  # after so long without a slice no page is open; a hidden tab asks once a minute
 STOP_FILE = "stop"  # in a run's folder: asks the slice under way to end
 
 Result = TypeVar("Result")
@@ -43,15 +43,15 @@ log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
-def _load(model: ModelName) -> Backbone:
-    """The model in the process that has the GPU, which may serve several calls."""
+def _load(model: LoadOptions) -> Backbone:
+    """Load the model in the process that has the GPU, once for all the calls that it may serve."""
     return Backbone.load(model.name, dtype=model.dtype, safety_checker=model.safety_checker)
 
 
-def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
-    """Take the next steps of a run, at least one, until so many seconds have passed or it is asked to stop.
+def train_slice(model: LoadOptions, folder: Path, seconds: float) -> None:
+    """Train a run for so many seconds, at least one step, or until it is asked to stop.
 
-    Asked to stop, it makes the best of the last vectors the run's result. Raises as
+    If it is, the best of the last vectors become the run's result. Raises as
     :func:`~ti_core.training.runs.train_runs`.
     """
     end, asked = monotonic() + seconds, folder / STOP_FILE
@@ -65,8 +65,8 @@ def train_slice(model: ModelName, folder: Path, seconds: float) -> None:
         asked.unlink()
 
 
-def draw_slice(model: ModelName, orders: Sequence[Order], seconds: float) -> list[GeneratedPicture]:
-    """Draw the orders, one picture each, as many as can be begun within so many seconds, at least one.
+def draw_slice(model: LoadOptions, orders: Sequence[Order], seconds: float) -> list[GeneratedPicture]:
+    """Draw orders of one picture each: as many as can be begun within so many seconds, at least one.
 
     Raises as :func:`~ti_core.drawing.generate.generate`.
     """
@@ -79,14 +79,16 @@ def draw_slice(model: ModelName, orders: Sequence[Order], seconds: float) -> lis
     return pictures
 
 
-def choose_word(model: ModelName, pictures: Sequence[Picture], config: TrainingConfig) -> str:
-    """The initial word of the pictures. Raises as :func:`~ti_core.training.preparation.prepare`."""
+def choose_word(model: LoadOptions, pictures: Sequence[Picture], config: TrainingConfig) -> str:
+    """Choose the initial word for the pictures. Raises as :func:`~ti_core.training.preparation.prepare`."""
     return prepare(_load(model), pictures, config).initializer
 
 
 class BorrowedGpu:
-    """The functions above, each call in a process that a GPU is lent to. To be called where a visitor's event
-    is handled: the GPU is lent to the visitor."""
+    """The functions above, each called in a process that a GPU is lent to.
+
+    Call them only where a visitor's event is handled, as the GPU is lent to the visitor.
+    """
 
     def __init__(self, borrow: Borrow):
         self.train = _lent(borrow, train_slice)
@@ -95,7 +97,10 @@ class BorrowedGpu:
 
 
 def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
-    """The core's errors come back as their messages: what an error holds beside may not be pickled."""
+    """Make a function do its work where the GPU is.
+
+    The core's errors come back as their messages, since what else they hold may not be pickled.
+    """
 
     @borrow
     def there(*arguments: Any) -> tuple[Result | None, Message | Listing | None]:
@@ -118,9 +123,9 @@ def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
 
 @dataclass(eq=False)
 class _Job:
-    """A run that goes on as long as somebody asks for its next slice."""
+    """A run that is trained as long as an open page asks for its next slice."""
 
-    model: ModelName
+    model: LoadOptions
     run: Run
     on_result: OnResult
     seen: float = field(default_factory=monotonic)
@@ -131,15 +136,15 @@ class _Job:
     """Seconds a step, in the last slice."""
 
     @property
-    def left(self) -> bool:
-        return not self.in_slice and monotonic() - self.seen > LEFT_SECONDS
+    def is_abandoned(self) -> bool:
+        return not self.in_slice and monotonic() - self.seen > ABANDONED_SECONDS
 
 
 class SlicedTrainer:
-    """Trains runs where a GPU is only lent; in place of :class:`ui.server.jobs.Trainer`.
+    """Trains runs where a GPU is only lent; it stands in for :class:`ui.server.jobs.Trainer`.
 
-    A run goes on while :meth:`go_on` is called for it, and for :data:`LEFT_SECONDS` is waited for; then it
-    counts as stopped, until it is started again. The best of its last saved steps is its result meanwhile.
+    A run is trained while :meth:`go_on` is called for it. After :data:`ABANDONED_SECONDS` without that it
+    counts as stopped until it is started again, and the best of its last saved steps is its result.
     """
 
     def __init__(self, gpu: BorrowedGpu, models: ModelKeeper, max_jobs: int = 8):
@@ -151,12 +156,12 @@ class SlicedTrainer:
         self._failures: dict[Path, Exception] = {}
 
     def start(self, backbone: Backbone, run: Run, on_result: OnResult) -> None:
-        """Let a run be trained, or go on, by :meth:`go_on`; ``on_result`` gets what was learned.
+        """Let :meth:`go_on` train a run, from where it was; ``on_result`` gets what was learned.
 
         Raises :class:`RunError` if it is in training here, and :class:`TooManyJobs`.
         """
         with self._lock:
-            self._forget_left()
+            self._drop_abandoned()
             if run.folder in self._jobs:
                 raise RunError(
                     "{token} is in training already: wait for it, or stop it.", token=run.config.token
@@ -165,20 +170,20 @@ class SlicedTrainer:
                 raise TooManyJobs([self.status(other.run) for other in self._jobs.values()])
             (run.folder / STOP_FILE).unlink(missing_ok=True)
             self._failures.pop(run.folder, None)
-            self._jobs[run.folder] = _Job(self._models.name_of(backbone), run, on_result)
+            self._jobs[run.folder] = _Job(self._models.load_options(backbone), run, on_result)
 
     def wait_for(self, runs: Sequence[Run]) -> None:
-        """Somebody is there who will ask for these runs' next slices."""
+        """Note that a page is open that will ask for the next slices of these runs."""
         with self._lock:
             for run in runs:
                 if run.folder in self._jobs:
                     self._jobs[run.folder].seen = monotonic()
 
     def go_on(self, run: Run) -> None:
-        """Train the next slice of a run, if it was started and is not in a slice; returns after that.
+        """Train the next slice of a run, if it was started and is not in one; returns at its end.
 
-        A slice that was killed counts for what it has saved. Raises what the lender does, as for a quota that
-        is used up, if nothing was: the run is stopped then, and can be started again.
+        A slice that was killed counts for what it has saved. If that is nothing, this raises what the lender
+        does, as for a quota that is used up: the run is stopped then, and can be started again.
         """
         with self._lock:
             job = self._jobs.get(run.folder)
@@ -202,7 +207,7 @@ class SlicedTrainer:
                 del self._jobs[run.folder]
 
     def stop(self, run: Run) -> None:
-        """Let a run end after the step under way; the best of the last vectors become its result, if any."""
+        """End a run after the step under way; the best of the last vectors become its result, if any."""
         with self._lock:
             if run.folder in self._jobs:
                 (run.folder / STOP_FILE).touch()
@@ -211,7 +216,7 @@ class SlicedTrainer:
     def status(self, run: Run) -> JobStatus:
         """How far a run is, also one that was trained before this program started."""
         with self._lock:
-            self._forget_left()
+            self._drop_abandoned()
             job, error = self._jobs.get(run.folder), self._failures.get(run.folder)
         if job is None:
             ended: Phase = "failed" if error else "finished" if run.finish else "stopped"
@@ -226,14 +231,14 @@ class SlicedTrainer:
     def active(self) -> int:
         """How many runs are in training."""
         with self._lock:
-            self._forget_left()
+            self._drop_abandoned()
             return len(self._jobs)
 
     def close(self) -> None:
-        """Nothing goes on by itself, and what was learned is in the folders."""
+        """Do nothing: no run goes on by itself, and what was learned is in the folders."""
 
     def _train(self, job: _Job) -> bool:
-        """One slice; whether the run has ended with it. Its result is handed over then, if it has any."""
+        """Train one slice; returns whether the run has ended. Its result, if any, is handed over then."""
         before, since = job.run.step, monotonic()
         try:
             self._gpu.train(job.model, job.run.folder, WORK_SECONDS)
@@ -252,14 +257,14 @@ class SlicedTrainer:
         job.pace = (monotonic() - since) / taken if taken else None
         return False
 
-    def _forget_left(self) -> None:
-        for job in [job for job in self._jobs.values() if job.left]:
+    def _drop_abandoned(self) -> None:
+        for job in [job for job in self._jobs.values() if job.is_abandoned]:
             del self._jobs[job.run.folder]
             _keep_saved(job)
 
 
 def _keep_saved(job: _Job) -> None:
-    """Make the best of the last saved steps the result of a run that has none: that takes no GPU."""
+    """Make the best of the last saved steps the result of a run that has none, which takes no GPU."""
     run = job.run
     if run.has_result:
         return

@@ -1,4 +1,4 @@
-"""What all visitors share: the homes, the device with its queue, the model in use, and the trainer."""
+"""The studio: everything that one server shares among its visitors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class Limits:
     pictures: int = 30
     """Pictures of one word."""
     picture_megabytes: int = 40
-    """Of one uploaded file."""
+    """Size of one uploaded file."""
     kept_pictures: int = 300
     """Drawn pictures that a home keeps; the oldest go first."""
     kept_runs: int = 30
     """Trainings that a home on a shared server keeps; of those that ended the oldest go first."""
+
+    # One training on a shared server, where others wait for the device:
     steps: int = 2000
-    """Of one training on a shared server, where others wait for the device; as are the next three."""
     step_rows: int = 16
     """Batch size times gradient accumulation."""
     eval_rows: int = 64
@@ -43,9 +44,10 @@ class Limits:
 
 
 class Studio:
-    """One server. ``root`` holds everyone's words, runs and pictures.
+    """The visitors' homes, the device with its queue, the model in use, and the trainer of one server.
 
-    ``gpu`` is there only where it has to be borrowed, by ``borrow``; ``slices`` is its trainer.
+    ``root`` is the folder of all homes. Where the GPU has to be borrowed, by ``borrow``, ``gpu`` does work on
+    it and ``slices`` is the trainer; elsewhere both are None.
     """
 
     def __init__(
@@ -64,14 +66,14 @@ class Studio:
         self.slices = SlicedTrainer(self.gpu, self.models, self.limits.jobs) if self.gpu else None
         self.trainer: Trainer | SlicedTrainer = self.slices or Trainer(self.device, self.limits.jobs)
         self._drawings: dict[threading.Event, tuple[Home, str | None]] = {}
-        """The page of each drawing. Threads add, remove and copy in one go each: it needs no lock."""
+        """The home and the session of each drawing. It needs no lock: each access is a single operation."""
 
     def home(self, request: gr.Request) -> Home:
         return self.homes.of(request)
 
     @contextmanager
     def drawing(self, request: gr.Request) -> Iterator[threading.Event]:
-        """The event that asks this drawing to stop, while it goes on."""
+        """Enlist a drawing while it goes on; the event that this yields is set to ask it to stop."""
         event = threading.Event()
         self._drawings[event] = self.home(request), request.session_hash
         try:

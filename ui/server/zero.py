@@ -1,4 +1,4 @@
-"""Whether this is a ZeroGPU Space, and how its GPU is borrowed. Imported before anything touches CUDA."""
+"""Whether this is a ZeroGPU Space, and how its GPU is borrowed. Import this before anything touches CUDA."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 Borrow = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Makes of a function one that runs in a forked process to which a GPU is lent. What it takes and gives is
-pickled, and it is killed when the GPU has to be given back."""
+"""Makes a function run in a forked process to which a GPU is lent.
+
+Its arguments and its result are pickled, and it is killed when the GPU has to be given back.
+"""
 
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as spaces itself reads it
 LENT_SECONDS = 45

@@ -308,7 +308,7 @@ def suggest_word(
         if studio.gpu is None:
             word = prepare(backbone, pictures, config).initializer
         else:
-            word = studio.gpu.choose(studio.models.name_of(backbone), pictures, config)
+            word = studio.gpu.choose(studio.models.load_options(backbone), pictures, config)
     yield word, line_html(say(language, "train_suggested", word=word))
 
 
