@@ -1,4 +1,4 @@
-"""What a tab is given of the page around it."""
+"""The frame: components of the page that more than one of its parts reads or changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAB_NAMES: tuple[TabName, ...] = ("train", "generate", "compose", "style")
 
 @dataclass(frozen=True)
 class Frame:
-    """Components that several parts of the page read or write.
+    """The shared components. ``tab`` is the name of the open tab.
 
     The prompts and the style's picture are made before their tabs, which place them with ``render()``.
     """
@@ -21,9 +21,8 @@ class Frame:
     demo: gr.Blocks
     tabs: gr.Tabs
     tab: gr.State
-    """The name of the open tab."""
     words_changed: gr.State
-    """A number: whoever changes a person's words adds one, and everything that lists them follows."""
+    """A number: whatever changes a visitor's words adds one, and everything that lists them follows."""
     generate_prompt: gr.Textbox
     compose_prompt: gr.Textbox
     style_subjects: gr.Textbox
@@ -31,7 +30,7 @@ class Frame:
 
     @property
     def prompts(self) -> dict[TabName, gr.Textbox]:
-        """The text into which each tab takes a token."""
+        """The text box of each tab that takes a word's token."""
         return {
             "generate": self.generate_prompt,
             "compose": self.compose_prompt,

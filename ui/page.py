@@ -59,49 +59,65 @@ SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are
 
 
 def build_page(studio: Studio) -> gr.Blocks:
-    """The whole page over one studio."""
+    """Build the whole page over one studio."""
     gr.set_static_paths(ASSETS / "examples")  # copies of them would go with the others, also another server's
-    with gr.Blocks(title="One Word", analytics_enabled=False, delete_cache=SHOWN_COPIES) as demo:
-        tabs = gr.Tabs(render=False, elem_id="tabs")
-        frame = Frame(
-            demo=demo,
-            tabs=tabs,
-            tab=gr.State("train"),
-            words_changed=gr.State(0),
-            generate_prompt=make_prompt("generate"),
-            compose_prompt=make_prompt("compose"),
-            style_subjects=style.make_subjects(),
-            style_picture=style.make_picture(),
-        )
+    demo = gr.Blocks(title="One Word", analytics_enabled=False, delete_cache=SHOWN_COPIES)
+    with demo:
+        frame = make_frame(demo)
         api.build(studio)  # first: a private event takes the name of its function, if that is free
         header.build(studio, frame)
         with gr.Sidebar(open=False, position="left", width=340, elem_id="words"):
             library.build(studio, frame)
-        tabs.render()
-        with tabs:
-            for name, part in zip(TAB_NAMES, (train, generate, compose, style), strict=True):
-                # Drawn at once, so that a word can be put into a prompt that was not opened yet.
-                with gr.Tab(label(f"frame_tab_{name}"), id=name, render_children=True) as tab:
-                    part.build(studio, frame)
-                tab.select(
-                    lambda name=name: name,
-                    None,
-                    frame.tab,
-                    queue=False,
-                    js=f"() => {{ oneWord.rememberTab('{name}'); return []; }}",
-                    api_visibility="private",
-                )
+        place_tabs(studio, frame)
         outlast_reload(frame, "prompts", list(frame.prompts.values()))
-        opening = demo.load(_open_tab, None, [tabs, frame.tab], queue=False, api_visibility="private")
+        opening = demo.load(open_tab, None, [frame.tabs, frame.tab], queue=False, api_visibility="private")
         opening.then(None, js="() => { oneWord.opened = true; return []; }", queue=False)
     demo.queue(max_size=256, default_concurrency_limit=None)  # the device has a queue of its own
     return demo
 
 
-class FirstScript:
-    """ASGI middleware: puts ``page.js`` into the page's head, where it comes before Gradio's own scripts.
+def make_frame(demo: gr.Blocks) -> Frame:
+    """Make the components that several parts share, to be placed by the part that each belongs to."""
+    return Frame(
+        demo=demo,
+        tabs=gr.Tabs(render=False, elem_id="tabs"),
+        tab=gr.State("train"),
+        words_changed=gr.State(0),
+        generate_prompt=make_prompt("generate"),
+        compose_prompt=make_prompt("compose"),
+        style_subjects=style.make_subjects(),
+        style_picture=style.make_picture(),
+    )
 
-    What Gradio itself takes for the head comes after it has chosen the language.
+
+def place_tabs(studio: Studio, frame: Frame) -> None:
+    frame.tabs.render()
+    with frame.tabs:
+        for name, part in zip(TAB_NAMES, (train, generate, compose, style), strict=True):
+            # Drawn at once, so that a word can be put into a prompt that was not opened yet.
+            with gr.Tab(label(f"frame_tab_{name}"), id=name, render_children=True) as tab:
+                part.build(studio, frame)
+            tab.select(
+                lambda name=name: name,
+                None,
+                frame.tab,
+                queue=False,
+                js=f"() => {{ oneWord.rememberTab('{name}'); return []; }}",
+                api_visibility="private",
+            )
+
+
+def open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
+    """Open the tab that the page's address names, else the first."""
+    name = request.query_params.get("tab")
+    name = name if name in TAB_NAMES else TAB_NAMES[0]
+    return gr.Tabs(selected=name), name
+
+
+class FirstScript:
+    """ASGI middleware that puts ``page.js`` into the page's head, before Gradio's own scripts.
+
+    Gradio has chosen the language before it runs what it is given for the head itself.
     """
 
     def __init__(self, app: Any):
@@ -130,10 +146,3 @@ class FirstScript:
             await send({"type": "http.response.body", "body": page})
 
         await self._app(scope, receive, send_with_script)
-
-
-def _open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
-    """The tab that the page's address names."""
-    name = request.query_params.get("tab")
-    name = name if name in TAB_NAMES else TAB_NAMES[0]
-    return gr.Tabs(selected=name), name
