@@ -17,7 +17,7 @@ HEAVY_LIBRARIES = {*MODEL_LIBRARIES, "gradio", "huggingface_hub", "numpy", "torc
 # A module of the core may import from its own layer and from those before it. The longest name that fits
 # a module is its place: "words.arithmetic" stands apart from the rest of "words".
 LAYERS = (
-    {"errors", "files", "languages", "messages", "resources"},
+    {"errors", "files", "interrupts", "languages", "messages", "resources"},
     {"pictures", "prompts", "drawing.recipe"},
     {"config", "model.base", "model.families", "model.presets", "model.schedulers", "model.sources"},
     {"words"},

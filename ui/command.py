@@ -1,6 +1,6 @@
 """The installed command ``one-word``: every command of the core, and ``page``."""
 
-from ti_core.__main__ import until_stopped
+from ti_core.interrupts import until_stopped
 
 
 def one_word() -> None:
@@ -9,7 +9,7 @@ def one_word() -> None:
 
 
 def run() -> None:
-    """Run the command line; its modules are imported only here, where a Ctrl-C is met."""
+    """Import the commands and run the command line."""
     from ti_core.cli import app, main
     from ti_core.cli.terminal import SCRIPT
     from ui.launch import page_command

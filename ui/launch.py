@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ti_core.__main__ import until_stopped
 from ti_core.cli import STYLE
 from ti_core.cli import main as run_command_line
+from ti_core.interrupts import until_stopped
 
 if TYPE_CHECKING:
     import gradio as gr

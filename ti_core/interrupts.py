@@ -1,0 +1,17 @@
+"""Ctrl-C before a command has begun; once it has, :mod:`ti_core.cli.terminal` takes over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def until_stopped(program: Callable[[], None]) -> None:
+    """Run a program that imports its modules itself; Ctrl-C, also while it does, ends it in one sentence."""
+    try:
+        program()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        if "--json" in sys.argv:
+            print('{"error": "Stopped.", "kind": "KeyboardInterrupt"}')
+        sys.exit(1)
