@@ -61,6 +61,7 @@ class TrainingState:
 
     @property
     def words(self) -> KnownWords:
+        """The current vectors by their token, as :meth:`Backbone.encode_prompts` takes them."""
         return {self.config.token: self.vectors}
 
     @property
@@ -101,6 +102,7 @@ def current_concept(backbone: Backbone, state: TrainingState) -> Concept:
 
 
 def copy_of(vectors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A copy of the vectors, detached from the gradient's graph."""
     return {name: rows.detach().clone() for name, rows in vectors.items()}
 
 
