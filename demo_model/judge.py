@@ -66,7 +66,7 @@ AVERAGE_DECAY = 0.998
 CHECKPOINT = "judge.pt"
 
 LIKENESS = {"object": (0, 96), "style": (96, 160)}
-"""By kind of concept: the range of the pooled vision state in which pictures are compared."""
+"""The range of the pooled vision state in which pictures are compared, by kind of concept."""
 
 
 def main() -> None:

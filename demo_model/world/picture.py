@@ -74,7 +74,7 @@ NOUN_MIX = Mix(
 )
 """Mostly nouns, because each of them is otherwise seen a hundred times less often than a family."""
 THING_MIX = replace(NOUN_MIX, family=0.6, noun=0.22, unpatterned=0.4)
-"""For the end of training: things of families in all patterns, because people's own words are like these."""
+"""For the end of training: things of families in all patterns, which are most like the words people learn."""
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ def entries_as_lists(path: Path) -> None:
 
 
 def many_texts_beside_words(path: Path) -> None:
-    """Write words of which the last is not finite, beside very many metadata entries."""
+    """Write words, the last of which is not finite, and very many metadata entries."""
     keys = [f"bundle_emb.{number}.clip_l" for number in range(50)]
     tensors = {key: entry([1, 768], 3072 * at, 3072 * (at + 1)) for at, key in enumerate(keys)}
     texts = {"__metadata__": {str(number): "" for number in range(200_000)}}

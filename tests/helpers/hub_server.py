@@ -38,7 +38,7 @@ class Repository:
     tags: tuple[str, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    """By file: a false size that the Hub claims."""
+    """False sizes in bytes that the Hub claims, by file."""
     pull_requests: list[dict[str, bytes]] = field(default_factory=list)
 
     @property

@@ -1,4 +1,4 @@
-"""The embedded model's judge tells pictures of what a prompt asked for from others."""
+"""The embedded model's judge recognises whether a picture shows what its prompt asked for."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def shown_as(shown: str, folder: Path) -> Iterator[None]:
-    """In errors about the contents of ``folder``, replace its path by ``shown``, the name the user knows."""
+    """Replace the path of ``folder`` by ``shown``, which the user knows, in errors about its contents."""
     try:
         yield
     except ConceptError as error:
@@ -147,7 +147,7 @@ def has_concept(names: set[str]) -> bool:
 
 
 def _unpack_embeddings(path: Path, folder: Path) -> None:
-    """Unpack the embedding files of an archive, and the texts beside them, into a new ``folder``."""
+    """Unpack the embedding files of an archive, and the text files next to them, into a new ``folder``."""
     with _opened(path) as archive:
         members = {}
         for info in archive.infolist():
@@ -228,7 +228,7 @@ def _check_member(info: zipfile.ZipInfo, shown: str) -> None:
 
 
 def _check_files(sizes: Mapping[str, int], shown: str) -> None:
-    """Raise :class:`ConceptError` for files foreign to the native format, too many or too large ones."""
+    """Raise :class:`ConceptError` for files that are not in the native format, or too many, or too large."""
     limits = {}
     for name in sizes:
         is_picture = PICTURE_PATTERN.fullmatch(name) or GALLERY_FILE.fullmatch(name)
