@@ -1,1 +1,1 @@
-"""The page: one Gradio app over ti_core, a file for each tab and what the tabs share."""
+"""The page: one Gradio app over ti_core, with a room for each tab and rooms for what the tabs share."""

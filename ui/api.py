@@ -30,14 +30,14 @@ from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_
 from ti_core.prompts.templates import Kind
 from ti_core.training.runs import Run
 from ui.parts.controls import MAX_COUNT, MAX_STEPS
-from ui.server.downloads import served
+from ui.server.downloads import serve_copy
 from ui.server.drawing import draw_in_turn, draw_orders
 from ui.server.errors import in_plain_words, refusal
 from ui.server.learned import learned_token
 from ui.server.studio import Studio
 from ui.server.words import all_words, concepts_in
 from ui.tabs.compose.drawing import compose_order, weights_of, words_for
-from ui.tabs.style import MAX_PICTURES
+from ui.tabs.style.drawing import MAX_PICTURES_AT_ONCE
 from ui.tabs.train.form import begin_training
 from ui.tabs.train.pictures import Desk, add_pictures
 from ui.tabs.train.runs import find_run
@@ -251,10 +251,10 @@ def plain_order(studio: Studio, request: gr.Request, settings: GenerationSetting
 def draw(studio: Studio, request: gr.Request, orders: Sequence[Order]) -> Iterator[Pictures]:
     """Draw when it is the request's turn; yields the files so far whenever there is another."""
     total = sum(order.settings.count for order in orders)
-    if total > MAX_PICTURES:
-        raise refusal(language_of(request), "style_many_pictures", count=total, most=MAX_PICTURES)
+    if total > MAX_PICTURES_AT_ONCE:
+        raise refusal(language_of(request), "style_many_pictures", count=total, most=MAX_PICTURES_AT_ONCE)
     shown = 0
     for progress in draw_in_turn(studio, request, draw_orders(lambda _: orders)):
         if len(progress.pictures) > shown:
             shown = len(progress.pictures)
-            yield [gr.FileData(path=served(drawn.path)).model_dump() for drawn in progress.pictures]  # type: ignore
+            yield [gr.FileData(path=serve_copy(drawn.path)).model_dump() for drawn in progress.pictures]  # type: ignore

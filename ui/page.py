@@ -17,9 +17,9 @@ from ui.frame import TAB_NAMES, Frame
 from ui.parts.events import outlast_reload
 from ui.parts.prompt_box import make_prompt
 from ui.server.studio import Studio
-from ui.tabs import style
 from ui.tabs.compose import tab as compose
 from ui.tabs.generate import tab as generate
+from ui.tabs.style import tab as style
 from ui.tabs.train import tab as train
 from ui.texts import label
 

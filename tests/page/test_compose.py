@@ -37,7 +37,7 @@ from ui.tabs.compose.choice import (
     sentences_with,
 )
 from ui.tabs.compose.drawing import (
-    MAX_GRID_PICTURES,
+    MAX_WEIGHT_PAIRS,
     draw_blend,
     draw_grid,
     draw_pictures,
@@ -364,8 +364,8 @@ def test_a_grid_that_cannot_be_drawn_is_said_plainly(studio: Studio, tab: Compos
 
     assert "between commas" in told("0.5, high", GRID_WEIGHTS)
     assert "between commas" in told(GRID_WEIGHTS, " , ")
-    many = ", ".join(["1"] * (MAX_GRID_PICTURES + 1))
-    assert str(MAX_GRID_PICTURES) in told(many, "1")
+    many = ", ".join(["1"] * (MAX_WEIGHT_PAIRS + 1))
+    assert str(MAX_WEIGHT_PAIRS) in told(many, "1")
     assert "0 to 10" in told("11", "1")
     assert "two or more" in told("1", "1", ("<our-cat>",), "<our-cat>")
 

@@ -31,7 +31,7 @@ from ui.parts.results import (
 )
 from ui.server import drawing
 from ui.server.device_queue import QueueFull
-from ui.server.downloads import served
+from ui.server.downloads import serve_copy
 from ui.server.drawing import DrawingProgress, at_strength, draw_in_turn, draw_orders
 from ui.server.model_keeper import ModelKeeper
 from ui.server.studio import Limits, Studio
@@ -285,7 +285,7 @@ def test_the_page_is_put_in_order_before_an_error_is_shown(studio: Studio, area:
 
 def test_a_served_file_is_a_copy(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"abc")
-    copy = Path(served(tmp_path / "a.png"))
+    copy = Path(serve_copy(tmp_path / "a.png"))
     assert copy.read_bytes() == b"abc"
     assert tmp_path not in copy.parents
 

@@ -25,7 +25,7 @@ from ti_core.training.runs import create_run, saved_steps, train_runs
 from ti_core.words.concept import Concept
 from ui.frame import Frame
 from ui.parts.contact_sheet import make_contact_sheet
-from ui.parts.controls import MAX_SEED, MAX_STEPS, read_settings
+from ui.parts.controls import MAX_BROWSER_SEED, MAX_STEPS, read_settings
 from ui.parts.events import Updates
 from ui.parts.prompt_box import note_html, words_html
 from ui.parts.results import hide_old
@@ -34,16 +34,9 @@ from ui.server.model_keeper import ModelKeeper
 from ui.server.studio import Studio
 from ui.server.words import fitting_words
 from ui.tabs.generate.axes import Axis, read_axis, suggest_values
-from ui.tabs.generate.grid import MAX_GRID_PICTURES, draw_grid
-from ui.tabs.generate.recipes import (
-    fill_in,
-    recipe_html,
-    remarks_on,
-    send_to_style,
-    show_recipe,
-    take_seed,
-    take_settings,
-)
+from ui.tabs.generate.grid import MAX_CELLS, draw_grid
+from ui.tabs.generate.picture import recipe_html, send_to_style, show_recipe, take_seed
+from ui.tabs.generate.recipe import fill_in, remarks_on, take_settings
 from ui.tabs.generate.tab import (
     EXAMPLES,
     GenerateTab,
@@ -291,7 +284,7 @@ def test_axes_of_numbers(
         (
             ("seed", ",".join("1" * 7), "strength", "0,0,0,0,0,0"),
             PROMPT,
-            f"That is 42 .* at most {MAX_GRID_PICTURES}",
+            f"That is 42 .* at most {MAX_CELLS}",
         ),
         (("seed", "1", "seed", "2"), PROMPT, "choose two that differ"),
         (("none", "", "none", ""), PROMPT, "choose two that differ"),
@@ -313,8 +306,8 @@ def test_a_grid_that_cannot_be_drawn_is_refused(
 
 
 def test_the_bound_of_a_grid_is_reached() -> None:
-    axis = read_axis("en", "seed", ",".join(map(str, range(MAX_GRID_PICTURES))))
-    assert len(axis.values) == MAX_GRID_PICTURES
+    axis = read_axis("en", "seed", ",".join(map(str, range(MAX_CELLS))))
+    assert len(axis.values) == MAX_CELLS
     assert Axis("strength", (0.5, 1.0)).labels("strength") == ["strength 0.5", "strength 1"]
 
 
@@ -420,7 +413,7 @@ def test_settings_come_back_from_a_picture(studio: Studio, tab: GenerateTab) -> 
 def test_what_cannot_be_taken_over_is_said(studio: Studio, tab: GenerateTab, tmp_path: Path) -> None:
     recipe = Recipe(
         "<x> and <our-cat>",
-        seed=MAX_SEED + 1,
+        seed=MAX_BROWSER_SEED + 1,
         steps=400,
         guidance_scale=50,
         scheduler="Heun",
@@ -437,7 +430,13 @@ def test_what_cannot_be_taken_over_is_said(studio: Studio, tab: GenerateTab, tmp
     assert not {controls.seed, controls.scheduler} & set(taken)
     said = text_of(taken[tab.fields.remarks])
     for part in (
-        *("drawn with sd15", "no word <x>", "another <our-cat>", "no sampler Heun", f"seed {MAX_SEED + 1}"),
+        *(
+            "drawn with sd15",
+            "no word <x>",
+            "another <our-cat>",
+            "no sampler Heun",
+            f"seed {MAX_BROWSER_SEED + 1}",
+        ),
         *("Steps was 400", "Guidance scale was 50", "over another picture", "<x> 0.5, <our-cat> 1"),
     ):
         assert part in said

@@ -24,17 +24,9 @@ from ui.server import words as server_words
 from ui.server.drawing import Drawn
 from ui.server.model_keeper import ModelKeeper
 from ui.server.studio import Studio
-from ui.tabs.style import (
-    MAX_PICTURES,
-    StyleTab,
-    check_picture,
-    choose_ready_style,
-    choose_style,
-    compare_picture,
-    draw,
-    place_tab,
-    show_choice,
-)
+from ui.tabs.style.choice import choose_ready_style, choose_style
+from ui.tabs.style.drawing import MAX_PICTURES_AT_ONCE, compare_picture, draw
+from ui.tabs.style.tab import StyleTab, check_picture, place_tab, show_choice
 
 ME, JAPANESE = request_of(), request_of(language="ja")
 NEWCOMER = request_of(person="a newcomer")
@@ -189,7 +181,7 @@ def test_subjects_that_cannot_be_drawn_are_said_plainly(studio: Studio, tab: Sty
 
     assert "at least one subject" in told(" \n")
     assert "Choose a word" in told("a house", "")
-    assert str(MAX_PICTURES) in told("a house\n" * (MAX_PICTURES + 1))
+    assert str(MAX_PICTURES_AT_ONCE) in told("a house\n" * (MAX_PICTURES_AT_ONCE + 1))
     assert "You have no word" in told("<nobody>")
     assert "elsewhere" in told("a house", "<old-ink>")
 

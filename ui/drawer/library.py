@@ -42,7 +42,7 @@ class UndoBar:
 
 @dataclass(frozen=True)
 class WordList:
-    """The words that match the search, and what leads to a first word who has none."""
+    """The words that match the search, and the way to a first word for those who have none."""
 
     search: gr.Textbox
     cards: gr.HTML
@@ -166,7 +166,7 @@ def list_words(studio: Studio, request: gr.Request, words: WordList, query: str,
 def entries_html(
     language: Language, entries: Sequence[Entry], backbone: Backbone | None, query: str, chosen: str
 ) -> str:
-    """Draw a card for each word that matches, or say that none does."""
+    """Render a card for each word that matches, or say that none does."""
     matching = [entry for entry in entries if matches(language, entry.concept, query)]
     if entries and not matching:
         return f"<p>{html.escape(say(language, 'library_no_match'))}</p>"
@@ -174,7 +174,7 @@ def entries_html(
 
 
 def _card(language: Language, entry: Entry, backbone: Backbone | None, chosen: str) -> str:
-    """Draw the card of a word, greyed with the reason if it is of another model than the one in use."""
+    """Render the card of a word, greyed with the reason if it is of another model than the one in use."""
     concept = entry.concept
     of_other_model = backbone is not None and not concept.base.fits(backbone.base)
     about = concept.base.id

@@ -184,7 +184,7 @@ def layout_choices(language: Language, concept: Concept) -> list[tuple[str, Layo
 
 
 def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> str:
-    """Draw a word's token and pictures, and why it cannot be used where it cannot."""
+    """Render a word's token and pictures, and why it cannot be used where it cannot."""
     concept, reason = entry.concept, ""
     if backbone is not None:
         try:

@@ -1,4 +1,4 @@
-"""The losses of a training run as a picture in SVG, which also a screen reader can tell."""
+"""A chart of a training run's losses in SVG, with a description for screen readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class _Scale:
-    """From values to the picture's coordinates."""
+    """Turns values into coordinates of the picture."""
 
     low: Point
     high: Point
@@ -34,10 +34,9 @@ class _Scale:
 
 
 def loss_chart(language: Language, raw: Sequence[Point], evaluations: Sequence[Point]) -> str:
-    """Evaluations ``(step, loss)`` as a line with dots; the steps' own losses, which vary far more, faint
-    behind it and to a scale of their own.
+    """Render evaluations ``(step, loss)`` as a line with dots, and the steps' own losses faint behind it.
 
-    Nothing is drawn before the first evaluation.
+    Those vary far more and have a scale of their own. Before the first evaluation there is no chart, "".
     """
     if not evaluations:
         return ""
@@ -62,7 +61,7 @@ def loss_chart(language: Language, raw: Sequence[Point], evaluations: Sequence[P
 
 
 def _scale(losses: Sequence[float], last: float, margin: float = 1.0) -> _Scale:
-    """From step 0 to ``last``, and over the losses with a margin, as a share of their span, on both sides."""
+    """Make a scale from step 0 to ``last`` and over the losses, with a margin as a share of their span."""
     low, high = min(losses), max(losses)
     span = max(high - low, LEAST_SPAN * high) or 1.0
     return _Scale((0.0, max(0.0, low - margin * span)), (last, low + (1 + margin) * span))
@@ -84,7 +83,7 @@ def _axes(language: Language, scale: _Scale) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """A few round numbers from ``low`` to ``high``."""
+    """Choose a few round numbers from ``low`` to ``high``."""
     rough = (high - low) / TICKS
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
@@ -92,7 +91,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _points(scale: _Scale, values: Sequence[Point]) -> str:
-    """At most so many points, each the mean of its neighbours."""
+    """Render the values as at most :data:`MOST_POINTS` points, each the mean of its neighbours."""
     size = math.ceil(len(values) / MOST_POINTS) or 1
     groups = [values[start : start + size] for start in range(0, len(values), size)]
     means = [

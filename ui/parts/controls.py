@@ -20,12 +20,12 @@ Value = TypeVar("Value")
 
 MAX_COUNT = 8
 MAX_STEPS = 100
-MAX_STRENGTH = 1.5  # of a word
+MAX_WORD_STRENGTH = 1.5  # of a word
 MAX_GUIDANCE = 20
 NO_GUIDANCE = 1  # as anything below; 0 stands for the model's own
 MAX_SIDE = 1536  # pixels
 OWN_SCHEDULER = "auto"
-MAX_SEED = 2**53 - 1  # a browser's numbers are exact up to here
+MAX_BROWSER_SEED = 2**53 - 1  # a browser's numbers are exact up to here
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_settings(
     0, an empty field and ``OWN_SCHEDULER`` stand for the model's own choice. Raises :class:`ConfigError`,
     also for a number that is out of its control's bounds: Gradio would report that in English only.
     """
-    check_whole("seed", int(seed or 0), 0, MAX_SEED)
+    check_whole("seed", int(seed or 0), 0, MAX_BROWSER_SEED)
     for side, length in (("width", width), ("height", height)):
         if length:
             check_whole(side, int(length), SIZE_STEP, MAX_SIDE)

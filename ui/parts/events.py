@@ -25,9 +25,10 @@ default, one of several triggers does nothing while the event is under way."""
 
 
 def bind(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
-    """``handler(studio, request, *parts, *values)`` as Gradio calls it, with its errors in plain words.
+    """Make of ``handler(studio, request, *parts, *values)`` what Gradio can call with an event's values.
 
-    ``parts`` are the components, or dataclasses of them, that the handler updates.
+    ``parts`` are the components, or dataclasses of them, that the handler updates. Its errors reach the
+    reader as one sentence.
     """
     plain = plainly(handler)
 

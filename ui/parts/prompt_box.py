@@ -68,7 +68,7 @@ def list_words(studio: Studio, request: gr.Request, tab: TabName, suggest: Sugge
 
 
 def words_html(language: Language, words: Sequence[Concept], suggest: SuggestPrompts) -> str:
-    """Draw two rows of buttons: the words, which go in at the cursor, and whole prompts to try."""
+    """Render two rows of buttons: the words, which go in at the cursor, and whole prompts to try."""
     rows = ""
     if words:
         hint = f'<span class="hint" hidden>{html.escape(say(language, "drawing_tab_completes"))}</span>'
@@ -111,7 +111,7 @@ def _no_word(language: Language, token: str, closest: Sequence[str]) -> str:
 
 
 def _problem(sentence: str, fixes: Sequence[tuple[str, str, str]]) -> str:
-    """Draw a sentence on what is wrong, and a button for each fix: its text, what it replaces, with what."""
+    """Render what is wrong, and a button for each fix: its text, what it replaces, and with what."""
     buttons = "".join(chip(text, **{"replace": old, "with": new}) for text, old, new in fixes)
     return f'<p class="prompt-problem" role="alert">{html.escape(sentence)} {buttons}</p>'
 
@@ -122,7 +122,7 @@ def chip_row(chips: str, title: str = "") -> str:
 
 
 def chip(text: str, **data: str) -> str:
-    """Draw a button that writes into a box: ``prompt`` replaces its text, ``token`` goes in at the cursor."""
+    """Render a button that writes into a box: a ``prompt`` replaces its text, a ``token`` is inserted."""
     attributes = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
     return f'<button type="button" class="chip"{attributes}>{html.escape(text)}</button>'
 

@@ -171,5 +171,5 @@ def published_html(language: Language, concept: Concept, pushed: Pushed) -> str:
 
 
 def status_line(text: str) -> str:
-    """Draw a line that screen readers read out when it changes."""
+    """Render a line that screen readers read out when it changes."""
     return f'<p role="status">{html.escape(text)}</p>'

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from ui.parts.events import QUIET, Updates, bind
-from ui.server.downloads import served
+from ui.server.downloads import serve_copy
 from ui.server.drawing import Draw, DrawingProgress, Drawn, draw_in_turn
 from ui.server.studio import Studio
 from ui.texts import Language, duration, label, language_of, say
@@ -103,7 +103,10 @@ def show_drawing(
             if len(progress.pictures) != shown or not going_on:
                 shown = len(progress.pictures)
                 items = [
-                    (served(drawn.path), caption(number, drawn) if caption else seed_caption(language, drawn))
+                    (
+                        serve_copy(drawn.path),
+                        caption(number, drawn) if caption else seed_caption(language, drawn),
+                    )
                     for number, drawn in enumerate(progress.pictures)
                 ]
                 updates[area.gallery] = gr.update(value=items, columns=columns)
@@ -115,7 +118,7 @@ def show_drawing(
 
 
 def progress_html(language: Language, progress: DrawingProgress) -> str:
-    """A bar and a line on how far it is; what changes with every step is not announced to screen readers."""
+    """Render how far a drawing is; what changes with every step is not announced to screen readers."""
     left = ""
     if progress.seconds_left is not None:
         left = say(language, "drawing_left", duration=duration(language, progress.seconds_left))

@@ -18,7 +18,7 @@ THUMBNAILS_KEPT = 1024  # in memory, of a few kilobytes each
 
 
 def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
-    """A picture at most ``side`` pixels wide and high."""
+    """Encode a copy of a picture at most ``side`` pixels wide and high."""
     shown = image.copy()
     shown.thumbnail((side, side))
     buffer = io.BytesIO()
@@ -27,7 +27,7 @@ def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
 
 
 def thumbnail_uri(file: Path) -> str:
-    """A picture of the library, "" for one that cannot be read: the word is as good without it."""
+    """Encode a picture of the library, "" if it cannot be read: the word is as good without it."""
     return _thumbnail_uri(file, file.stat().st_mtime_ns)
 
 

@@ -24,8 +24,8 @@ from ui.texts import Language, explain, say
 LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real pictures, where each level begins
 
 
-class Finder:
-    """Marks under each picture of two or more words which of them the judge finds in it.
+class WordFinder:
+    """Finds with the judge which of two or more words are in a picture, and marks it with them.
 
     ``remark`` says whose marks they are, or why there are none.
     """
@@ -57,11 +57,11 @@ class Finder:
         return f"<p>{html.escape(self.remark)}</p>"
 
     def caption(self, _number: int, drawn: Drawn) -> str:
-        """The seed, and which words are there."""
+        """Write under a picture its seed, and which words are in it."""
         return " · ".join([seed_caption(self._language, drawn), *self.marks(drawn)])
 
     def marks(self, drawn: Drawn) -> list[str]:
-        """A mark for each word, or none without a judge or a picture; each is looked at once."""
+        """Mark each word as found or not; there are no marks without a judge, or for a hidden picture."""
         if self._judge is None or drawn.hidden:
             return []
         if drawn.path not in self._marks:
@@ -75,8 +75,11 @@ class Finder:
 def comparison_html(
     language: Language, run: Run, concept: Concept, prompt: str, drawn: Sequence[Path]
 ) -> tuple[str, str]:
-    """What the judge says of the pictures with the initial word, with the learned word, and in the scene of a
-    prompt, ``drawn`` in this order: how like the real ones they are, and what else there is to say."""
+    """Say what the judge finds in the pictures of a comparison.
+
+    ``drawn`` are, in this order, the pictures with the initial word, with the learned word, and of the
+    learned word in the scene of ``prompt``. Returns how like the real pictures they are, and further remarks.
+    """
     try:
         judge = _judge_here(concept.base)
     except ModelError as error:
@@ -109,8 +112,8 @@ def comparison_html(
 
 
 def level_of(verdict: Verdict) -> int:
-    """0 for a word that is no more like the real pictures than its initial word, to 3 for one that is as much
-    so as they are like each other."""
+    """Grade a word from 0, if it is no more like the real pictures than its initial word, to 3, if it is as
+    like them as they are like each other."""
     reached = verdict.recovered
     if reached is None:  # the initial word is as far already
         reached = float(verdict.likeness.learned >= verdict.likeness.real)
@@ -118,12 +121,12 @@ def level_of(verdict: Verdict) -> int:
 
 
 def _judge_here(base: BaseModel) -> Judge:
-    """The judge, on the CPU and without a download. Raises :class:`ModelError` if there is none."""
+    """Load the judge, on the CPU and without a download. Raises :class:`ModelError` if there is none."""
     return judge_for(base, torch.device("cpu"), fetch=False)
 
 
 def _name(language: Language, judge: str) -> str:
-    """A general judge is called as the model that it is."""
+    """Name a judge for the reader: a general one is called by the name of its model."""
     return say(language, "verdict_own_judge") if judge == EMBEDDED_JUDGE_NAME else judge
 
 

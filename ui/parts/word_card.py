@@ -45,7 +45,7 @@ def choice_card(
     greyed: bool = False,
     disabled: bool = False,
 ) -> str:
-    """Draw a word that can be chosen: the whole card is a button.
+    """Render a word that can be chosen: the whole card is a button.
 
     ``alt`` describes the picture; a card that is ``disabled`` is greyed too, and cannot be chosen.
     """
@@ -60,7 +60,7 @@ def choice_card(
 
 
 def link_card(name: str, facts: str, picture: str, *, address: str, look: str, act: str, act_on: str) -> str:
-    """Draw a word elsewhere: its name links to its page, and a button fetches it.
+    """Render a word elsewhere: its name links to its page, and a button fetches it.
 
     ``look`` is the link's name and ``act_on`` the button's, both with the word's name for those who only hear
     them; ``act`` is what stands on the button.
@@ -80,7 +80,7 @@ def link_card(name: str, facts: str, picture: str, *, address: str, look: str, a
 
 
 def picture_html(source: str, alt: str = "") -> str:
-    """Draw the picture at an address, or the place of one if there is none."""
+    """Render the picture at an address, or the place of one if there is none."""
     if not source:
         return '<span class="picture"></span>'
     return (

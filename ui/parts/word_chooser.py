@@ -42,7 +42,7 @@ def chooser_html(
     usable: Container[str],
     chosen: Container[str],
 ) -> str:
-    """Draw a sentence and a card for each word; one that is not ``usable`` cannot be chosen, and says why."""
+    """Render a hint and a card for each word; one that is not ``usable`` cannot be chosen, and says why."""
     cards = cards_html(_card(language, entry, usable, chosen) for entry in entries)
     return f'<p class="cards-hint" role="status">{html.escape(hint)}</p>{cards}'
 

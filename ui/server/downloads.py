@@ -13,7 +13,7 @@ from ti_core.words.formats import Layout
 from ti_core.words.library import Library
 
 
-def served(path: Path) -> str:
+def serve_copy(path: Path) -> str:
     """Copy a file of a home to where the page may show it; returns the copy's path."""
     return str(save_file_to_cache(path, get_upload_folder()))
 
@@ -26,9 +26,9 @@ def export_word(library: Library, token: str, layout: Layout = "native") -> str:
     name = token.strip("<>")
     with tempfile.TemporaryDirectory() as folder:
         if layout == "native":
-            return served(library.export_archive(token, Path(folder) / f"{name}.zip"))
+            return serve_copy(library.export_archive(token, Path(folder) / f"{name}.zip"))
         files = library.export_file(token, layout, Path(folder) / name)
         if len(files) == 1:
-            return served(files[0])
+            return serve_copy(files[0])
         archive = shutil.make_archive(str(Path(folder) / f"{name}-{layout}"), "zip", folder, name)
-        return served(Path(archive))
+        return serve_copy(Path(archive))

@@ -1,1 +1,1 @@
-"""The tabs, a module or a room each."""
+"""The tabs, a room each."""

@@ -97,7 +97,7 @@ def sentences_with(tokens: Sequence[str]) -> list[str]:
 
 
 def sentences_html(language: Language, tokens: Sequence[str]) -> str:
-    """Draw a button for each sentence, which writes it into the prompt."""
+    """Render a button for each sentence, which writes it into the prompt."""
     buttons = "".join(chip(sentence, prompt=sentence) for sentence in sentences_with(tokens))
     return chips_for("compose-prompt", chip_row(buttons, say(language, "compose_sentences")))
 

@@ -20,7 +20,7 @@ from ui.parts.contact_sheet import show_contact_sheet
 from ui.parts.controls import read_list, read_settings
 from ui.parts.events import Updates
 from ui.parts.results import ResultArea, show_drawing
-from ui.parts.verdicts import Finder
+from ui.parts.verdicts import WordFinder
 from ui.server.drawing import Drawn, draw_orders
 from ui.server.errors import refusal
 from ui.server.people import Home
@@ -29,7 +29,7 @@ from ui.server.words import all_words, concepts_in
 from ui.tabs.compose.choice import MAX_COMPOSED, Tokens
 from ui.texts import Language, language_of, say
 
-MAX_GRID_PICTURES = 25
+MAX_WEIGHT_PAIRS = 25
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def draw_pictures(
     language, home = language_of(request), studio.home(request)
     words = words_for(home, settings, weights)
     order = compose_order(settings, words, weights)
-    finder = Finder(language, home, [word for word in words if word.token in weights])
+    finder = WordFinder(language, home, [word for word in words if word.token in weights])
     drawing = draw_orders(lambda _: [order])
     for updates in show_drawing(studio, request, results.area, drawing, finder.caption):
         yield {**updates, results.marks: finder.remark_html}
@@ -76,16 +76,16 @@ def draw_grid(
     weights = weights_of(settings.prompt, chosen, values[:MAX_COMPOSED])
     words = words_for(home, settings, weights)
     rows, columns = read_weights(language, down), read_weights(language, across)
-    if len(rows) * len(columns) > MAX_GRID_PICTURES:
+    if len(rows) * len(columns) > MAX_WEIGHT_PAIRS:
         count = len(rows) * len(columns)
-        raise refusal(language, "compose_grid_large", count=count, most=MAX_GRID_PICTURES)
+        raise refusal(language, "compose_grid_large", count=count, most=MAX_WEIGHT_PAIRS)
     first, second = (*weights, "", "")[:2]
     orders = [
         compose_order(settings, words, {**weights, first: row, second: column})
         for row in rows
         for column in columns
     ]
-    finder = Finder(language, home, [word for word in words if word.token in weights])
+    finder = WordFinder(language, home, [word for word in words if word.token in weights])
 
     def caption(number: int, drawn: Drawn) -> str:
         row, column = divmod(number, len(columns))

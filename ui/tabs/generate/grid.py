@@ -27,7 +27,7 @@ from ui.server.words import all_words, concepts_in
 from ui.tabs.generate.axes import SUGGESTED, Axis, AxisName, Cell, read_axis, suggest_values
 from ui.texts import Language, label, language_of, say
 
-MAX_GRID_PICTURES = 36
+MAX_CELLS = 36
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def cells_of(language: Language, columns: Axis, rows: Axis, cell: Cell) -> list[
     if len(names) == 1:
         raise refusal(language, "generate_grid_same_axes")
     count = len(columns.values) * len(rows.values)
-    if count > MAX_GRID_PICTURES:
-        raise refusal(language, "generate_grid_too_large", count=count, most=MAX_GRID_PICTURES)
+    if count > MAX_CELLS:
+        raise refusal(language, "generate_grid_too_large", count=count, most=MAX_CELLS)
     if names & {"word", "strength", "saved_step"} and not concept_tokens(cell.settings.prompt):
         raise refusal(language, "generate_no_word")
     return [

@@ -15,7 +15,7 @@ from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
 from ti_core.words.concept import Concept
 from ui.frame import Frame
 from ui.parts.contact_sheet import place_contact_sheet
-from ui.parts.controls import MAX_STRENGTH, DrawingControls, place_controls, read_settings
+from ui.parts.controls import MAX_WORD_STRENGTH, DrawingControls, place_controls, read_settings
 from ui.parts.events import HIDDEN, Updates, bind
 from ui.parts.prompt_box import place_note, place_words
 from ui.parts.results import ResultArea, hide_with_old_pictures, place_results, seed_caption, show_drawing
@@ -24,14 +24,8 @@ from ui.server.errors import refusal
 from ui.server.studio import Studio
 from ui.server.words import all_words, concepts_in
 from ui.tabs.generate.grid import GridControls, bind_grid, place_grid
-from ui.tabs.generate.recipes import (
-    ChosenPicture,
-    RecipeFields,
-    bind_chosen,
-    bind_fields,
-    place_chosen,
-    place_file,
-)
+from ui.tabs.generate.picture import ChosenPicture, bind_chosen, place_chosen
+from ui.tabs.generate.recipe import RecipeFields, bind_fields, place_file
 from ui.texts import label, language_of
 
 EXAMPLES = ("a monster on the beach", "a watercolor painting of a house in the snow", "a red mug on a table")
@@ -80,7 +74,7 @@ def place_tab(studio: Studio, frame: Frame) -> GenerateTab:
             controls = place_controls()
             strength = gr.Slider(
                 0,
-                MAX_STRENGTH,
+                MAX_WORD_STRENGTH,
                 1,
                 step=0.05,
                 label=label("generate_strength"),

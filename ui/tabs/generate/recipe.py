@@ -1,4 +1,4 @@
-"""The recipe of a drawn picture: shown, drawn again, and read from a file into the controls."""
+"""From the recipe inside a picture back into the fields, as far as it can be used."""
 
 from __future__ import annotations
 
@@ -6,46 +6,28 @@ import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 
-from ti_core.drawing.recipe import SCHEDULER_LABELS, Recipe, read_recipe, to_parameters
+from ti_core.drawing.recipe import SCHEDULER_LABELS, Recipe, read_recipe
 from ti_core.drawing.settings import SIZE_STEP
 from ti_core.model.base import BaseModel
 from ti_core.words.concept import Concept
-from ui.frame import Frame
 from ui.parts.controls import (
+    MAX_BROWSER_SEED,
     MAX_GUIDANCE,
-    MAX_SEED,
     MAX_SIDE,
     MAX_STEPS,
-    MAX_STRENGTH,
+    MAX_WORD_STRENGTH,
     NO_GUIDANCE,
     DrawingControls,
 )
-from ui.parts.events import HIDDEN, Updates, bind, bind_event
-from ui.parts.results import ResultArea
-from ui.server.downloads import served
-from ui.server.drawing import Drawn
+from ui.parts.events import HIDDEN, Updates, bind
 from ui.server.studio import Studio
 from ui.server.words import all_words
+from ui.tabs.generate.picture import ChosenPicture
 from ui.texts import Language, label, language_of, say
-
-
-@dataclass(frozen=True)
-class ChosenPicture:
-    """What is shown of the picture that was clicked in the gallery; ``path`` is its file."""
-
-    path: gr.State
-    group: gr.Group
-    facts: gr.HTML
-    parameters: gr.Textbox
-    download: gr.DownloadButton
-    to_style: gr.Button
-    same_seed: gr.Button
-    same_settings: gr.Button
 
 
 @dataclass(frozen=True)
@@ -60,111 +42,6 @@ class RecipeFields:
     @property
     def outputs(self) -> list[Block]:
         return [self.prompt, self.strength, *self.controls.inputs, self.remarks]
-
-
-# --- the chosen picture -----------------------------------------------------------------------------------
-
-
-def place_chosen() -> ChosenPicture:
-    with gr.Group(visible=False, elem_id="generate-chosen") as group:
-        facts = gr.HTML(padding=True)
-        with gr.Row():
-            same_seed = gr.Button(label("generate_same_seed"), size="sm", min_width=140)
-            same_settings = gr.Button(label("generate_same_settings"), size="sm", min_width=140)
-            to_style = gr.Button(label("generate_to_style"), size="sm", min_width=140)
-            name: Any = label("generate_download")  # gradio's own hint takes no translated text
-            download = gr.DownloadButton(name, size="sm", min_width=140)
-        parameters = gr.Textbox(
-            label=label("generate_parameters"),
-            info=label("generate_parameters_info"),
-            lines=3,
-            interactive=False,
-            buttons=["copy"],
-        )
-    return ChosenPicture(gr.State(), group, facts, parameters, download, to_style, same_seed, same_settings)
-
-
-def bind_chosen(
-    studio: Studio, frame: Frame, area: ResultArea, chosen: ChosenPicture, seed: gr.Number
-) -> None:
-    area.gallery.select(
-        bind_event(studio, choose_picture, chosen),
-        area.drawn,
-        [chosen.group, chosen.path, chosen.facts, chosen.parameters, chosen.download],
-        trigger_mode="always_last",
-        **HIDDEN,
-    )
-    chosen.to_style.click(
-        bind(studio, send_to_style, frame),
-        chosen.path,
-        [frame.style_picture, frame.tabs, frame.tab],
-        **HIDDEN,
-    )
-    chosen.same_seed.click(bind(studio, take_seed), chosen.path, seed, **HIDDEN).success(
-        None, js="() => oneWord.focusSeed()", **HIDDEN
-    )
-
-
-def choose_picture(
-    studio: Studio,
-    request: gr.Request,
-    chosen: ChosenPicture,
-    event: gr.EventData,
-    drawn: tuple[Drawn, ...],
-) -> Updates:
-    return show_recipe(language_of(request), chosen, drawn[event.index].path)
-
-
-def show_recipe(language: Language, chosen: ChosenPicture, path: Path) -> Updates:
-    """Show the recipe inside a picture. Raises :class:`RecipeError` if the picture is no longer kept."""
-    recipe = read_recipe(path)
-    return {
-        chosen.group: gr.update(visible=True),
-        chosen.path: path,
-        chosen.facts: recipe_html(language, recipe),
-        chosen.parameters: to_parameters(recipe),
-        chosen.download: gr.update(value=served(path)),
-    }
-
-
-def recipe_html(language: Language, recipe: Recipe) -> str:
-    """Draw a recipe as a list of terms; what it does not say is left out."""
-    words = ", ".join(
-        use.token if use.strength == 1 else f"{use.token} × {use.strength:g}" for use in recipe.concepts
-    )
-    facts = {
-        "drawing_prompt": recipe.prompt,
-        "drawing_negative": recipe.negative_prompt,
-        "generate_words": words,
-        "drawing_seed": recipe.seed,
-        "drawing_steps": recipe.steps,
-        "drawing_guidance": f"{recipe.guidance_scale:g}",
-        "drawing_scheduler": SCHEDULER_LABELS.get(recipe.scheduler, recipe.scheduler),
-        "generate_size": f"{recipe.width} × {recipe.height}" if recipe.width and recipe.height else "",
-        "frame_model": recipe.model,
-    }
-    rows = "".join(
-        f"<dt>{html.escape(say(language, key))}</dt><dd>{html.escape(str(value))}</dd>"
-        for key, value in facts.items()
-        if value != ""
-    )
-    return f'<dl class="recipe">{rows}</dl>'
-
-
-def send_to_style(studio: Studio, request: gr.Request, frame: Frame, path: Path) -> Updates:
-    """Put a picture into the Style tab, and open that."""
-    return {
-        frame.style_picture: served(path),
-        frame.tabs: gr.update(selected="style"),
-        frame.tab: "style",
-    }
-
-
-def take_seed(studio: Studio, request: gr.Request, path: Path) -> int:
-    return read_recipe(path).seed
-
-
-# --- from a recipe into the fields ------------------------------------------------------------------------
 
 
 def place_file() -> tuple[gr.File, gr.HTML]:
@@ -218,7 +95,7 @@ def fill_in(fields: RecipeFields, recipe: Recipe, base: BaseModel | None) -> Upd
         controls.width: usable.width,
         controls.height: usable.height,
     }
-    if 0 <= recipe.seed <= MAX_SEED:
+    if 0 <= recipe.seed <= MAX_BROWSER_SEED:
         updates[controls.seed] = recipe.seed
     if recipe.scheduler in SCHEDULER_LABELS:
         updates[controls.scheduler] = recipe.scheduler
@@ -241,7 +118,7 @@ def remarks_on(
         yield say(language, "generate_from_picture")
     if recipe.scheduler not in SCHEDULER_LABELS:
         yield say(language, "generate_other_scheduler", scheduler=recipe.scheduler)
-    if not 0 <= recipe.seed <= MAX_SEED:
+    if not 0 <= recipe.seed <= MAX_BROWSER_SEED:
         yield say(language, "generate_other_seed", seed=recipe.seed)
     for key, value, now in (
         ("drawing_steps", recipe.steps, usable.steps),
@@ -284,4 +161,4 @@ def common_strength(recipe: Recipe) -> float | None:
     """The strength that all words of a recipe have, None if it cannot be set here for all of them at once."""
     strengths = {use.strength for use in recipe.concepts} or {1.0}
     strength = strengths.pop()
-    return None if strengths or not 0 <= strength <= MAX_STRENGTH else strength
+    return None if strengths or not 0 <= strength <= MAX_WORD_STRENGTH else strength

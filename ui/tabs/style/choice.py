@@ -1,0 +1,46 @@
+"""Which word lends its style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from ui.parts.word_chooser import chooser_html
+from ui.server.studio import Studio
+from ui.server.words import take_ready_words, usable_words
+from ui.texts import language_of, say
+
+
+@dataclass(frozen=True)
+class StyleChoice:
+    """The word whose style is taken, "" for none yet.
+
+    ``cards`` shows all words, of which ``usable`` can be chosen and ``styles`` are styles.
+    """
+
+    cards: str
+    token: str
+    usable: int
+    styles: int
+
+
+def choose_style(studio: Studio, request: gr.Request, token: str) -> StyleChoice:
+    """Choose the word of a token if it can be used, else the newest style; styles are shown before things."""
+    backbone = studio.models.backbone
+    entries, _ = studio.home(request).library.entries()
+    entries.sort(key=lambda entry: entry.concept.kind != "style")
+    usable = usable_words(entries, backbone.base if backbone else None)
+    styles = [word.token for word in usable.values() if word.kind == "style"]
+    if token not in usable:
+        token = styles[0] if styles else ""
+    key = "style_choose" if styles else "style_no_style" if usable else "style_none"
+    hint = say(language_of(request), key)
+    cards = chooser_html(language_of(request), hint, entries, usable, [token])
+    return StyleChoice(cards, token, len(usable), len(styles))
+
+
+def choose_ready_style(studio: Studio, request: gr.Request) -> StyleChoice:
+    """Choose the style that comes with the program; raises as :func:`take_ready_words`."""
+    words = take_ready_words(studio, request)
+    return choose_style(studio, request, next((word.token for word in words if word.kind == "style"), ""))
