@@ -341,7 +341,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(sd1, run, whole, steps):
         "train_step",
         "_update",
         "evaluate_loss",
-        "_finish",
+        "_finish_reason",
         "_snapshot",
         "AdamW.step",
         "Backbone.with_mean_norms",
