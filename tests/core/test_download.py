@@ -59,9 +59,9 @@ def downloads(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def send_file(handler: Any, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:
         repository = handler._seen(repo_id)
         if repository.gated and handler.token is None:
-            raise hub_server.Answer(403, "GatedRepo", "Access to this model is restricted.")
+            raise hub_server.HttpError(403, "GatedRepo", "Access to this model is restricted.")
         if path not in repository.files:
-            raise hub_server.Answer(404, "EntryNotFound", "Entry not found")
+            raise hub_server.HttpError(404, "EntryNotFound", "Entry not found")
         content = repository.files[path]
         headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": repository.sha}
         if handler.command == "HEAD":
