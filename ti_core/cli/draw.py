@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,49 +34,83 @@ COMPOSITIONS = "; ".join(template.format("<our-cat>", "<our-ink>") for template 
 OWN_GUIDANCE = ", ".join(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS)
 OWN_SCHEDULER = ", ".join(f"{preset.name} {preset.scheduler}" for preset in PRESETS)
 
-PromptArgument = Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")]
-NegativeOption = Annotated[str, typer.Option(help="What not to draw.")]
-CountOption = Annotated[int, typer.Option(help="Pictures for each prompt.")]
-SeedOption = Annotated[int, typer.Option(help="Of the first picture; the others count on.")]
-StepsOption = Annotated[int, typer.Option(help="Denoising steps.")]
-GuidanceOption = Annotated[
-    float | None, typer.Option(help="Guidance scale; 1 is none.", show_default=f"the model's: {OWN_GUIDANCE}")
-]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(
-        help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.", show_default=f"the model's: {OWN_SCHEDULER}"
-    ),
-]
-OutOption = Annotated[Path, typer.Option(help="Folder for the pictures.")]
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """The options that the commands that draw have in common."""
+
+    negative: Annotated[str, typer.Option(help="What not to draw.")] = ""
+    count: Annotated[int, typer.Option(help="Pictures for each prompt.")] = 4
+    seed: Annotated[int, typer.Option(help="Of the first picture; the others count on.")] = 0
+    steps: Annotated[int, typer.Option(help="Denoising steps.")] = 25
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="Guidance scale; 1 is none.", show_default=f"the model's: {OWN_GUIDANCE}"),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.", show_default=f"the model's: {OWN_SCHEDULER}"
+        ),
+    ] = None
+    model: ModelOption = None
+    safety_checker: SafetyOption = True
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("outputs")
+    as_json: JsonOption = False
+
+    def settings(self, prompt: str, strength: float | None = None) -> GenerationSettings:
+        """The settings for a prompt; ``strength`` is that of redrawing a picture."""
+        from ti_core.drawing.settings import GenerationSettings
+
+        return GenerationSettings(
+            prompt,
+            self.negative,
+            self.count,
+            self.seed,
+            self.steps,
+            self.guidance,
+            self.scheduler,
+            strength=strength,
+        )
 
 
+def with_drawing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of :class:`DrawingOptions` as options of its own, in place of ``options``.
+
+    Typer takes a command's options from its signature: in that of what is returned, the fields stand
+    where ``command`` itself has the parameter ``options``, which must be its last.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    shared = inspect.signature(DrawingOptions, eval_str=True).parameters
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        options = DrawingOptions(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    parameters = [*(own[name] for name in own if name != "options"), *shared.values()]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+@with_drawing_options
 def generate_command(
-    prompt: PromptArgument,
+    prompt: Annotated[str, typer.Argument(help="What to draw, with concepts as <our-cat>.")],
     concepts: Annotated[
         list[Path] | None, typer.Option("--concept", help="A concept folder; repeat for several.")
     ] = None,
-    negative: NegativeOption = "",
-    count: CountOption = 4,
-    seed: SeedOption = 0,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = None,
-    model: ModelOption = None,
-    safety_checker: SafetyOption = True,
-    out: OutOption = Path("outputs"),
-    as_json: JsonOption = False,
+    *,
+    options: DrawingOptions,
 ) -> None:
     """Draw pictures of a prompt."""
-    with reporting(as_json) as report:
+    with reporting(options.as_json) as report:
         loaded = load_concepts(concepts or [])
-        _check_prompts([prompt, negative], loaded)
-        from ti_core.drawing.settings import GenerationSettings
-
-        settings = GenerationSettings(prompt, negative, count, seed, steps, guidance, scheduler)
-        _draw("generate", [settings], loaded, model, safety_checker, out, report)
+        _check_prompts([prompt, options.negative], loaded)
+        _draw("generate", [options.settings(prompt)], loaded, options, report)
 
 
+@with_drawing_options
 def compose_command(
     prompt: Annotated[str, typer.Argument(help=f"What to draw, such as: {COMPOSITIONS}.")],
     concepts: Annotated[list[Path], typer.Option("--concept", help="A concept folder; two or more.")],
@@ -84,30 +120,21 @@ def compose_command(
             "--weight", help="Attention weight of each concept, in the same order.", show_default="1"
         ),
     ] = None,
-    negative: NegativeOption = "",
-    count: CountOption = 4,
-    seed: SeedOption = 0,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = None,
-    model: ModelOption = None,
-    safety_checker: SafetyOption = True,
-    out: OutOption = Path("outputs"),
-    as_json: JsonOption = False,
+    *,
+    options: DrawingOptions,
 ) -> None:
     """Draw several concepts in one picture."""
-    with reporting(as_json) as report:
+    with reporting(options.as_json) as report:
         loaded = load_concepts(concepts)
-        _check_prompts([prompt, negative], loaded)
-        from ti_core.drawing.settings import GenerationSettings
+        _check_prompts([prompt, options.negative], loaded)
         from ti_core.prompts.composition import weighted_prompt
 
         weighted = weighted_prompt(prompt, [concept.token for concept in loaded], weights or None)
         _check_prompts([weighted], loaded)
-        settings = GenerationSettings(weighted, negative, count, seed, steps, guidance, scheduler)
-        _draw("compose", [settings], loaded, model, safety_checker, out, report)
+        _draw("compose", [options.settings(weighted)], loaded, options, report)
 
 
+@with_drawing_options
 def style_command(
     concept: Annotated[Path, typer.Option("--concept", help="The style's concept folder.")],
     subjects: Annotated[
@@ -118,29 +145,19 @@ def style_command(
         float | None,
         typer.Option(help="With --picture: the higher, the less of it is kept.", show_default="0.6"),
     ] = None,
-    negative: NegativeOption = "",
-    count: CountOption = 4,
-    seed: SeedOption = 0,
-    steps: StepsOption = 25,
-    guidance: GuidanceOption = None,
-    scheduler: SchedulerOption = None,
-    model: ModelOption = None,
-    safety_checker: SafetyOption = True,
-    out: OutOption = Path("outputs"),
-    as_json: JsonOption = False,
+    *,
+    options: DrawingOptions,
 ) -> None:
     """Draw anything in a learned style, or redraw a picture in it."""
-    with reporting(as_json) as report:
+    with reporting(options.as_json) as report:
         if (picture is None) == (not subjects):
             raise ConfigError("Give either --subject, what to draw, or --picture, a picture to redraw.")
         if picture is None and strength is not None:
             raise ConfigError("--strength is for redrawing a picture: add --picture, or leave it out.")
         [style] = load_concepts([concept])
-        from ti_core.drawing.settings import GenerationSettings
         from ti_core.pictures.decode import open_picture
         from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 
-        options = (negative, count, seed, steps, guidance, scheduler)
         source = None
         if picture is not None:
             source, _, _ = open_picture(picture, alpha="flatten")
@@ -150,9 +167,9 @@ def style_command(
             prompts = style_prompts(style.token, subjects or [])
             if not prompts:
                 raise ConfigError("The subject is empty: say what to draw, such as a house.")
-        _check_prompts([*prompts, negative], [style])
-        settings = [GenerationSettings(prompt, *options, strength=strength) for prompt in prompts]
-        _draw("style", settings, [style], model, safety_checker, out, report, source)
+        _check_prompts([*prompts, options.negative], [style])
+        settings = [options.settings(prompt, strength) for prompt in prompts]
+        _draw("style", settings, [style], options, report, source)
 
 
 def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
@@ -165,9 +182,7 @@ def _draw(
     command: str,
     requests: Sequence[GenerationSettings],
     concepts: Sequence[Concept],
-    model: str | None,
-    safety_checker: bool,
-    folder: Path,
+    options: DrawingOptions,
     report: Report,
     source: Image.Image | None = None,
 ) -> None:
@@ -176,7 +191,8 @@ def _draw(
     from ti_core.drawing.settings import Order
     from ti_core.words.concept import vectors_by_token
 
-    name = choose_model(model, concepts[0].base if concepts else None)
+    folder = options.out
+    name = choose_model(options.model, concepts[0].base if concepts else None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -189,7 +205,7 @@ def _draw(
     written = concept_tokens("\n".join(texts))
     for token in [concept.token for concept in concepts if concept.token not in written]:
         say(f"The prompt does not use {token}: write it where it should appear, brackets included.")
-    backbone = load_model(name, safety_checker=safety_checker)
+    backbone = load_model(name, safety_checker=options.safety_checker)
     words = vectors_by_token(concepts, backbone.base)
     lengths = [backbone.count_tokens(text, words) for text in texts]  # weights take none
     for text, length in zip(texts, lengths, strict=True):
