@@ -18,7 +18,9 @@ from ui.texts.extraction import (
     NotWrittenOut,
     Text,
     collect,
+    commands_named_in,
     faults,
+    help_in,
     messages_in,
     page_texts_in,
     placeholders,
@@ -50,6 +52,9 @@ def test_there_is_much_to_translate(texts: list[Text]) -> None:
     assert set(TERMS) <= contexts and set(TEXTS) <= contexts
     assert sum(not text.context for text in texts) > 250
     assert any("its transparent parts" in text.english for text in texts)
+    assert {"Learn a new word from pictures.", "Denoising steps.", "the newest"} <= {
+        text.english for text in texts
+    }
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.parents[1].name)
@@ -151,6 +156,29 @@ def test_templates_and_notes_are_read_from_the_source(
     file.write_text('TEXTS = {\n    # Translators: a button\n    "a_key": "Draw",\n}\n', encoding="utf-8")
     [text] = page_texts_in(file)
     assert (text.english, text.context, text.note) == ("Draw", "a_key", "a button")
+
+
+def test_the_texts_of_the_help_are_read_from_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.texts.extraction.ROOT", tmp_path)
+    file = tmp_path / "module.py"
+    file.write_text(
+        "COUNT = typer.Option('--count', help='How many.', show_default='12')\n"
+        "WHAT = typer.Argument(help=LONG_HELP, show_default='as ' 'before', metavar='WHAT')\n"
+        "def draw(count: int) -> None:\n"
+        "    'Draw\\n    pictures.\\n\\n    They are new.'\n"
+        "def other() -> None:\n"
+        "    'No command.'\n"
+        "app.command('draw', cls=Command)(draw)\n",
+        encoding="utf-8",
+    )
+    assert list(commands_named_in(file)) == ["draw"]
+    found = {text.english for text in help_in(file, ["draw"])}
+    assert found == {"How many.", "as before", "Draw pictures.", "They are new."}
+    file.write_text("COUNT = typer.Option(help=f'The most is {most}.')\n", encoding="utf-8")
+    with pytest.raises(NotWrittenOut, match=r"module\.py:1"):
+        list(help_in(file, []))
 
 
 def test_every_message_gets_the_values_that_its_template_needs() -> None:

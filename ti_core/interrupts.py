@@ -11,7 +11,12 @@ def until_stopped(program: Callable[[], None]) -> None:
     try:
         program()
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+        from ti_core.languages import choose_language, environment_wishes, split_language, tell
+        from ti_core.messages import Message
+
+        asked, _ = split_language(sys.argv[1:])
+        language = choose_language([asked or "", *environment_wishes()])
+        print(tell(language, Message("Stopped.")), file=sys.stderr)
         if "--json" in sys.argv:
             print('{"error": "Stopped.", "kind": "KeyboardInterrupt"}')
         sys.exit(1)

@@ -19,6 +19,8 @@ from ti_core.resources import LOCALES
 ENGLISH = "en"
 CATALOGUE = Path("LC_MESSAGES") / "one-word.po"
 FOLDER_VARIABLE = "ONE_WORD_LOCALE"
+LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+PLAIN_LOCALES = ("C", "POSIX")
 
 
 @cache
@@ -30,16 +32,46 @@ def languages() -> tuple[str, ...]:
 def choose_language(wishes: Sequence[str]) -> str:
     """The available language for the first of the wishes that has one, otherwise English.
 
-    A wish is a code such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``. It is matched by exactly that code, or else
-    by the same language of another country.
+    For a wish, see :func:`find_language`.
     """
-    for wish in wishes:
-        code = wish.partition(".")[0].replace("_", "-").lower()
-        same = [known for known in languages() if known.lower() == code]
-        similar = [known for known in languages() if _primary(known) == _primary(code)]
-        if granted := same or similar:
-            return granted[0]
-    return ENGLISH
+    return next(filter(None, map(find_language, wishes)), ENGLISH)
+
+
+def find_language(wish: str) -> str | None:
+    """The available language for a code such as ``ja``, ``ja-JP`` or ``ja_JP.UTF-8``, or None.
+
+    It is the language of exactly that code, or else the same language of another country.
+    """
+    code = wish.partition(".")[0].replace("_", "-").lower()
+    same = [known for known in languages() if known.lower() == code]
+    similar = [known for known in languages() if _primary(known) == _primary(code)]
+    return next(iter(same or similar), None)
+
+
+def environment_wishes() -> list[str]:
+    """The languages that the environment asks for, as gettext reads it: ``LANGUAGE``, else the locale's.
+
+    In the locale C, by which scripts ask for English, ``LANGUAGE`` does not count.
+    """
+    locale = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "")
+    language = "" if locale in PLAIN_LOCALES else os.environ.get("LANGUAGE", "")
+    return (language or locale).split(":")
+
+
+def split_language(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What ``--lang`` asks for, wherever it stands in a command line, and the arguments without it."""
+    asked, others = None, []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--":
+            others += [argument, *left]  # these are no options
+        elif argument == "--lang":
+            asked = next(left, "")
+        elif argument.startswith("--lang="):
+            asked = argument.removeprefix("--lang=")
+        else:
+            others.append(argument)
+    return asked, others
 
 
 def _primary(code: str) -> str:

@@ -28,10 +28,17 @@ from ti_core import __version__, cli
 from ti_core.cli import show as show_commands
 from ti_core.cli import terminal
 from ti_core.drawing.recipe import read_recipe
+from ti_core.messages import Message
 from ti_core.model.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--steps", "2", "--count", "2", "--scheduler", "ddim")
+
+
+@pytest.fixture(autouse=True)
+def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever language the person who runs the tests speaks."""
+    monkeypatch.setenv("LANGUAGE", "en")
 
 
 def run(*arguments: object) -> Result:
@@ -102,7 +109,7 @@ def test_training_leaves_out_a_bad_picture_and_says_so(tmp_path: Path, tiny_sd1:
 
 
 def test_progress_in_a_log_is_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    show = terminal.ProgressLines("Learning", 200)
+    show = terminal.ProgressLines(Message("Learning"), 200)
     for step in range(1, 201):
         show(step, "")
     lines = capsys.readouterr().err.splitlines()
@@ -204,7 +211,7 @@ def test_models_lists_the_presets() -> None:
 
 
 def test_a_download_is_told_in_tenths_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.downloading("Downloading sd15") as show:
+    with terminal.downloading(Message("Downloading sd15")) as show:
         for done in range(0, 101, 2):
             show(done * 10**6, 10**8)
     lines = capsys.readouterr().err.splitlines()
@@ -213,7 +220,7 @@ def test_a_download_is_told_in_tenths_where_there_is_no_terminal(capsys: pytest.
 
 
 def test_of_a_model_that_is_here_no_download_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.downloading("Downloading sd15") as show:
+    with terminal.downloading(Message("Downloading sd15")) as show:
         show(100, 100)
     assert capsys.readouterr().err == ""
 

@@ -1,6 +1,7 @@
 """The command line: the core's functions, with a progress bar and exit codes.
 
 Results go to stdout, with ``--json`` as one JSON object on its last line; everything else goes to stderr.
+A person is told everything in the language of ``--lang`` or the environment, a program, by JSON, in English.
 Exit codes: 0, 1 if the work failed or was stopped, 2 if what was given is wrong.
 
 torch, diffusers and what imports them take seconds: the modules here import them only inside the
@@ -22,10 +23,19 @@ from ti_core.cli.draw import compose_command, generate_command, style_command
 from ti_core.cli.evaluate import evaluate_command
 from ti_core.cli.hub import pull_command, push_command
 from ti_core.cli.show import inspect_command, models_command, runs_command
-from ti_core.cli.terminal import say
+from ti_core.cli.terminal import speaking, tell_error
 from ti_core.cli.train import train_command
+from ti_core.cli.usage import USAGE_ERROR, Command, CommandGroup, what_is_wrong
+from ti_core.errors import ConfigError
+from ti_core.languages import (
+    choose_language,
+    environment_wishes,
+    find_language,
+    languages,
+    split_language,
+)
+from ti_core.messages import either
 
-USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
 TYPERS_INTERRUPT = 130  # what it returns for a Ctrl-C before the command has begun
 
 STYLE: dict[str, Any] = {
@@ -37,21 +47,22 @@ STYLE: dict[str, Any] = {
 """How every command line of the program behaves, as typer's options."""
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="Teach a frozen text-to-image model one new word from a few pictures, and draw with it.",
     no_args_is_help=True,
     **STYLE,
 )
-app.command("train")(train_command)
-app.command("generate")(generate_command)
-app.command("compose")(compose_command)
-app.command("style")(style_command)
-app.command("evaluate")(evaluate_command)
-app.command("inspect")(inspect_command)
-app.command("convert")(convert_command)
-app.command("push")(push_command)
-app.command("pull")(pull_command)
-app.command("models")(models_command)
-app.command("runs")(runs_command)
+app.command("train", cls=Command)(train_command)
+app.command("generate", cls=Command)(generate_command)
+app.command("compose", cls=Command)(compose_command)
+app.command("style", cls=Command)(style_command)
+app.command("evaluate", cls=Command)(evaluate_command)
+app.command("inspect", cls=Command)(inspect_command)
+app.command("convert", cls=Command)(convert_command)
+app.command("push", cls=Command)(push_command)
+app.command("pull", cls=Command)(pull_command)
+app.command("models", cls=Command)(models_command)
+app.command("runs", cls=Command)(runs_command)
 
 
 def _print_version(asked: bool) -> None:
@@ -78,16 +89,29 @@ def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    asked, arguments = split_language(sys.argv[1:])
+    with speaking(choose_language([asked or "", *environment_wishes()])):
+        sys.exit(_run(commands, name, asked, arguments))
+
+
+def _run(commands: typer.Typer, name: str, language: str | None, arguments: list[str]) -> int | None:
+    """Run a command line; ``language`` is what was asked for, whether there is such a language or not."""
     # By itself typer says a usage error in four lines; only what it says to no arguments is wanted: the help.
-    wants_help = bool(commands.info.no_args_is_help) and not sys.argv[1:]
+    wants_help = bool(commands.info.no_args_is_help) and not arguments
     try:
-        code = commands(prog_name=name, standalone_mode=wants_help)
-    except USAGE_ERROR as error:
-        message = " ".join(error.format_message().split())
-        say(message)
-        if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": message, "kind": type(error).__name__}))
-        code = 2
+        if language is not None and find_language(language) is None:
+            raise ConfigError(
+                "There is no language {name!r}: choose {languages}.",
+                name=language,
+                languages=either(languages()),
+            )
+        code: int | None = commands(arguments, prog_name=name, standalone_mode=wants_help)
+    except (USAGE_ERROR, ConfigError) as error:
+        message = error.message if isinstance(error, ConfigError) else what_is_wrong(error)
+        facts = tell_error(message, error)
+        if "--json" in arguments:
+            typer.echo(json.dumps(facts))
+        return 2
     if code == TYPERS_INTERRUPT:
         raise KeyboardInterrupt
-    sys.exit(code)
+    return code

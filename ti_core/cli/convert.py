@@ -11,6 +11,7 @@ import typer
 
 from ti_core.cli.terminal import JsonOption, reporting, say
 from ti_core.errors import ConfigError
+from ti_core.messages import series, template
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from ti_core.words.concept import Concept
     from ti_core.words.formats import Embedding, Layout
 
-LAYOUTS_HELP = "native, diffusers, diffusers-bin, a1111-pt, a1111-safetensors, a1111-png, sdxl or kohya."
+LAYOUTS_HELP = template(
+    "native, diffusers, diffusers-bin, a1111-pt, a1111-safetensors, a1111-png, sdxl or kohya."
+)
 
 
 def convert_command(
@@ -55,11 +58,11 @@ def convert_command(
         embeddings, pictures = _read(source)
         if token and len(embeddings) > 1:
             raise ConfigError(
-                "{name} holds {value1} words: leave out --token.", name=source.name, value1=len(embeddings)
+                "{name} holds {words} words: leave out --token.", name=source.name, words=len(embeddings)
             )
         if is_file and len(embeddings) > 1:
             raise ConfigError(
-                "{name} holds {value1} words: give a folder as OUT.", name=source.name, value1=len(embeddings)
+                "{name} holds {words} words: give a folder as OUT.", name=source.name, words=len(embeddings)
             )
         concepts = to_concepts(embeddings, source.name, token=token, base=asked)
         places = [out / concept.name if len(concepts) > 1 else out for concept in concepts]
@@ -69,7 +72,11 @@ def convert_command(
             for remark in embedding.remarks:
                 say(remark)
             if guessed:
-                say(f"{source.name} names no base model: {concept.base.id} is a guess by the vectors' width.")
+                say(
+                    "{name} names no base model: {model} is a guess by the vectors' width.",
+                    name=source.name,
+                    model=concept.base.id,
+                )
             files = _write(concept, place, layout, pictures, is_file=is_file)
             words.append(
                 {
@@ -79,7 +86,7 @@ def convert_command(
                     "model": concept.base.id,
                     "family": concept.base.family,
                     "guessed": guessed,
-                    "remarks": list(embedding.remarks),
+                    "remarks": list(map(str, embedding.remarks)),
                     "files": [str(file) for file in files],
                 }
             )
@@ -94,7 +101,7 @@ def _layout(name: str) -> Layout:
         if layout == name:
             return layout
     raise ConfigError(
-        "There is no format called {name}: choose {value1}.", name=name, value1=", ".join(LAYOUTS)
+        "There is no format called {name}: choose {layouts}.", name=name, layouts=series(LAYOUTS)
     )
 
 
@@ -146,7 +153,7 @@ def _write(
         files = {file: place if is_file else place / file.relative_to(temporary) for file in written}
         taken = next((file for file in files.values() if file.exists()), None)
         if taken is not None:
-            raise ConfigError("{taken} is there already: choose another OUT.", taken=taken)
+            raise ConfigError("{file} is there already: choose another OUT.", file=taken)
         try:
             for file, target in files.items():
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,11 +15,10 @@ import typer
 
 from ti_core.cli.loading import ModelOption, SafetyOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, say
-from ti_core.drawing.recipe import SCHEDULER_LABELS, read_recipe, save_png
+from ti_core.drawing.recipe import read_recipe, save_png
 from ti_core.errors import Cancelled, ConfigError, RecipeError
-from ti_core.model.presets import PRESETS
+from ti_core.messages import Message, series
 from ti_core.prompts.checks import check_tokens
-from ti_core.prompts.composition import COMPOSITION_TEMPLATES
 from ti_core.prompts.grammar import concept_tokens
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from ti_core.words.concept import Concept
 
 SLUG_LENGTH = 40
-COMPOSITIONS = "; ".join(template.format("<our-cat>", "<our-ink>") for template in COMPOSITION_TEMPLATES)
-OWN_GUIDANCE = ", ".join(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS)
-OWN_SCHEDULER = ", ".join(f"{preset.name} {preset.scheduler}" for preset in PRESETS)
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,10 @@ class DrawingOptions:
     steps: Annotated[int, typer.Option(help="Denoising steps.")] = 25
     guidance: Annotated[
         float | None,
-        typer.Option(help="Guidance scale; 1 is none.", show_default=f"the model's: {OWN_GUIDANCE}"),
+        typer.Option(help="Guidance scale; 1 is none.", show_default="the model's: {guidance_scales}"),
     ] = None
     scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help=f"The sampler: {', '.join(SCHEDULER_LABELS)}.", show_default=f"the model's: {OWN_SCHEDULER}"
-        ),
+        str | None, typer.Option(help="The sampler: {samplers}.", show_default="the model's: {schedulers}")
     ] = None
     model: ModelOption = None
     safety_checker: SafetyOption = True
@@ -112,7 +105,7 @@ def generate_command(
 
 @with_drawing_options
 def compose_command(
-    prompt: Annotated[str, typer.Argument(help=f"What to draw, such as: {COMPOSITIONS}.")],
+    prompt: Annotated[str, typer.Argument(help="What to draw, such as: {compositions}.")],
     concepts: Annotated[list[Path], typer.Option("--concept", help="A concept folder; two or more.")],
     weights: Annotated[
         list[float] | None,
@@ -197,20 +190,28 @@ def _draw(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            "{folder} cannot be a folder ({strerror}): choose another --out.",
+            "{folder} cannot be a folder ({reason}): choose another --out.",
             folder=folder,
-            strerror=error.strerror,
+            reason=error.strerror,
         ) from error
     texts = [*(settings.prompt for settings in requests), requests[0].negative_prompt]
     written = concept_tokens("\n".join(texts))
     for token in [concept.token for concept in concepts if concept.token not in written]:
-        say(f"The prompt does not use {token}: write it where it should appear, brackets included.")
+        say(
+            "The prompt does not use {token}: write it where it should appear, brackets included.",
+            token=token,
+        )
     backbone = load_model(name, safety_checker=options.safety_checker)
     words = vectors_by_token(concepts, backbone.base)
     lengths = [backbone.count_tokens(text, words) for text in texts]  # weights take none
     for text, length in zip(texts, lengths, strict=True):
         if length.chunks > 1:
-            say(f"“{text}” has {length.tokens} tokens and is read in {length.chunks} parts.")
+            say(
+                "“{prompt}” has {tokens} tokens and is read in {parts} parts.",
+                prompt=text,
+                tokens=length.tokens,
+                parts=length.chunks,
+            )
     files: list[str] = []
     hidden: list[int] = []
     report.facts |= {
@@ -227,7 +228,7 @@ def _draw(
     orders = [Order(settings, tuple(concepts), source) for settings in requests]
     total = sum(settings.count * settings.denoising_steps for settings in requests)
     try:
-        with Interrupt() as interrupt, progress("Drawing", total) as show:
+        with Interrupt() as interrupt, progress(Message("Drawing"), total) as show:
             for picture in generate_all(
                 backbone,
                 orders,
@@ -240,15 +241,15 @@ def _draw(
                 if picture.hidden:
                     hidden.append(recipe.seed)
     except Cancelled as error:
-        raise Cancelled("Drawing was stopped; pictures kept: {value0}.", value0=len(files)) from error
+        raise Cancelled("Drawing was stopped; pictures kept: {count}.", count=len(files)) from error
     finally:
         report.facts["seconds"] = round(time.monotonic() - started, 1)
         report.lines += files
         if hidden:
-            seeds = ", ".join(map(str, hidden))
             say(
-                f"The model's safety checker hid the pictures of these seeds: {seeds}. Try other seeds, or "
-                "other words."
+                "The model's safety checker hid the pictures of these seeds: {seeds}. Try other seeds, or "
+                "other words.",
+                seeds=series(hidden),
             )
 
 

@@ -11,6 +11,7 @@ import typer
 from ti_core.cli.loading import ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import Interrupt, JsonOption, progress, reporting, say, table
 from ti_core.errors import ConceptError, PictureError
+from ti_core.messages import Message, Said
 
 if TYPE_CHECKING:
     from ti_core.judging.scores import ConceptScores
@@ -54,9 +55,9 @@ def evaluate_command(
         backbone = load_model(name, safety_checker=False)  # nothing of what is drawn is shown
         real, rejected = load_pictures([pictures] if pictures else files, backbone.resolution)
         for entry in rejected:
-            say(f"Left out: {entry.reason}")
+            say("Left out: {reason}", reason=entry.reason)
         judge = judge_for(loaded.base, backbone.device)
-        with Interrupt() as interrupt, progress(f"Drawing {loaded.token}", 100) as show:
+        with Interrupt() as interrupt, progress(Message("Drawing {token}", token=loaded.token), 100) as show:
 
             def report_progress(now: Progress) -> None:
                 show(100 * now.done // now.total, "")
@@ -74,18 +75,21 @@ def evaluate_command(
             )
         _keep(found, backbone.base.id, loaded, concept)
         report.facts |= found.to_dict()
-        rows = [("", "learned", "initial word", "real pictures")]
+        rows: list[tuple[Said, ...]] = [
+            ("", Message("learned"), Message("initial word"), Message("real pictures"))
+        ]
         for name, title in SCORES.items():
             score = getattr(found, name)
-            rows.append((title, f"{score.learned:.3f}", f"{score.initial:.3f}", f"{score.real:.3f}"))
+            numbers = (f"{number:.3f}" for number in (score.learned, score.initial, score.real))
+            rows.append((Message(title), *numbers))
         report.lines += table(rows)
-        for share, text in (
-            (found.recovered, "of the way from the initial word to the real pictures"),
-            (found.kept, "of the initial word's agreement kept"),
-        ):
-            if share is not None:
-                report.lines.append(f"{share:.0%} {text}")
-        report.lines.append(f"Judged by {found.judge}.")
+        if found.recovered is not None:
+            report.say(
+                "{share:.0%} of the way from the initial word to the real pictures", share=found.recovered
+            )
+        if found.kept is not None:
+            report.say("{share:.0%} of the initial word's agreement kept", share=found.kept)
+        report.say("Judged by {judge}.", judge=found.judge)
 
 
 def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) -> None:
@@ -96,10 +100,14 @@ def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) ->
     try:
         current = load_concept(folder)
         if current.sha256 != evaluated.sha256:
-            say(f"The scores are not kept in {folder}: it holds another version of the word by now.")
+            say(
+                "The scores are not kept in {folder}: it holds another version of the word by now.",
+                folder=folder,
+            )
             return
         added = description.stat().st_mtime
         save_concept(found.added_to(current, model), folder)
         os.utime(description, (added, added))  # the library lists the newest first
     except (OSError, ConceptError) as error:
-        say(f"The scores are not kept in {folder}: {error}")  # they are still told
+        # They are still told.
+        say("The scores are not kept in {folder}: {reason}", folder=folder, reason=error)

@@ -9,11 +9,12 @@ import typer
 
 from ti_core.cli.terminal import JsonOption, reporting, say
 from ti_core.errors import ConfigError
+from ti_core.messages import template
 
 PHASES = {
-    "checking": "Looking at what is there…",
-    "creating": "Making the repository…",
-    "uploading": "Uploading…",
+    "checking": template("Looking at what is there…"),
+    "creating": template("Making the repository…"),
+    "uploading": template("Uploading…"),
 }
 
 
@@ -58,12 +59,17 @@ def push_command(
             "keeps_card": pushed.keeps_card,
             "pictures": len(images),
         }
-        what = "was there already" if pushed.was_there else "is proposed" if create_pr else "is published"
-        report.lines.append(f"{concept.token} {what}: {pushed.url}")
+        report.say(
+            "{token} was there already: {url}"
+            if pushed.was_there
+            else "{token} is proposed: {url}"
+            if create_pr
+            else "{token} is published: {url}",
+            token=concept.token,
+            url=pushed.url,
+        )
         if pushed.keeps_card:
-            report.lines.append(
-                "Its README.md was edited there and stays as it is: delete it to get a new one."
-            )
+            report.say("Its README.md was edited there and stays as it is: delete it to get a new one.")
 
 
 def pull_command(
@@ -77,7 +83,7 @@ def pull_command(
     """Fetch a concept from the Hugging Face Hub."""
     with reporting(as_json) as report:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ConfigError("{out} holds something already: choose another --out.", out=out)
+            raise ConfigError("{folder} holds something already: choose another --out.", folder=out)
         from huggingface_hub import get_token
 
         from ti_core.hub import pull_concept
@@ -87,7 +93,11 @@ def pull_command(
         concept = pulled.concept
         save_concept(concept, out, pulled.pictures)
         if pulled.guessed:
-            say(f"{repo_id} names no base model: {concept.base.id} is a guess by the width of the vectors.")
+            say(
+                "{name} names no base model: {model} is a guess by the width of the vectors.",
+                name=repo_id,
+                model=concept.base.id,
+            )
         report.facts |= {
             "token": concept.token,
             "folder": str(out),
@@ -95,4 +105,6 @@ def pull_command(
             "guessed": pulled.guessed,
             "commit": pulled.commit,
         }
-        report.lines.append(f"{concept.token}, for {concept.base.id}, is in {out}.")
+        report.say(
+            "{token}, for {model}, is in {folder}.", token=concept.token, model=concept.base.id, folder=out
+        )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ti_core.cli.terminal import downloading, say
+from ti_core.messages import Message, template
 from ti_core.model.presets import preset_of
-from ti_core.model.sources import SOURCE_SYNTAX, model_source
+from ti_core.model.sources import model_source
 
 if TYPE_CHECKING:
     import torch
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "toybox"
 RUNS = Path("runs")  # the folder of all runs, where no other is given
-MODEL_HELP = (
+MODEL_HELP = template(
     "A preset (see `models`), a model folder, a checkpoint file (.safetensors, .ckpt), or a repository of "
-    f"the Hugging Face Hub: {SOURCE_SYNTAX}, such as owner/name@main:fp16."
+    "the Hugging Face Hub: {repository}, such as owner/name@main:fp16."
 )
 
 SafetyOption = Annotated[
@@ -57,8 +58,8 @@ def load_model(name: str, dtype: torch.dtype | None = None, *, safety_checker: b
     """
     from ti_core.model.backbone import Backbone
 
-    say(f"Loading the model {name}…")
-    with downloading(f"Downloading {name}") as show:
+    say("Loading the model {name}…", name=name)
+    with downloading(Message("Downloading {name}", name=name)) as show:
         backbone = Backbone.load(name, dtype=dtype, safety_checker=safety_checker, on_fetch=show)
     backbone.memory.on_remark = say
     return backbone

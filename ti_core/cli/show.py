@@ -10,8 +10,11 @@ import typer
 
 from ti_core.cli.loading import RUNS, ModelOption, choose_model, load_concepts, load_model
 from ti_core.cli.terminal import JsonOption, reporting, say, table
+from ti_core.messages import Message, choice, series, template
 from ti_core.model.presets import PRESETS
 from ti_core.model.sources import model_source
+
+FINISHED, STARTED = template("finished"), template("started")
 
 
 def inspect_command(
@@ -27,22 +30,37 @@ def inspect_command(
 
         found = inspect_concept(backbone, loaded)
         report.facts |= found.to_dict()
-        count = "1 vector" if found.num_vectors == 1 else f"{found.num_vectors} vectors"
-        start = f", started from “{found.initializer}”" if found.initializer else ""
-        report.lines.append(f"{found.token}: {found.kind}, {count}, learned on {found.model}{start}")
+        report.say(
+            "{token}: {kind}, {vectors}, learned on {model}, started from “{initializer}”"
+            if found.initializer
+            else "{token}: {kind}, {vectors}, learned on {model}",
+            token=found.token,
+            kind=choice(found.kind),
+            vectors=Message(
+                "1 vector" if found.num_vectors == 1 else "{count} vectors", count=found.num_vectors
+            ),
+            model=found.model,
+            initializer=found.initializer,
+        )
         for encoder, rows in found.nearest.items():
             lengths = found.norms[encoder]
             for number, neighbours in enumerate(rows):
-                words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in neighbours)
-                report.lines.append(
-                    f"{encoder} {number + 1}: norm {lengths.vectors[number]:.3f} "
-                    f"(the vocabulary's {lengths.vocabulary_mean:.3f}), nearest {words}"
+                report.say(
+                    "{encoder} {number}: norm {norm:.3f} (the vocabulary's {mean:.3f}), nearest {words}",
+                    encoder=encoder,
+                    number=number + 1,
+                    norm=lengths.vectors[number],
+                    mean=lengths.vocabulary_mean,
+                    words=series(f"{word} {cosine:.2f}" for word, cosine in neighbours),
                 )
                 if found.travel:
                     way = found.travel[encoder]
-                    report.lines.append(
-                        f"{encoder} {number + 1}: {way.l2[number]:.3f} from its start, "
-                        f"cosine {way.cosine[number]:.2f}"
+                    report.say(
+                        "{encoder} {number}: {distance:.3f} from its start, cosine {cosine:.2f}",
+                        encoder=encoder,
+                        number=number + 1,
+                        distance=way.l2[number],
+                        cosine=way.cosine[number],
                     )
 
 
@@ -62,9 +80,9 @@ def models_command(as_json: JsonOption = False) -> None:
                 f"{each.resolution} px",
                 f"{each.parameters:g} M",
                 f"{each.gigabytes:.1f} GB",
-                "here" if present else "not here",
+                Message("here" if present else "not here"),
                 each.licence,
-                each.about,
+                Message(each.about),
                 each.source,
             )
             for each, present in found
@@ -81,13 +99,12 @@ def runs_command(
         from ti_core.training.runs import list_runs
 
         found, errors = list_runs(folder)
-        broken = [str(error) for error in errors]
-        for message in broken:
-            say(message)
+        for error in errors:
+            say(error)
         runs: list[dict[str, Any]] = [
             {
                 "token": run.config.token,
-                "status": "finished" if run.finish else "started",
+                "status": FINISHED if run.finish else STARTED,
                 "has_result": run.has_result,
                 "step": run.step,
                 "steps": run.config.steps,
@@ -96,16 +113,18 @@ def runs_command(
             }
             for run in found
         ]
-        report.facts |= {"runs": runs, "broken": broken}
+        report.facts |= {"runs": runs, "broken": list(map(str, errors))}
         rows = [
             (
                 run["token"],
-                run["status"],
+                Message(run["status"]),
                 f"{run['step']}/{run['steps']}",
-                "has a result" if run["has_result"] else "no result yet",
+                Message("has a result" if run["has_result"] else "no result yet"),
                 run["model"],
                 run["folder"],
             )
             for run in runs
         ]
-        report.lines += table(rows) or [f"There are no runs in {folder}."]
+        report.lines += table(rows)
+        if not rows:
+            report.say("There are no runs in {folder}.", folder=folder)

@@ -1,4 +1,8 @@
-"""What the person sees of a command, and how it is stopped: results, errors, progress, Ctrl-C."""
+"""What the person sees of a command, and how it is stopped: results, errors, progress, Ctrl-C.
+
+A person is told everything in the language of :func:`speaking`. The JSON object is for programs: its keys,
+kinds and sentences are English in every language.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +25,8 @@ from typing import Annotated, Any
 import typer
 
 from ti_core.errors import InputError, OneWordError
-from ti_core.messages import Said
+from ti_core.languages import ENGLISH, tell
+from ti_core.messages import Message, Said, series
 
 SCRIPT = "one-word"  # as pyproject.toml has it installed
 DEBUG_VARIABLE = "ONE_WORD_DEBUG"
@@ -35,8 +41,35 @@ QUIET_LIBRARIES = {
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
-Show = Callable[[int, str], None]
+Show = Callable[[int, Said], None]
 """Shows how many steps are done, and a note."""
+
+STOPPED = Message("Stopped.")
+_language = ENGLISH
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Tell the person everything in this language, inside the context."""
+    global _language
+    before, _language = _language, language
+    try:
+        yield
+    finally:
+        _language = before
+
+
+def told(said: Said | OneWordError) -> str:
+    """A message as the person reads it."""
+    return tell(_language, said)
+
+
+def say(said: Said | OneWordError, /, **values: Any) -> None:
+    """Tell the person something that is no result: a line on stderr.
+
+    It takes a template and its values, as :class:`Message`, or a finished message.
+    """
+    typer.echo(told(Message(said, **values) if isinstance(said, str) else said), err=True)
 
 
 @dataclass
@@ -44,7 +77,11 @@ class Report:
     """What a command prints on stdout when it ends: ``facts`` with ``--json``, otherwise ``lines``."""
 
     facts: dict[str, Any] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
+    lines: list[Said] = field(default_factory=list)
+
+    def say(self, template: str, /, **values: Any) -> None:
+        """Add a line to the results."""
+        self.lines.append(Message(template, **values))
 
 
 @contextmanager
@@ -57,39 +94,54 @@ def reporting(as_json: bool) -> Iterator[Report]:
         yield report
     except (Exception, KeyboardInterrupt) as error:
         code = 2 if isinstance(error, InputError) else 1
-        message = _sentence(error)
-        report.facts |= {"error": message, "kind": type(error).__name__}
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
-        say(message)
-    for line in [json.dumps(report.facts)] if as_json else report.lines:
+        report.facts |= tell_error(_message_of(error), error)
+    for line in [json.dumps(report.facts)] if as_json else map(told, report.lines):
         typer.echo(line)
     if code:
         raise typer.Exit(code)
 
 
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+def tell_error(message: Said, error: BaseException) -> dict[str, str]:
+    """Tell the person on one line what went wrong; gives what the JSON object says of it."""
+    typer.echo(_on_one_line(told(message)), err=True)
+    return {"error": _on_one_line(str(message)), "kind": type(error).__name__}
+
+
+def _message_of(error: BaseException) -> Said:
     if isinstance(error, OneWordError):
-        return text
+        return error.message
     if isinstance(error, KeyboardInterrupt):
-        return "Stopped."
-    reason = f"{type(error).__name__}: {text}"
+        return STOPPED
+    reason = f"{type(error).__name__}: {_on_one_line(str(error))}"
     if len(reason) > LONGEST_REASON:
         reason = reason[:LONGEST_REASON] + "…"
-    return f"Something unexpected went wrong ({reason}); set {DEBUG_VARIABLE}=1 to see where."
+    return Message(
+        "Something unexpected went wrong ({reason}); set {variable}=1 to see where.",
+        reason=reason,
+        variable=DEBUG_VARIABLE,
+    )
 
 
-def say(message: Said) -> None:
-    """Tell the person something that is no result: a line on stderr."""
-    typer.echo(str(message), err=True)
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(text: str) -> int:
+    """How many columns of the terminal a text takes: Japanese characters take two each."""
+    return sum(2 if unicodedata.east_asian_width(character) in "FW" else 1 for character in text)
+
+
+def table(rows: Sequence[Sequence[Said]]) -> list[str]:
     """Lines in which the cells of each column stand below each other."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    cells = [[told(cell) for cell in row] for row in rows]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(
+            cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
     ]
 
 
@@ -99,6 +151,8 @@ class Interrupt:
     requested = False
 
     def __enter__(self) -> Interrupt:
+        # In the handler nothing should be left to do but to write it.
+        self._stopping = told(Message("Stopping after this step; press Ctrl-C again to stop at once."))
         self._previous = signal.signal(signal.SIGINT, self._request)
         return self
 
@@ -111,7 +165,7 @@ class Interrupt:
         # Not through sys.stderr, whose buffer the signal may have interrupted. The bar hides the cursor,
         # and the second Ctrl-C would leave it hidden.
         show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
-        os.write(2, show_cursor + b"\nStopping after this step; press Ctrl-C again to stop at once.\n")
+        os.write(2, show_cursor + f"\n{self._stopping}\n".encode(sys.stderr.encoding, "replace"))
 
 
 def resume_command() -> str:
@@ -133,7 +187,7 @@ def _own_command() -> list[str]:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Show]:
+def progress(label: Message, total: int) -> Iterator[Show]:
     """A bar with the time left on stderr, or a line every tenth of the way where that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -142,20 +196,20 @@ def progress(label: str, total: int) -> Iterator[Show]:
     if not console.is_terminal:
         yield ProgressLines(label, total)
         return
-    columns = (
+    parts = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=total, note="")
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+    with Progress(*parts, console=console) as bar:
+        task = bar.add_task(told(label), total=total, note="")
+        yield lambda done, note: bar.update(task, completed=done, note=told(note))
 
 
 @contextmanager
-def downloading(label: str) -> Iterator[Callable[[int, int], None]]:
+def downloading(label: Message) -> Iterator[Callable[[int, int], None]]:
     """A bar of bytes on stderr, or a line every tenth of the way; nothing where all is here already.
 
     What it yields takes how many bytes are here, and of how many.
@@ -164,7 +218,7 @@ def downloading(label: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (
+    parts = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
@@ -176,8 +230,8 @@ def downloading(label: str) -> Iterator[Callable[[int, int], None]]:
         def begin(total: int) -> Callable[[int, int], None]:
             if not console.is_terminal:
                 return DownloadLines(label)
-            bar = open_bars.enter_context(Progress(*columns, console=console))
-            task = bar.add_task(label, total=total)
+            bar = open_bars.enter_context(Progress(*parts, console=console))
+            task = bar.add_task(told(label), total=total)
             return lambda done, total: bar.update(task, completed=done)
 
         def update(done: int, total: int) -> None:
@@ -193,25 +247,27 @@ def downloading(label: str) -> Iterator[Callable[[int, int], None]]:
 class DownloadLines:
     """A download for a log: one line for every tenth of the way."""
 
-    def __init__(self, label: str):
+    def __init__(self, label: Message):
         self._label, self._tenth = label, -1
 
     def __call__(self, done: int, total: int) -> None:
         tenth = 10 * done // total
         if tenth != self._tenth:
             self._tenth = tenth
-            say(f"{self._label}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+            say(
+                "{label}: {done:.0f} of {total:.0f} MB", label=self._label, done=done / 1e6, total=total / 1e6
+            )
 
 
 class ProgressLines:
     """Progress for a log: one line at the first step and then for every tenth of the way."""
 
-    def __init__(self, label: str, total: int):
+    def __init__(self, label: Message, total: int):
         self._label, self._total = label, total
         self._first: tuple[int, float] | None = None
         self._tenth = -1
 
-    def __call__(self, done: int, note: str) -> None:
+    def __call__(self, done: int, note: Said) -> None:
         now = time.monotonic()
         if done:  # what comes before the first step says nothing of how long the others take
             self._first = self._first or (done, now)
@@ -219,11 +275,13 @@ class ProgressLines:
         if tenth == self._tenth:
             return
         self._tenth = tenth
-        parts = [f"{self._label}: step {done} of {self._total}"]
+        parts: list[Said] = [
+            Message("{label}: step {done} of {total}", label=self._label, done=done, total=self._total)
+        ]
         first_done, started = self._first or (done, now)
         if first_done < done < self._total:
             left = (now - started) / (done - first_done) * (self._total - done)
-            parts.append(f"{left:.0f} s left")
+            parts.append(Message("{seconds:.0f} s left", seconds=left))
         if note:
             parts.append(note)
-        say(", ".join(parts))
+        say(series(parts))

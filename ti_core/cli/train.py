@@ -15,7 +15,7 @@ from ti_core.cli.loading import DEFAULT_MODEL, MODEL_HELP, RUNS, choose_model, l
 from ti_core.cli.terminal import Interrupt, JsonOption, Report, progress, reporting, resume_command, say
 from ti_core.config import TrainingConfig
 from ti_core.errors import Cancelled, PictureError, RunError, RunMismatchError
-from ti_core.messages import Message
+from ti_core.messages import Message, Said, clauses, series
 from ti_core.model.presets import find_preset
 from ti_core.model.sources import model_id
 from ti_core.prompts.templates import Kind
@@ -86,7 +86,7 @@ def train_command(
                             )
                         ]
                     )
-                say(f"The run in {folder} has already finished.")
+                say("The run in {folder} has already finished.", folder=folder)
                 _report_concept(run.concept(), folder, report)
                 return
             backbone = load_model(choose_model(model, run.base), run.dtype)
@@ -153,7 +153,7 @@ def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: R
     pictures, rejected = load_pictures(paths, size)
     report.facts["rejected"] = [{"name": entry.name, "reason": str(entry.reason)} for entry in rejected]
     for entry in rejected:
-        say(f"Left out: {entry.reason}")
+        say("Left out: {reason}", reason=entry.reason)
     if not pictures:
         raise PictureError("None of the pictures can be used: give three to five that can be opened.")
     return pictures
@@ -164,43 +164,57 @@ def _say_remarks(pictures: Sequence[Picture]) -> None:
 
     for picture in pictures:
         if picture.remarks:
-            say(f"{picture.name}: {'; '.join(map(str, picture.remarks))}.")
+            say("{name}: {remarks}.", name=picture.name, remarks=clauses(picture.remarks))
     for first, second in find_near_duplicates(pictures):
-        say(f"{pictures[first].name} and {pictures[second].name} look almost the same.")
+        say(
+            "{first} and {second} look almost the same.",
+            first=pictures[first].name,
+            second=pictures[second].name,
+        )
 
 
 def _train(backbone: Backbone, run: Run, report: Report) -> None:
     """Train the run to its end, or until Ctrl-C; raises :class:`Cancelled` with how to go on."""
     from ti_core.training.runs import train_runs
 
-    started, note, total = time.monotonic(), "", run.config.steps
-    preview_error = ""
+    started, total = time.monotonic(), run.config.steps
+    loss: Said = ""
+    preview_failed = False
     with (
         Interrupt() as interrupt,
-        progress(f"Learning {run.config.token}", total) as show,
+        progress(Message("Learning {token}", token=run.config.token), total) as show,
         suppress(Cancelled),
     ):
 
         def on_candidate(done: int, comparisons: int) -> None:
-            show(0, f"choosing the initial word, {done} of {comparisons}")
+            show(
+                0,
+                Message("choosing the initial word, {done} of {total}", done=done, total=comparisons),
+            )
             if interrupt.requested:
                 raise Cancelled
 
         with closing(train_runs(backbone, [run], on_candidate)) as snapshots:
             for _, snapshot in snapshots:
                 if snapshot.evaluation:
-                    note = f"evaluation loss {snapshot.evaluation.loss:.4f}"
-                show(snapshot.step, f"{note}, levelled" if snapshot.finish == "levelled" else note)
-                if snapshot.preview_error and not preview_error:  # once: it may be the same for all others
-                    preview_error = str(snapshot.preview_error)
-                    say(f"Training goes on without the preview of step {snapshot.step}: {preview_error}")
+                    loss = Message("evaluation loss {loss:.4f}", loss=snapshot.evaluation.loss)
+                levelled = snapshot.finish == "levelled"
+                show(snapshot.step, series([loss, Message("levelled")]) if levelled else loss)
+                if snapshot.preview_error and not preview_failed:  # once: it may be the same for all others
+                    preview_failed = True
+                    say(
+                        "Training goes on without the preview of step {step}: {reason}",
+                        step=snapshot.step,
+                        reason=snapshot.preview_error,
+                    )
                 if interrupt.requested:
                     break
     report.facts["seconds"] = round(time.monotonic() - started, 1)
     if not run.finish:
         command = resume_command()
         report.facts |= {"steps": run.step, "resume": command}
-        report.lines += ["Go on with:", command]
+        report.say("Go on with:")
+        report.lines.append(command)
         raise Cancelled(
             "Stopped after step {step} of {total}; the run is kept in {folder}.",
             step=run.step,
@@ -215,10 +229,18 @@ def _report_concept(concept: Concept, folder: Path, report: Report) -> None:
     report.facts["initializer"] = concept.initializer
     for name in ("steps", "best_step", "evaluation_loss", "first_evaluation_loss", "stopped"):
         report.facts[name] = training[name]
-    why = " because the loss has levelled" if training["stopped"] == "levelled" else ""
-    report.lines += [
-        f"{concept.token} is learned, from “{concept.initializer}”, in {training['steps']} steps{why}.",
-        f"Evaluation loss {training['first_evaluation_loss']:.4f} at the start, "
-        f"{training['evaluation_loss']:.4f} at step {training['best_step']}, which is kept.",
-        f"The concept is in {folder}.",
-    ]
+    report.say(
+        "{token} is learned, from “{initializer}”, in {steps} steps because the loss has levelled."
+        if training["stopped"] == "levelled"
+        else "{token} is learned, from “{initializer}”, in {steps} steps.",
+        token=concept.token,
+        initializer=concept.initializer,
+        steps=training["steps"],
+    )
+    report.say(
+        "Evaluation loss {first:.4f} at the start, {best:.4f} at step {step}, which is kept.",
+        first=training["first_evaluation_loss"],
+        best=training["evaluation_loss"],
+        step=training["best_step"],
+    )
+    report.say("The concept is in {folder}.", folder=folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ti_core.messages import template
 from ti_core.model.families import Family
 from ti_core.resources import ASSETS
 
@@ -47,7 +48,7 @@ PRESETS = (
         128,
         "apache-2.0",
         17,
-        "small, embedded: works at once, on a CPU",
+        template("small, embedded: works at once, on a CPU"),
         guidance_scale=4.0,
         scheduler="euler_a",  # its fresh noise lets so small a model correct its errors
         learning_rate_scale=0.3,  # found on the development list, as the bias: see benchmarks/README.md
@@ -70,7 +71,7 @@ PRESETS = (
         512,
         "openrail++",
         1290,
-        "Stable Diffusion 2.1 for 512 px",
+        template("Stable Diffusion 2.1 for 512 px"),
         aliases=("stabilityai/stable-diffusion-2-1-base",),
     ),
     ModelPreset(
@@ -99,7 +100,7 @@ PRESETS = (
         512,
         "creativeml-openrail-m",
         1066,
-        "Waifu Diffusion: anime",
+        template("Waifu Diffusion: anime"),
     ),
     ModelPreset(
         "acertainthing",
@@ -108,7 +109,7 @@ PRESETS = (
         512,
         "creativeml-openrail-m",
         1066,
-        "ACertainThing: anime, with scenery",
+        template("ACertainThing: anime, with scenery"),
     ),
     ModelPreset(
         "cool-japan",
@@ -117,7 +118,7 @@ PRESETS = (
         768,
         "other",
         1290,
-        "Cool Japan Diffusion 2.1.2: anime and manga",
+        template("Cool Japan Diffusion 2.1.2: anime and manga"),
     ),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ti_core.drawing.recipe import Recipe
+from ti_core.messages import template
 from ti_core.model.presets import find_preset, preset_of
 from ti_core.prompts.grammar import replace_token
 from ti_core.prompts.templates import PLAIN_TEMPLATES, fill_template
@@ -16,9 +17,9 @@ from ti_core.words.concept import Concept
 HUB = "https://huggingface.co"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 SCORES = {
-    "likeness": "likeness to the pictures",
-    "agreement": "agreement with the prompt",
-    "diversity": "diversity",
+    "likeness": template("likeness to the pictures"),
+    "agreement": template("agreement with the prompt"),
+    "diversity": template("diversity"),
 }
 """Titles of the scores that :mod:`ti_core.judging.scores` measures."""
 

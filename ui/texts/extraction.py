@@ -1,15 +1,16 @@
 """Bring the catalogues up to date with what the program says: ``make messages``.
 
-Three kinds of texts are collected from the program's source, which is read and not run: the templates of
+Four kinds of texts are collected from the program's source, which is read and not run: the templates of
 messages and errors, which are written out where they are made; the words of the program that such messages
-are made of; and the page's texts by their keys. A new text is added to each catalogue without a translation,
-one that is gone becomes obsolete, and one that was changed keeps its translation, marked as fuzzy.
+are made of; what the help of the command line says; and the page's texts by their keys. A new text is added
+to each catalogue without a translation, one that is gone becomes obsolete, and one that was changed keeps
+its translation, marked as fuzzy.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -18,15 +19,18 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from ti_core import __version__, errors
+from ti_core.cli.usage import paragraphs
 from ti_core.languages import CATALOGUE
 from ti_core.messages import TERMS
 from ti_core.resources import LOCALES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ROOT / "ui" / "texts"
-MARKS = {"Message", "template"}
+MARKS = {"Message", "say", "template"}
 """The functions whose first argument is a template, beside the classes of errors."""
 NO_TEMPLATES = {"UnknownTokenError", "RunMismatchError"}  # which make their message of other arguments
+HELPED = {"Typer", "Option", "Argument"}
+"""The functions whose arguments ``help`` and ``show_default`` are told by the command line's help."""
 NOTE = "Translators:"  # begins a comment above a text that is meant for them
 
 
@@ -50,6 +54,8 @@ def collect() -> list[Text]:
     texts += [
         Text(word, context, "ti_core/messages.py") for context, words in TERMS.items() for word in words
     ]
+    commands = {name for file in source_files() for name in commands_named_in(file)}
+    texts += [text for file in source_files() for text in help_in(file, commands)]
     texts += [text for file in sorted(TEXTS.glob("*.py")) for text in page_texts_in(file)]
     return texts
 
@@ -88,6 +94,34 @@ def _written_out(argument: ast.expr) -> Iterator[ast.Constant | None]:
             yield from _written_out(orelse)
         case ast.JoinedStr() | ast.BinOp():
             yield None
+
+
+def commands_named_in(file: Path) -> Iterator[str]:
+    """The functions that a file makes commands of: ``app.command("train")(train_command)``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Call(func=ast.Attribute(attr="command")), args=[ast.Name(id=name)]):
+                yield name
+
+
+def help_in(file: Path, commands: Collection[str]) -> Iterator[Text]:
+    """What a file says of options and arguments, and the paragraphs of the docstrings of ``commands``."""
+    name = file.relative_to(ROOT).as_posix()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=function, keywords=keywords) if _name_of(function) in HELPED:
+                for keyword in keywords:
+                    if keyword.arg not in ("help", "show_default"):
+                        continue
+                    for text in _written_out(keyword.value):
+                        if text is None:
+                            place = f"{name}:{node.lineno}"
+                            raise NotWrittenOut(f"{place}: write the text out; values are in HELP_VALUES.")
+                        if any(map(str.isalpha, str(text.value))):  # a number needs no translation
+                            yield Text(str(text.value), "", name)
+            case ast.FunctionDef(name=function_name) if function_name in commands:
+                for paragraph in paragraphs(ast.get_docstring(node) or ""):
+                    yield Text(paragraph, "", name)
 
 
 def page_texts_in(file: Path) -> Iterator[Text]:

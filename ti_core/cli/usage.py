@@ -1,0 +1,173 @@
+"""How a command is to be used, in the person's language: its help, and what is wrong with a command line.
+
+Typer explains itself in English only, and breaks lines by characters, of which the Japanese ones are twice
+as wide. So the help is written here, from the commands and options that typer knows. It looks as typer's
+does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ti_core.cli.terminal import columns, told
+from ti_core.drawing.recipe import SCHEDULER_LABELS
+from ti_core.languages import languages
+from ti_core.messages import Message, Said, clauses, series, template
+from ti_core.model.presets import PRESETS
+from ti_core.model.sources import SOURCE_SYNTAX
+from ti_core.prompts.composition import COMPOSITION_TEMPLATES
+
+USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
+HELP_OPTION = template("Show this message and exit.")  # typer's words, which are looked up by them
+
+HELP_VALUES: Mapping[str, Any] = {
+    "compositions": clauses(form.format("<our-cat>", "<our-ink>") for form in COMPOSITION_TEMPLATES),
+    "guidance_scales": series(f"{preset.name} {preset.guidance_scale:g}" for preset in PRESETS),
+    "repository": SOURCE_SYNTAX,
+    "samplers": series(SCHEDULER_LABELS),
+    "schedulers": series(f"{preset.name} {preset.scheduler}" for preset in PRESETS),
+}
+"""What the placeholders in the texts of commands and options stand for."""
+
+MOST_COLUMNS, FEWEST_COLUMNS = 78, 50
+LONGEST_NAME = 30  # columns; the text beside a longer one begins on the next line
+WIDE = r"\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\uffef"
+OPENING, CLOSING = r"「『（\[(", r"、。，．」』）：；ー〜々っゃゅょッャュョ\])"
+TOGETHER = re.compile(rf"\s*[{OPENING}]*(?:[^\s{WIDE}]+|[{WIDE}])[{CLOSING}]*")
+"""What no line break divides: a word, or a Japanese character with its punctuation."""
+
+
+class Command(TyperCommand):
+    """A command that gives its help in the person's language."""
+
+    def get_help(self, ctx: Any) -> str:
+        return help_of(self, ctx)
+
+
+class CommandGroup(TyperGroup):
+    """Several commands that give their help in the person's language."""
+
+    def get_help(self, ctx: Any) -> str:
+        return help_of(self, ctx)
+
+
+def help_of(command: Any, context: Any) -> str:
+    """All that ``--help`` says of a command of typer, in the person's language."""
+    width = max(min(shutil.get_terminal_size().columns - 2, MOST_COLUMNS), FEWEST_COLUMNS)
+    usage = told(Message("Usage: {command}", command=context.command_path)) + " "
+    blocks = [_hang(usage, " ".join(command.collect_usage_pieces(context)), width)]
+    blocks += [_hang("  ", paragraph, width) for paragraph in _paragraphs(command)]
+    rows: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
+    for parameter in command.get_params(context):
+        if record := parameter.get_help_record(context):
+            name, _ = record  # the other is typer's explanation
+            rows[parameter.param_type_name].append((name, _explanation(parameter)))
+    rows["option"].insert(-1, _language_row())
+    commands = getattr(command, "commands", {})
+    for title, section in (
+        (Message("Arguments:"), rows["argument"]),
+        (Message("Options:"), rows["option"]),
+        (Message("Commands:"), [(name, _paragraphs(commands[name])[0]) for name in commands]),
+    ):
+        if section:
+            blocks.append([told(title), *_beside_each_other(section, width)])
+    return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def what_is_wrong(error: Any) -> Said:
+    """A usage error of typer as a message; a rare one stays as typer says it, in English."""
+    match type(error).__name__, getattr(error, "param", None):
+        case "MissingParameter", parameter if parameter is not None:
+            return Message(
+                "Missing option {name}."
+                if parameter.param_type_name == "option"
+                else "Missing argument {name}.",
+                name=_name_of(parameter),
+            )
+        case "BadParameter", parameter if parameter is not None:
+            return Message(
+                "Invalid value for {name}: {reason}", name=_name_of(parameter), reason=error.message
+            )
+        case "NoSuchOption", _:
+            return Message(
+                "No such option: {name} (Possible options: {options})"
+                if error.possibilities
+                else "No such option: {name}",
+                name=error.option_name,
+                options=series(sorted(error.possibilities or ())),
+            )
+    return str(error.format_message())
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a command's docstring, each on one line."""
+    return [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
+
+
+def _paragraphs(command: Any) -> list[str]:
+    return [told(Message(text, **HELP_VALUES)) for text in paragraphs(command.help or "")]
+
+
+def _language_row() -> tuple[str, str]:
+    default = Message("default: {value}", value=Message("(as the environment says)"))
+    return (
+        f"--lang <{'|'.join(languages())}>",
+        f"{told(Message('The language to speak.'))}  [{told(default)}]",
+    )
+
+
+def _explanation(parameter: Any) -> str:
+    """What an option or argument is for, and whether it may be left out."""
+    notes: list[Said] = []
+    if parameter.required:
+        notes.append(Message("required"))
+    elif default := _default(parameter):
+        notes.append(Message("default: {value}", value=default))
+    text = told(Message(parameter.help or "", **HELP_VALUES))
+    return "  ".join(filter(None, [text, *(f"[{told(note)}]" for note in notes)]))
+
+
+def _default(parameter: Any) -> str:
+    """The value that is taken where none is given, or what to say instead of one; "" for nothing to say."""
+    shown, value = parameter.show_default, parameter.default
+    if isinstance(shown, str):
+        return f"({told(Message(shown, **HELP_VALUES))})"
+    if isinstance(value, bool):  # of two options such as --big/--small the one that need not be given
+        opposite = parameter.secondary_opts
+        return (parameter.opts if value else opposite)[0].lstrip("-") if opposite else ""
+    return str(value) if shown and value is not None else ""
+
+
+def _name_of(parameter: Any) -> str:
+    """An option or argument as it stands in a message."""
+    if parameter.param_type_name == "argument":
+        return repr(parameter.metavar or parameter.name)
+    return " / ".join(map(repr, parameter.opts))
+
+
+def _beside_each_other(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
+    """Lines with the names on the left and their texts on the right."""
+    left = min(max(columns(name) for name, _ in rows), LONGEST_NAME) + 2
+    for name, text in rows:
+        if columns(name) > left - 2:
+            yield f"  {name}"
+            name = ""
+        yield from _hang(f"  {name:{left}}", text, width)
+
+
+def _hang(start: str, text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` columns: the text after ``start``, and indented as far on further lines."""
+    indent = columns(start)
+    lines = [start]
+    for piece in TOGETHER.findall(text):
+        if columns(lines[-1] + piece) > width and lines[-1].strip():
+            lines.append(" " * indent)
+        lines[-1] += piece if lines[-1].strip() else piece.lstrip()
+    return [line.rstrip() for line in lines]
