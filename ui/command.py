@@ -12,7 +12,8 @@ def run() -> None:
     """Import the commands and run the command line."""
     from ti_core.cli import app, main
     from ti_core.cli.terminal import SCRIPT
+    from ti_core.cli.usage import Command
     from ui.launch import page_command
 
-    app.command("page")(page_command)
+    app.command("page", cls=Command)(page_command)
     main(app, SCRIPT)

@@ -11,13 +11,17 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from ti_core.cli import STYLE
 from ti_core.cli import main as run_command_line
+from ti_core.cli.terminal import say, told
+from ti_core.cli.usage import Command
+from ti_core.errors import ConfigError, ModelError, OneWordError
 from ti_core.interrupts import until_stopped
+from ti_core.messages import Message, Said
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -32,16 +36,21 @@ ON_SPACE = "SPACE_ID" in os.environ
 
 def main() -> None:
     """Serve the page by the options of the command line, as app.py does; ends by SystemExit."""
+    until_stopped(lambda: run_command_line(command_line(), "python app.py"))
+
+
+def command_line() -> typer.Typer:
+    """The options of the page as a command line of their own."""
     commands = typer.Typer(**STYLE)
-    commands.command()(page_command)
-    until_stopped(lambda: run_command_line(commands, "python app.py"))
+    commands.command(cls=Command)(page_command)
+    return commands
 
 
 def check_port(port: int) -> int:
-    """Raises :class:`typer.BadParameter` for a number that is no port."""
+    """Raises :class:`ConfigError` for a number that is no port."""
     if 0 < port < PORTS:
         return port
-    raise typer.BadParameter(f"{port} is no port: choose one from 1 to {PORTS - 1}.")
+    raise ConfigError("{port} is no port: choose one from 1 to {last}.", port=port, last=PORTS - 1)
 
 
 def page_command(
@@ -54,7 +63,7 @@ def page_command(
         str,
         typer.Option(
             envvar="ONE_WORD_MODEL",
-            help="Preset, folder, checkpoint file, or owner/name[@revision][:variant] on the Hub.",
+            help="Preset, folder, checkpoint file, or {repository} on the Hub.",
         ),
     ] = "toybox",
     data: Annotated[Path, typer.Option(envvar=DATA_VARIABLE, help="Folder of words and runs.")] = Path(
@@ -84,22 +93,19 @@ def page_command(
     """Serve the page: teach a picture model one new word, and draw with it."""
     shared = shared or share
     if shared and no_safety_checker:
-        raise typer.BadParameter(
-            "On a shared server the safety checker stays on: leave out --no-safety-checker."
-        )
+        raise ConfigError("On a shared server the safety checker stays on: leave out --no-safety-checker.")
     free = free_port(host, port)
     if free != port:
-        print(f"Port {port} is taken; using {free} instead.", flush=True)
+        print(told(Message("Port {port} is taken; using {free} instead.", port=port, free=free)), flush=True)
 
     import ui.server.zero  # noqa: F401  (before anything touches CUDA)
-    from ti_core.errors import ModelError
     from ti_core.model.sources import model_source
     from ui.server.studio import Limits, Studio
 
     try:
         model_source(model)
     except ModelError as error:
-        give_up(str(error))
+        give_up(error)
     limits = Limits(waiting=max_waiting, jobs=max_jobs, pictures=max_pictures, steps=max_steps)
     data = data.resolve()
     studio = Studio(data, shared=shared, limits=limits)
@@ -155,8 +161,13 @@ def free_port(host: str, first: int) -> int:
             if can_listen(host, port) and can_listen("127.0.0.1", port):
                 return port
         except (OSError, UnicodeError):
-            give_up(f"{host} is no address of this machine: choose another with --host, such as 127.0.0.1.")
-    give_up(f"Ports {ports[0]} to {ports[-1]} are all taken: choose another with --port.")
+            give_up(
+                "{host} is no address of this machine: choose another with --host, such as 127.0.0.1.",
+                host=host,
+            )
+    give_up(
+        "Ports {first} to {last} are all taken: choose another with --port.", first=ports[0], last=ports[-1]
+    )
 
 
 def can_listen(host: str, port: int) -> bool:
@@ -175,7 +186,7 @@ def can_listen(host: str, port: int) -> bool:
     return True
 
 
-def give_up(reason: str) -> NoReturn:
-    """End the program as for every input that cannot be used."""
-    print(reason, file=sys.stderr)
+def give_up(reason: Said | OneWordError, /, **values: Any) -> NoReturn:
+    """End the program as for every input that cannot be used; ``reason`` and ``values`` as for a message."""
+    say(reason, **values)
     sys.exit(2)

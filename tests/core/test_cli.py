@@ -524,6 +524,7 @@ def test_ctrl_c_while_the_modules_are_imported_is_one_sentence(
     monkeypatch.setattr(sys, "argv", ["ti_core", "models", *options])
     monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "ti_core.cli")
+    monkeypatch.delitem(sys.modules, "ti_core.__main__", raising=False)
     with pytest.raises(SystemExit) as exit_info:
         runpy.run_module("ti_core", run_name="__main__")
     printed = capsys.readouterr()

@@ -27,13 +27,7 @@ from ti_core.cli.terminal import speaking, tell_error
 from ti_core.cli.train import train_command
 from ti_core.cli.usage import USAGE_ERROR, Command, CommandGroup, what_is_wrong
 from ti_core.errors import ConfigError
-from ti_core.languages import (
-    choose_language,
-    environment_wishes,
-    find_language,
-    languages,
-    split_language,
-)
+from ti_core.languages import choose_language, environment_wishes, find_language, languages, split_language
 from ti_core.messages import either
 
 TYPERS_INTERRUPT = 130  # what it returns for a Ctrl-C before the command has begun
@@ -91,13 +85,13 @@ def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
             stream.reconfigure(errors="replace")
     asked, arguments = split_language(sys.argv[1:])
     with speaking(choose_language([asked or "", *environment_wishes()])):
-        sys.exit(_run(commands, name, asked, arguments))
+        sys.exit(_run(commands, name, asked, wants_help=not arguments))
 
 
-def _run(commands: typer.Typer, name: str, language: str | None, arguments: list[str]) -> int | None:
-    """Run a command line; ``language`` is what was asked for, whether there is such a language or not."""
+def _run(commands: typer.Typer, name: str, language: str | None, *, wants_help: bool) -> int | None:
+    """Run a command line; gives its exit code. ``language`` is what was asked for, known or not."""
     # By itself typer says a usage error in four lines; only what it says to no arguments is wanted: the help.
-    wants_help = bool(commands.info.no_args_is_help) and not arguments
+    wants_help = wants_help and bool(commands.info.no_args_is_help)
     try:
         if language is not None and find_language(language) is None:
             raise ConfigError(
@@ -105,11 +99,11 @@ def _run(commands: typer.Typer, name: str, language: str | None, arguments: list
                 name=language,
                 languages=either(languages()),
             )
-        code: int | None = commands(arguments, prog_name=name, standalone_mode=wants_help)
+        code: int | None = commands(prog_name=name, standalone_mode=wants_help)
     except (USAGE_ERROR, ConfigError) as error:
         message = error.message if isinstance(error, ConfigError) else what_is_wrong(error)
         facts = tell_error(message, error)
-        if "--json" in arguments:
+        if "--json" in sys.argv:
             typer.echo(json.dumps(facts))
         return 2
     if code == TYPERS_INTERRUPT:

@@ -38,7 +38,7 @@ def evaluate_command(
         [loaded] = load_concepts([concept])
         name = choose_model(model, loaded.base)
         from ti_core.drawing.generate import Progress
-        from ti_core.judging.judge import judge_for
+        from ti_core.judging.judge import EMBEDDED_JUDGE_NAME, judge_for
         from ti_core.judging.scores import evaluate_concept, evaluation_orders
         from ti_core.pictures.folders import find_pictures, load_pictures
         from ti_core.words.card import SCORES
@@ -89,7 +89,8 @@ def evaluate_command(
             )
         if found.kept is not None:
             report.say("{share:.0%} of the initial word's agreement kept", share=found.kept)
-        report.say("Judged by {judge}.", judge=found.judge)
+        own = found.judge == EMBEDDED_JUDGE_NAME  # any other is called by its repository
+        report.say("Judged by {judge}.", judge=Message(found.judge) if own else found.judge)
 
 
 def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) -> None:

@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ti_core.cli.terminal import columns, told
 from ti_core.drawing.recipe import SCHEDULER_LABELS
-from ti_core.languages import languages
+from ti_core.languages import languages, split_language
 from ti_core.messages import Message, Said, clauses, series, template
 from ti_core.model.presets import PRESETS
 from ti_core.model.sources import SOURCE_SYNTAX
@@ -45,17 +45,23 @@ TOGETHER = re.compile(rf"\s*[{OPENING}]*(?:[^\s{WIDE}]+|[{WIDE}])[{CLOSING}]*")
 
 
 class Command(TyperCommand):
-    """A command that gives its help in the person's language."""
+    """A command that gives its help in the person's language, and lets ``--lang`` stand anywhere."""
 
     def get_help(self, ctx: Any) -> str:
         return help_of(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, split_language(args)[1])
 
 
 class CommandGroup(TyperGroup):
-    """Several commands that give their help in the person's language."""
+    """Several such commands."""
 
     def get_help(self, ctx: Any) -> str:
         return help_of(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, split_language(args)[1])
 
 
 def help_of(command: Any, context: Any) -> str:
@@ -63,7 +69,7 @@ def help_of(command: Any, context: Any) -> str:
     width = max(min(shutil.get_terminal_size().columns - 2, MOST_COLUMNS), FEWEST_COLUMNS)
     usage = told(Message("Usage: {command}", command=context.command_path)) + " "
     blocks = [_hang(usage, " ".join(command.collect_usage_pieces(context)), width)]
-    blocks += [_hang("  ", paragraph, width) for paragraph in _paragraphs(command)]
+    blocks += [_hang("  ", paragraph, width) for paragraph in _description(command)]
     rows: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
     for parameter in command.get_params(context):
         if record := parameter.get_help_record(context):
@@ -74,7 +80,7 @@ def help_of(command: Any, context: Any) -> str:
     for title, section in (
         (Message("Arguments:"), rows["argument"]),
         (Message("Options:"), rows["option"]),
-        (Message("Commands:"), [(name, _paragraphs(commands[name])[0]) for name in commands]),
+        (Message("Commands:"), [(name, _description(commands[name])[0]) for name in commands]),
     ):
         if section:
             blocks.append([told(title), *_beside_each_other(section, width)])
@@ -111,7 +117,8 @@ def paragraphs(text: str) -> list[str]:
     return [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
 
 
-def _paragraphs(command: Any) -> list[str]:
+def _description(command: Any) -> list[str]:
+    """The paragraphs of what a command says of itself."""
     return [told(Message(text, **HELP_VALUES)) for text in paragraphs(command.help or "")]
 
 
@@ -119,19 +126,22 @@ def _language_row() -> tuple[str, str]:
     default = Message("default: {value}", value=Message("(as the environment says)"))
     return (
         f"--lang <{'|'.join(languages())}>",
-        f"{told(Message('The language to speak.'))}  [{told(default)}]",
+        f"{told(Message('The language to speak in the terminal.'))}  [{told(default)}]",
     )
 
 
 def _explanation(parameter: Any) -> str:
     """What an option or argument is for, and whether it may be left out."""
     notes: list[Said] = []
+    if parameter.envvar:
+        notes.append(Message("env var: {name}", name=parameter.envvar))
     if parameter.required:
         notes.append(Message("required"))
     elif default := _default(parameter):
         notes.append(Message("default: {value}", value=default))
     text = told(Message(parameter.help or "", **HELP_VALUES))
-    return "  ".join(filter(None, [text, *(f"[{told(note)}]" for note in notes)]))
+    remark = f"[{told(clauses(notes))}]" if notes else ""
+    return "  ".join(filter(None, [text, remark]))
 
 
 def _default(parameter: Any) -> str:

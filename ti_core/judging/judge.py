@@ -19,13 +19,14 @@ from safetensors import SafetensorError
 
 from ti_core.config import KINDS
 from ti_core.errors import ModelError
+from ti_core.messages import template
 from ti_core.model.base import BaseModel
 from ti_core.prompts.templates import Kind
 from ti_core.resources import ASSETS
 
 EMBEDDED_MODEL = "toybox"
 EMBEDDED_JUDGE = ASSETS / "judge"
-EMBEDDED_JUDGE_NAME = f"{EMBEDDED_MODEL}'s own judge"
+EMBEDDED_JUDGE_NAME = template("toybox's own judge")
 GENERAL_JUDGE = "openai/clip-vit-base-patch32"
 BATCH_ROWS = 32
 CORNER_SIDE = 5 / 6  # side of a corner crop, as a share of the picture's side

@@ -26,7 +26,7 @@ from ti_core.resources import LOCALES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ROOT / "ui" / "texts"
-MARKS = {"Message", "say", "template"}
+MARKS = {"Message", "give_up", "say", "template"}
 """The functions whose first argument is a template, beside the classes of errors."""
 NO_TEMPLATES = {"UnknownTokenError", "RunMismatchError"}  # which make their message of other arguments
 HELPED = {"Typer", "Option", "Argument"}
