@@ -20,7 +20,7 @@ from ti_core.pictures.colour import split_alpha
 from ti_core.pictures.decode import open_picture
 from ti_core.pictures.folders import PICTURE_SUFFIXES, find_pictures, load_pictures
 from ti_core.pictures.prepare import Picture, fingerprint, loss_mask, prepare_picture, to_pixels
-from ti_core.pictures.remarks import find_near_duplicates
+from ti_core.pictures.remarks import find_near_duplicates, share_background
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 SUFFIX_OF_FORMAT = {
@@ -587,6 +587,13 @@ def test_near_duplicates_are_found(tmp_path):
     paths = [save(scene, tmp_path / f"{index}.png") for index, scene in enumerate(scenes)]
     paths.append(save(scenes[1].resize((100, 100)), tmp_path / "again.jpg", quality=60))
     assert find_near_duplicates([prepare_picture(path, 64) for path in paths]) == [(1, 3)]
+
+
+def test_a_shared_background_is_one_that_all_share():
+    white, ivory, navy = (picture_of(Image.new("RGB", (16, 16), name)) for name in ("white", "ivory", "navy"))
+    assert share_background([white, ivory])
+    assert not share_background([white, ivory, navy])
+    assert not share_background([white])
 
 
 def test_pixels_and_mask_as_arrays():

@@ -29,7 +29,6 @@ from ti_core.errors import (
 )
 from ti_core.judging import judge as judging
 from ti_core.judging.scores import Score, Verdict
-from ti_core.pictures.prepare import Picture
 from ti_core.prompts.initializers import OBJECT_WORDS
 from ti_core.training import loop
 from ti_core.training.runs import Run, concept_at, saved_steps
@@ -86,7 +85,6 @@ from ui.tabs.train.pictures import (
     reframe_picture,
     remove_picture,
     select_picture,
-    share_background,
 )
 from ui.tabs.train.result import evidence_files, keep_saved_step, loss_in_words, shelve
 from ui.tabs.train.runs import find_run, newest_run, resume_run, run_choices
@@ -125,10 +123,6 @@ def picture_file(folder: Path, name: str, seed: int = 0, size: tuple[int, int] =
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / name)
     return str(folder / name)
-
-
-def plain_picture(colour: str) -> Picture:
-    return Picture(colour, Image.new("RGB", (SIDE, SIDE), colour), None, None, (SIDE, SIDE), ())
 
 
 def settings(**changes: Any) -> list[Any]:
@@ -313,12 +307,6 @@ def test_the_oldest_trainings_make_room_on_a_shared_server(
     assert find_run(home, runs[0].folder.name) is None
     assert [find_run(home, run.folder.name) for run in runs[1:]] == runs[1:]
     assert len(home.library.entries()[0]) == 3
-
-
-def test_a_shared_background_is_one_that_all_share() -> None:
-    assert share_background([plain_picture("white"), plain_picture("ivory")])
-    assert not share_background([plain_picture("white"), plain_picture("ivory"), plain_picture("navy")])
-    assert not share_background([plain_picture("white")])
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -9,19 +9,16 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
-from PIL import Image
 
 from ti_core.errors import PictureError
 from ti_core.files import write_text_whole
 from ti_core.languages import tell
 from ti_core.model.presets import find_preset
 from ti_core.pictures.prepare import Box, Picture, prepare_picture
-from ti_core.pictures.remarks import find_near_duplicates
+from ti_core.pictures.remarks import find_near_duplicates, share_background
 from ti_core.prompts.templates import Kind
 from ti_core.resources import ASSETS
 from ui.parts.thumbnails import SHOWN_SIDE, data_uri
@@ -35,8 +32,6 @@ USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of y
 FEW_PICTURES = 3
 DESKS_KEPT = 8  # folders of uploads in a home
 NOTE = "desk.json"  # in each of them: what was made of the pictures
-BORDER_GRID, BORDER_CELLS = 32, 4
-SAME_BORDER = 16.0  # mean difference of two borders, of 255, below which they look the same
 
 
 @dataclass(frozen=True)
@@ -200,23 +195,6 @@ def model_resolution(studio: Studio) -> int:
         return backbone.resolution
     preset = find_preset(studio.models.status.name)
     return preset.resolution if preset else USUAL_RESOLUTION
-
-
-def share_background(pictures: Sequence[Picture]) -> bool:
-    """Whether the borders of all pictures look the same: the word would learn what is behind the thing too.
-
-    The outer eighth of each picture is compared, at 32 × 32 pixels.
-    """
-    if len(pictures) < 2:
-        return False
-    border = np.ones((BORDER_GRID, BORDER_GRID), bool)
-    border[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS] = False
-    size = (BORDER_GRID, BORDER_GRID)
-    borders = [
-        np.asarray(picture.image.resize(size, Image.Resampling.BOX), np.float32)[border]  # (cells, 3)
-        for picture in pictures
-    ]
-    return all(float(np.abs(one - other).mean()) < SAME_BORDER for one, other in combinations(borders, 2))
 
 
 def desk_html(language: Language, desk: Desk) -> str:
