@@ -24,7 +24,6 @@ from gradio.utils import get_upload_folder
 
 from ti_core.config import TrainingConfig, check_whole
 from ti_core.drawing.settings import GenerationSettings, Order
-from ti_core.errors import PictureError
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.composition import RESTYLE_STRENGTH, restyle_prompt, style_prompts
 from ti_core.prompts.templates import Kind
@@ -38,9 +37,8 @@ from ui.server.studio import Studio
 from ui.server.words import all_words, concepts_in
 from ui.tabs.compose.drawing import compose_order, weights_of, words_for
 from ui.tabs.style.drawing import MAX_PICTURES_AT_ONCE
-from ui.tabs.train.form import begin_training
-from ui.tabs.train.pictures import Desk, add_pictures
-from ui.tabs.train.runs import find_run
+from ui.tabs.train.picture_set import PictureSet, add_pictures
+from ui.tabs.train.runs import find_run, start_run
 from ui.texts import language_of
 
 Pictures = list[gr.FileData]
@@ -60,7 +58,7 @@ def build(studio: Studio) -> None:
         seed: int = 0,
     ) -> str:
         """Begin to learn a word from three to five pictures. Returns the job, for /status and /stop."""
-        with told_plainly(request):
+        with plain_errors(request):
             config = TrainingConfig(name, kind, initializer, steps=steps, batch_size=batch_size, seed=seed)
             return learn(studio, request, pictures, config).folder.name
 
@@ -69,20 +67,20 @@ def build(studio: Studio) -> None:
 
         Where a GPU is only lent, each call first trains for as long as it is lent: call it again and again.
         """
-        with told_plainly(request):
+        with plain_errors(request):
             if studio.slices is not None:
                 studio.slices.go_on(run_of(studio, request, job))
             return describe_job(studio, request, job)
 
     def stop(request: gr.Request, job: str) -> dict[str, Any]:
         """End a training after the step under way; the best of the last vectors become the word."""
-        with told_plainly(request):
+        with plain_errors(request):
             studio.trainer.stop(run_of(studio, request, job))
             return describe_job(studio, request, job)
 
     def words(request: gr.Request) -> list[dict[str, Any]]:
         """The words that there are, newest first: token, kind, model, initializer, vectors."""
-        with told_plainly(request):
+        with plain_errors(request):
             return [
                 {
                     "token": word.token,
@@ -107,7 +105,7 @@ def build(studio: Studio) -> None:
 
         Guidance 0 is what the model draws best with, for this and the other ways to draw.
         """
-        with told_plainly(request):
+        with plain_errors(request):
             settings = settings_of(prompt, negative, count, seed, steps, guidance)
             yield from draw(studio, request, [plain_order(studio, request, settings)])
 
@@ -123,7 +121,7 @@ def build(studio: Studio) -> None:
         guidance: float = 0.0,
     ) -> Iterator[Pictures]:
         """Draw two or more words that stand in the prompt, each with a weight (default: 1)."""
-        with told_plainly(request):
+        with plain_errors(request):
             library = studio.home(request).library
             chosen = tuple(library.find(token).concept.token for token in tokens)
             settings = settings_of(prompt, negative, count, seed, steps, guidance)
@@ -144,7 +142,7 @@ def build(studio: Studio) -> None:
         guidance: float = 0.0,
     ) -> Iterator[Pictures]:
         """Draw subjects in the style of a word, or redraw a picture in it: the higher strength, the freer."""
-        with told_plainly(request):
+        with plain_errors(request):
             word = studio.home(request).library.find(token).concept
             common = negative, count, seed, steps, guidance
             orders = [
@@ -165,7 +163,7 @@ def build(studio: Studio) -> None:
 
 
 @contextmanager
-def told_plainly(request: gr.Request) -> Iterator[None]:
+def plain_errors(request: gr.Request) -> Iterator[None]:
     """Errors reach a program as the sentence that a reader would see, but as text: the page's own is HTML."""
     try:
         yield
@@ -191,10 +189,10 @@ def learn(studio: Studio, request: gr.Request, pictures: Sequence[Any], config: 
     """Start a training as the page does; raises as it, and for the first picture that cannot be used."""
     files = uploaded(studio, request, pictures)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        desk = add_pictures(studio, request, Desk(Path(folder)), files)
-        if desk.rejected:
-            raise PictureError(desk.rejected[0])
-        return begin_training(studio, request, desk, *config.to_dict().values())
+        chosen, rejected = add_pictures(studio, request, PictureSet(Path(folder)), files)
+        if rejected:
+            raise gr.Error(html.escape(rejected[0]), print_exception=False)
+        return start_run(studio, request, chosen, config)
 
 
 def run_of(studio: Studio, request: gr.Request, job: str) -> Run:

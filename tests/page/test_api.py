@@ -33,7 +33,7 @@ from ti_core.words.library import Library
 from ui import launch
 from ui.server.people import COOKIE
 from ui.server.studio import Studio
-from ui.tabs.train.pictures import Desk, add_pictures
+from ui.tabs.train.picture_set import add_pictures, new_set
 
 pytestmark = pytest.mark.slow
 
@@ -151,13 +151,14 @@ def test_a_word_is_learned_and_drawn(client: Client, local: Running, pictures: l
 def test_what_is_sent_to_learn_from_leaves_the_pictures_of_the_open_form(
     client: Client, local: Running, pictures: list[Any], tmp_path: Path
 ) -> None:
-    form = add_pictures(local.studio, request_of(), Desk(), [str(picture["path"]) for picture in pictures])
+    nothing, files = new_set(local.studio.home(request_of())), [str(picture["path"]) for picture in pictures]
+    form, _ = add_pictures(local.studio, request_of(), nothing, files)
     uploads = local.data / "home" / "uploads"
     before = sorted(uploads.iterdir())
     job = client.predict(pictures, "tidy", initializer="dog", steps=1, api_name="/train")
     assert "<our-cat>" in refused(client, pictures, "our cat", api_name="/train")
     assert sorted(uploads.iterdir()) == before
-    assert all(card.file.is_file() for card in form.cards)
+    assert all(picture.file.is_file() for picture in form.pictures)
     local.finish(job)
 
 

@@ -172,7 +172,7 @@ def choose_pictures(page: Page, files: list[Path]) -> None:
 
 
 def cards(page: Page) -> Locator:
-    return page.locator("#train-cards").get_by_role("img")
+    return page.locator("#train-pictures").get_by_role("img")
 
 
 def unfold(page: Page, name: str) -> None:
@@ -330,7 +330,7 @@ def test_stopping_keeps_what_was_learned_and_resuming_goes_on(visitors: Visitors
 
 def stop_training(page: Page, after: int) -> int:
     """Stop once more than ``after`` steps are shown; how many there were then."""
-    page.wait_for_function("after => document.querySelector('#train-job progress')?.value > after", arg=after)
+    page.wait_for_function("after => document.querySelector('#train-run progress')?.value > after", arg=after)
     page.get_by_role("button", name="Stop").click()
     line = page.get_by_text("It can be resumed from there.")
     expect(line).to_be_visible()
@@ -357,6 +357,7 @@ def test_training_that_ends_out_of_sight_is_noticed(visitors: Visitors, shared_s
     learn_example(page, "A cat", steps=100)
     page.get_by_role("button", name="Learn another word").click()
     expect(page.get_by_role("button", name="Learn the word")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Textbox")).to_have_count(0)  # what Gradio calls a hidden one
     expect(page.get_by_role("button", name="My words (1)")).to_be_visible(timeout=LONG)
 
 
@@ -368,7 +369,7 @@ def test_what_is_written_of_a_picture_stays_with_it(visitors: Visitors, shared_s
     written.press_sequentially("asleep on the red sofa")
     page.get_by_role("button", name="Crop or describe Picture 2 (1.png)").click()
     expect(written).to_have_value("")
-    shown = page.locator("#train-cards").get_by_role("listitem")
+    shown = page.locator("#train-pictures").get_by_role("listitem")
     expect(shown.filter(has_text="Picture 1")).to_contain_text("asleep on the red sofa")
     expect(shown.filter(has_text="Picture 2")).not_to_contain_text("sofa")
 

@@ -46,7 +46,7 @@ from ui.tabs.generate.tab import (
     suggest_prompts,
     without,
 )
-from ui.tabs.train.result import shelve
+from ui.tabs.train.result import add_to_library
 
 ME = request_of()
 JAPANESE = request_of(language="ja")
@@ -331,7 +331,7 @@ def test_saved_steps_of_a_word_that_was_learned_here(studio: Studio, tab: Genera
     run = create_run(home.runs / "one", backbone, config, [Picture("a", image, None, "", (16, 16), ())])
     for _ in train_runs(backbone, [run]):
         pass
-    shelve(home, run, run.concept())
+    add_to_library(home, run, run.concept())
     steps = saved_steps(run)
     assert steps[0] == 0
     assert suggest_values(studio, ME, "saved_step", "a <new-cat>", 0) == ", ".join(map(str, steps))

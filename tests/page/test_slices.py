@@ -48,9 +48,9 @@ from ui.server.model_keeper import ModelKeeper
 from ui.server.slices import SlicedTrainer
 from ui.server.studio import Limits, Studio
 from ui.server.zero import LENT_SECONDS, WORK_SECONDS
-from ui.tabs.train.job import current_run
-from ui.tabs.train.settings import preset_choices, time_html
-from ui.tabs.train.view import job_view
+from ui.tabs.train.run_view import read_view
+from ui.tabs.train.runs import current_run
+from ui.tabs.train.settings_view import preset_choices, time_html
 
 pytestmark = [
     pytest.mark.slow,
@@ -403,19 +403,19 @@ def test_the_page_shows_a_run_in_slices(studio, backbone, trainer):
     run = create(studio.home(ME).runs / ("0" * 32), backbone)
     trainer.start(backbone, run, Results())
     trainer.go_on(run)
-    view = job_view(studio, ME, run)
+    view = read_view(studio, ME, run)
     assert (view.learning, view.can_stop, view.can_resume) == ({run.folder.name}, True, False)
-    assert current_run(studio, ME, view) == run
+    assert current_run(studio, ME, view.run) == run
     trainer.stop(run)
     trainer.go_on(run)
-    view = job_view(studio, ME, run)
+    view = read_view(studio, ME, run)
     assert (view.learning, view.can_resume, view.result is None) == (set(), True, False)
 
 
 def test_who_trains_in_slices_is_told_to_keep_the_page_open(studio):
-    settings = TrainingConfig("any").to_dict().values()
-    assert "Keep this page open" in time_html(studio, "en", 4, tuple(settings))
-    texts = [text for text, _ in preset_choices(studio, "en", 4, tuple(settings))]
+    settings = TrainingConfig("any").to_dict()
+    assert "Keep this page open" in time_html(studio, "en", 4, settings)
+    texts = [text for text, _ in preset_choices(studio, "en", 4, settings)]
     assert "Balanced" in texts, "without a time that nobody knows"
 
 

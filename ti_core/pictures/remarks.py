@@ -11,7 +11,10 @@ from PIL import Image
 from ti_core.pictures.prepare import Picture
 
 _NEAR_DUPLICATE_BITS = 5  # of 64: hashes that differ in no more bits count as the same picture
-_BORDER_GRID, _BORDER_CELLS = 32, 4  # the picture is reduced to 32 x 32 cells, four at each edge are its border
+_BORDER_GRID, _BORDER_CELLS = (
+    32,
+    4,
+)  # a picture is reduced to so many cells a side; so many at its edges count
 _SAME_BORDER = 16.0  # of 255: borders whose mean difference is below it look the same
 
 

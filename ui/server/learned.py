@@ -9,7 +9,8 @@ from ti_core.training.runs import Run, list_runs
 from ti_core.words.concept import Concept
 from ui.server.people import Home
 
-NOTE = "shelved.json"
+NOTE = "learned.json"
+OLD_NOTE = "shelved.json"  # what the note was called before
 
 
 def note_learned(run: Run, concept: Concept) -> None:
@@ -35,8 +36,10 @@ def find_training(home: Home, concept: Concept) -> Run | None:
 
 def _read_note(run: Run) -> tuple[str, str]:
     """The token and the sha256 of the concept that was noted last, both "" if there is no note."""
-    try:
-        note = json.loads((run.folder / NOTE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return "", ""
-    return note["token"], note["sha256"]
+    for name in (NOTE, OLD_NOTE):
+        try:
+            note = json.loads((run.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        return note["token"], note["sha256"]
+    return "", ""

@@ -1,296 +1,283 @@
-"""The pictures that a word will be learned from: taken in, checked, shown as the model sees them."""
+"""The pictures of the form: examples, uploads, and an editor for one picture at a time."""
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import secrets
-import shutil
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
-from ti_core.errors import PictureError
-from ti_core.files import write_text_whole
-from ti_core.languages import tell
-from ti_core.model.presets import find_preset
-from ti_core.pictures.prepare import Box, Picture, prepare_picture
-from ti_core.pictures.remarks import find_near_duplicates, share_background
-from ti_core.prompts.templates import Kind
 from ti_core.resources import ASSETS
-from ui.parts.thumbnails import SHOWN_SIDE, data_uri
-from ui.server.people import Home
+from ui.parts.events import HIDDEN, Updates, bind, bind_event
 from ui.server.studio import Studio
-from ui.texts import Language, explain, language_of, say
+from ui.tabs.train.picture_set import (
+    EXAMPLES,
+    Framing,
+    PictureSet,
+    add_pictures,
+    caption_picture,
+    model_resolution,
+    open_set,
+    reframe_picture,
+    remove_picture,
+)
+from ui.tabs.train.picture_view import framing_html, pictures_html, rejected_html
+from ui.tabs.train.settings import TIGHT
+from ui.texts import label, language_of
 
-EXAMPLES: dict[str, Kind] = {"teapot": "object", "cat": "object", "monster": "object", "x-ray": "style"}
-"""Folder of example pictures to what they show; the one that the embedded model learns best comes first."""
-USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of yet
-FEW_PICTURES = 3
-DESKS_KEPT = 8  # folders of uploads in a home
-NOTE = "desk.json"  # in each of them: what was made of the pictures
+MOST_ZOOM = 4
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+# Each change of a set begins with what the last one left. Gradio has one such line for all visitors.
+IN_LINE: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "pictures"}
+# Buttons beside the pictures name the picture and the act; one on the clipboard goes the way of an upload.
+PICTURES_JS = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('[data-act]');
+  if (button) trigger('select', {act: button.dataset.act, picture: button.dataset.picture});
+});
+document.addEventListener('paste', event => {
+  const files = event.clipboardData && event.clipboardData.files;
+  const upload = document.querySelector('#train-upload');
+  const input = upload && upload.offsetParent && upload.querySelector('input[type=file]');
+  if (!input || !files || !files.length) return;
+  input.files = files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+});
+"""
+# The pressed button may be gone: go to the editor if it is open, else to the first picture.
+FOCUS_JS = """
+() => requestAnimationFrame(() => {
+  const find = (selector) => document.querySelector(selector);
+  const next = find('#train-editor input') || find('#train-pictures button');
+  if (next) next.focus();
+  return [];
+})
+"""
 
 
 @dataclass(frozen=True)
-class Framing:
-    """Which square of a picture is kept: ``zoom`` times smaller than the largest, placed from 0 to 1."""
+class PicturesPart:
+    """The components of this part. The hidden ``set_name`` and ``opened`` are all that the page remembers."""
 
-    zoom: float = 1.0
-    across: float = 0.5
-    down: float = 0.5
-
-    def crop(self, size: tuple[int, int]) -> Box:
-        """Its part of a picture of ``(width, height)``."""
-        width, height = size
-        side = min(size) / max(self.zoom, 1.0)
-        left, top = (width - side) * self.across, (height - side) * self.down
-        return left / width, top / height, min((left + side) / width, 1.0), min((top + side) / height, 1.0)
-
-
-@dataclass(frozen=True)
-class Card:
-    """One picture of the desk: our own copy of the file, and the picture as the model sees it, made small."""
-
-    file: Path
-    seen: Picture
-    framing: Framing = Framing()
-    caption: str = ""
+    set_name: gr.Textbox
+    """The name of the set on disk."""
+    opened: gr.Textbox
+    """The id of the picture in the editor, "" while that is closed."""
+    examples: dict[str, gr.Button]
+    put_back: gr.Button
+    upload: gr.File
+    pictures: gr.HTML
+    rejected: gr.HTML
+    editor: gr.Column
+    framing: gr.HTML
+    zoom: gr.Slider
+    across: gr.Slider
+    down: gr.Slider
+    caption: gr.Textbox
+    close: gr.Button
 
     @property
-    def id(self) -> str:
-        return self.file.name
-
-
-@dataclass(frozen=True, eq=False)  # Gradio takes the hash of a state, and pictures have none
-class Desk:
-    """The pictures of a word to be; ``rejected`` says what was wrong with files of the last upload."""
-
-    folder: Path | None = None
-    cards: tuple[Card, ...] = ()
-    rejected: tuple[str, ...] = ()
-    selected: str | None = None
-    is_example: bool = False
-    """Whether it holds nothing of the visitor's own."""
+    def inputs(self) -> list[Block]:
+        """The values that :func:`current_set` takes."""
+        return [self.set_name, self.opened, self.caption]
 
     @property
-    def name(self) -> str:
-        """What :func:`find_desk` finds it by, "" before there is a picture."""
-        return self.folder.name if self.folder else ""
-
-    @property
-    def card(self) -> Card | None:
-        """The one that is selected."""
-        return self.find(self.selected)
-
-    def find(self, identifier: str | None) -> Card | None:
-        return next((card for card in self.cards if card.id == identifier), None)
+    def outputs(self) -> list[Block]:
+        """The components that a change of the pictures may change."""
+        editor = [self.editor, self.opened, self.framing, self.zoom, self.across, self.down, self.caption]
+        return [self.set_name, self.pictures, self.rejected, self.put_back, *editor]
 
 
-def add_pictures(studio: Studio, request: gr.Request, desk: Desk, files: Sequence[str]) -> Desk:
-    """Copy files to the visitor's home and put those that are pictures on the desk."""
-    language, limits = language_of(request), studio.limits
-    folder = desk.folder or _new_folder(studio.home(request))
-    cards, rejected = list(desk.cards), []
-    for file in map(Path, files):
-        if len(cards) >= limits.pictures:
-            rejected.append(say(language, "train_too_many", limit=limits.pictures))
-            break
-        if file.stat().st_size > limits.picture_megabytes * 1_000_000:
-            rejected.append(say(language, "train_too_large", name=file.name, limit=limits.picture_megabytes))
-            continue
-        try:
-            cards.append(_take_in(file, folder, model_resolution(studio)))
-        except PictureError as error:
-            rejected.append(explain(language, error))
-    return Desk(folder, tuple(cards), tuple(rejected), desk.selected)
-
-
-def example_desk(studio: Studio, request: gr.Request, name: str) -> Desk:
-    """A desk with the pictures of one of the :data:`EXAMPLES`."""
-    files = sorted((ASSETS / "examples" / name).glob("*.png"))
-    return replace(add_pictures(studio, request, Desk(), [str(file) for file in files]), is_example=True)
-
-
-def select_picture(desk: Desk, identifier: str | None) -> Desk:
-    """Open a picture to change it; None closes."""
-    return replace(desk, selected=identifier)
-
-
-def remove_picture(desk: Desk, identifier: str) -> Desk:
-    for card in desk.cards:
-        if card.id == identifier:
-            card.file.unlink(missing_ok=True)
-    return replace(desk, cards=tuple(card for card in desk.cards if card.id != identifier), rejected=())
-
-
-def reframe_picture(studio: Studio, desk: Desk, identifier: str, framing: Framing) -> Desk:
-    """Keep another part of a picture. Raises :class:`PictureError`."""
-    card = desk.find(identifier)
-    if card is None:
-        return desk
-    crop = framing.crop(card.seen.original_size)
-    seen = _small(prepare_picture(card.file, model_resolution(studio), crop=crop, name=card.seen.name))
-    return _with_card(desk, replace(card, seen=seen, framing=framing))
-
-
-def caption_picture(desk: Desk, identifier: str, caption: str) -> Desk:
-    """Describe a picture."""
-    card = desk.find(identifier)
-    return desk if card is None else _with_card(desk, replace(card, caption=" ".join(caption.split())))
-
-
-def prepared_pictures(desk: Desk, resolution: int) -> list[Picture]:
-    """The pictures at the model's full resolution, with their captions. Raises :class:`PictureError`."""
-    return [
-        replace(
-            prepare_picture(
-                card.file, resolution, crop=card.framing.crop(card.seen.original_size), name=card.seen.name
-            ),
-            caption=card.caption or None,
-        )
-        for card in desk.cards
-    ]
-
-
-def note_desk(desk: Desk) -> None:
-    """Write beside the pictures what :func:`find_desk` needs to know of them."""
-    if desk.folder is None or not desk.folder.is_dir():  # of many desks the oldest are gone
-        return
-    notes = [
-        {
-            "file": card.file.name,
-            "name": card.seen.name,
-            "size": card.seen.original_size,
-            "framing": astuple(card.framing),
-            "caption": card.caption,
-        }
-        for card in desk.cards
-    ]
-    write_text_whole(desk.folder / NOTE, json.dumps(notes))
-
-
-def find_desk(studio: Studio, request: gr.Request, name: str) -> Desk:
-    """The desk of a name as it was noted last, an empty one if the visitor's home has none of that name.
-
-    Raises :class:`PictureError` if a picture is no longer there.
-    """
-    folder = studio.home(request).folder / "uploads" / name
-    if not re.fullmatch("[0-9a-f]{32}", name) or not (folder / NOTE).is_file():
-        return Desk()
-    cards, resolution = [], model_resolution(studio)
-    for note in json.loads((folder / NOTE).read_text(encoding="utf-8")):
-        file, framing = folder / note["file"], Framing(*note["framing"])
-        seen = prepare_picture(file, resolution, crop=framing.crop(tuple(note["size"])), name=note["name"])
-        cards.append(Card(file, _small(seen), framing, note["caption"]))
-    return Desk(folder, tuple(cards))
-
-
-def model_resolution(studio: Studio) -> int:
-    """Of the model in use, or of the one that is being loaded."""
-    backbone = studio.models.backbone
-    if backbone is not None:
-        return backbone.resolution
-    preset = find_preset(studio.models.status.name)
-    return preset.resolution if preset else USUAL_RESOLUTION
-
-
-def desk_html(language: Language, desk: Desk) -> str:
-    """The cards, what is to be said of all of them, and what could not be used."""
-    pictures = [card.seen for card in desk.cards]
-    remarks = [[tell(language, remark) for remark in picture.remarks] for picture in pictures]
-    names = [
-        say(language, "train_picture", number=number, name=picture.name)
-        for number, picture in enumerate(pictures, start=1)
-    ]
-    first_alike: dict[int, int] = {}
-    for first, second in find_near_duplicates(pictures):
-        first_alike.setdefault(second, first)
-    for second, first in first_alike.items():
-        remarks[second].append(say(language, "train_same_as", name=names[first]))
-    cards = "".join(
-        _card_html(language, card, name, texts, selected=card.id == desk.selected)
-        for card, name, texts in zip(desk.cards, names, remarks, strict=True)
-    )
-    hints = [say(language, "train_rejected", reason=reason) for reason in desk.rejected]
-    if 0 < len(pictures) < FEW_PICTURES:
-        hints.append(say(language, "train_few", count=len(pictures)))
-    if share_background(pictures):
-        hints.append(say(language, "train_same_background"))
-    notes = "".join(f'<p class="train-hint">{html.escape(hint)}</p>' for hint in hints)
-    shown = f'<ul class="train-cards">{cards}</ul>' if cards else ""
-    return f'{shown}<div role="status">{notes}</div>'
-
-
-def framing_html(language: Language, card: Card) -> str:
-    """The whole picture with its kept square marked, beside that square as the model sees it."""
-    width, height = card.seen.original_size
-    left, top, right, bottom = card.framing.crop((width, height))
-    place = f"left:{left:.2%};top:{top:.2%};width:{right - left:.2%};height:{bottom - top:.2%}"
-    whole = data_uri(prepare_picture(card.file, _shown_size(width, height), alpha="flatten").image)
-    name = html.escape(card.seen.name)
-    kept, all_of_it = html.escape(say(language, "train_kept")), html.escape(say(language, "train_whole"))
-    return (
-        '<div class="train-frame">'
-        f'<figure><div><img src="{whole}" alt="{name}"><span style="{place}"></span></div>'
-        f"<figcaption>{all_of_it}</figcaption></figure>"
-        f'<figure><img src="{data_uri(card.seen.image)}" alt="{name}">'
-        f"<figcaption>{kept}</figcaption></figure></div>"
+def place_pictures(set_name: gr.Textbox, opened: gr.Textbox) -> PicturesPart:
+    """Place the part of the form where pictures are chosen; what works unseen is made outside of it."""
+    gr.Markdown(label("train_examples"), elem_classes="train-label")
+    with gr.Row(equal_height=True, elem_classes="train-examples"):
+        examples = {name: _example_button(name) for name in EXAMPLES}
+        put_back = gr.Button(label("train_put_back"), size="sm", min_width=120, visible=False)
+    upload = gr.File(label=label("train_upload"), file_count="multiple", height=140, elem_id="train-upload")
+    pictures = gr.HTML(js_on_load=PICTURES_JS, elem_id="train-pictures", elem_classes=TIGHT)
+    rejected = gr.HTML(elem_id="train-rejected", elem_classes=TIGHT)
+    with gr.Column(visible=False, variant="panel", elem_id="train-editor") as editor:
+        framing = gr.HTML(elem_classes=TIGHT)
+        with gr.Row():
+            zoom = gr.Slider(1, MOST_ZOOM, 1, step=0.05, label=label("train_zoom"), min_width=160)
+            across = gr.Slider(0, 1, 0.5, step=0.01, label=label("train_across"), min_width=160)
+            down = gr.Slider(0, 1, 0.5, step=0.01, label=label("train_down"), min_width=160)
+        caption = gr.Textbox("", label=label("train_caption"), info=label("train_caption_info"), max_lines=1)
+        close = gr.Button(label("train_editor_close"), size="sm")
+    return PicturesPart(
+        set_name=set_name,
+        opened=opened,
+        examples=examples,
+        put_back=put_back,
+        upload=upload,
+        pictures=pictures,
+        rejected=rejected,
+        editor=editor,
+        framing=framing,
+        zoom=zoom,
+        across=across,
+        down=down,
+        caption=caption,
+        close=close,
     )
 
 
-def _take_in(file: Path, folder: Path, resolution: int) -> Card:
-    """Copy a file under a name of ours. Raises :class:`PictureError` if it is no picture."""
-    copy = folder / secrets.token_hex(8)
-    shutil.copyfile(file, copy)
-    try:
-        return Card(copy, _small(prepare_picture(copy, resolution, name=file.name)))
-    except PictureError:
-        copy.unlink()
-        raise
-
-
-def _new_folder(home: Home) -> Path:
-    """A new folder for uploads; of many, the oldest go."""
-    uploads = home.folder / "uploads"
-    folder = uploads / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    for old in sorted(uploads.iterdir(), key=lambda path: path.stat().st_mtime)[:-DESKS_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)  # on Windows one in use stays until the next time
-    return folder
-
-
-def _small(picture: Picture) -> Picture:
-    """The picture at the size in which the page shows it; the mask is not shown."""
-    image = picture.image.copy()
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    return replace(picture, image=image, mask=None)
-
-
-def _shown_size(width: int, height: int) -> tuple[int, int]:
-    scale = SHOWN_SIDE / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _with_card(desk: Desk, changed: Card) -> Desk:
-    cards = tuple(changed if card.id == changed.id else card for card in desk.cards)
-    return replace(desk, cards=cards)
-
-
-def _card_html(language: Language, card: Card, name: str, remarks: Sequence[str], *, selected: bool) -> str:
-    shown = html.escape(name)
-    notes = "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks)
-    caption = f'<p class="train-caption">{html.escape(card.caption)}</p>' if card.caption else ""
-    buttons = "".join(
-        f'<button type="button" data-card="{card.id}" data-act="{act}" '
-        f'aria-label="{html.escape(say(language, f"train_{act}_named", name=name))}">'
-        f"{html.escape(say(language, f'train_{act}'))}</button>"
-        for act in ("edit", "remove")
+def bind_pictures(studio: Studio, part: PicturesPart) -> None:
+    """Let uploads, the buttons beside the pictures and the editor answer."""
+    part.upload.upload(
+        with_set(studio, upload, part), [*part.inputs, part.upload], part.outputs, **PRIVATE, **IN_LINE
+    ).then(lambda: None, None, part.upload, queue=False, **PRIVATE)
+    part.pictures.select(bind_event(studio, act, part), part.inputs, part.outputs, **HIDDEN, **IN_LINE).then(
+        None, js=FOCUS_JS, **HIDDEN
     )
-    return (
-        f'<li class="train-card{" selected" if selected else ""}">'
-        f'<img src="{data_uri(card.seen.image)}" alt="{shown}"><p class="train-name">{shown}</p>'
-        f'{caption}<ul class="train-remarks">{notes}</ul><div class="train-acts">{buttons}</div></li>'
+    part.close.click(with_set(studio, close_editor, part), part.inputs, part.outputs, **HIDDEN, **IN_LINE)
+    gr.on(
+        [part.zoom.input, part.across.input, part.down.input],
+        with_set(studio, reframe, part),
+        [*part.inputs, part.zoom, part.across, part.down],
+        part.outputs,
+        trigger_mode="always_last",
+        **HIDDEN,
+        **IN_LINE,
     )
+    part.caption.input(
+        bind(studio, describe), part.inputs, None, trigger_mode="always_last", **HIDDEN, **IN_LINE
+    )
+
+
+def with_set(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
+    """Bind ``handler(studio, request, *parts, chosen, opened, *values)`` to inputs that begin with
+    :attr:`PicturesPart.inputs`: it is given the set that the page shows and the id of the opened picture."""
+
+    def handle(
+        studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str, *values: Any
+    ) -> Any:
+        chosen = current_set(studio, request, set_name, opened, caption)
+        return handler(studio, request, *parts, chosen, opened, *values)
+
+    return bind(studio, handle)
+
+
+def current_set(studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str) -> PictureSet:
+    """Read the set that the page shows, with the description of the opened picture to its last letter."""
+    return caption_picture(open_set(studio.home(request), set_name), opened, caption)
+
+
+# --- what happens -----------------------------------------------------------------------------------------
+
+
+def bring_back(studio: Studio, request: gr.Request, part: PicturesPart, set_name: str | None) -> Updates:
+    """Show the pictures that the page had before it was loaded again; a new page learns its set's name."""
+    return show_set(studio, request, part, open_set(studio.home(request), set_name or ""))
+
+
+def upload(
+    studio: Studio,
+    request: gr.Request,
+    part: PicturesPart,
+    chosen: PictureSet,
+    opened: str,
+    files: Sequence[str] | None,
+) -> Updates:
+    """Add files, and say which of them are no pictures."""
+    chosen, reasons = add_pictures(studio, request, chosen, files or [])
+    rejected = rejected_html(language_of(request), reasons)
+    return {**show_pictures(studio, request, part, chosen, opened), part.rejected: rejected}
+
+
+def act(
+    studio: Studio,
+    request: gr.Request,
+    part: PicturesPart,
+    event: gr.EventData,
+    set_name: str,
+    opened: str,
+    caption: str,
+) -> Updates:
+    """Do what a button beside a picture says: remove that picture, or open it in the editor."""
+    chosen, identifier = current_set(studio, request, set_name, opened, caption), event._data["picture"]
+    if event._data["act"] == "remove":
+        return remove(studio, request, part, chosen, opened, identifier)
+    return show_editor(studio, request, part, chosen, identifier)
+
+
+def remove(
+    studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str, identifier: str
+) -> Updates:
+    """Remove a picture; the editor is closed if it was open there."""
+    return show_set(studio, request, part, remove_picture(chosen, identifier), opened)
+
+
+def close_editor(
+    studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, _: str
+) -> Updates:
+    return show_editor(studio, request, part, chosen, "")
+
+
+def reframe(
+    studio: Studio,
+    request: gr.Request,
+    part: PicturesPart,
+    chosen: PictureSet,
+    opened: str,
+    *framing: float,
+) -> Updates:
+    """Keep another part of the opened picture. The sliders stay as they are, for they may still be moved."""
+    chosen = reframe_picture(studio, chosen, opened, Framing(*framing))
+    updates = show_pictures(studio, request, part, chosen, opened)
+    picture = chosen.find(opened)
+    if picture is not None:
+        updates[part.framing] = framing_html(language_of(request), picture, model_resolution(studio))
+    return updates
+
+
+def describe(studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str) -> None:
+    """Write a description down: a letter does not change how the page looks."""
+    current_set(studio, request, set_name, opened, caption)
+
+
+# --- what is shown ----------------------------------------------------------------------------------------
+
+
+def show_set(
+    studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str = ""
+) -> Updates:
+    """Show a set of which nothing was rejected, and whether there is another to go back to."""
+    updates = show_editor(studio, request, part, chosen, opened)
+    back = gr.Button(visible=chosen.set_aside is not None)
+    return updates | {part.rejected: "", part.put_back: back}
+
+
+def show_editor(
+    studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str
+) -> Updates:
+    """Show a set with its opened picture in the editor, which is closed for none."""
+    picture = chosen.find(opened)
+    if picture is None:
+        closed = {part.opened: "", part.editor: gr.Column(visible=False), part.framing: ""}
+        return show_pictures(studio, request, part, chosen, "") | closed
+    return show_pictures(studio, request, part, chosen, opened) | {
+        part.opened: opened,
+        part.editor: gr.Column(visible=True),
+        part.framing: framing_html(language_of(request), picture, model_resolution(studio)),
+        part.zoom: picture.framing.zoom,
+        part.across: picture.framing.across,
+        part.down: picture.framing.down,
+        part.caption: picture.caption,
+    }
+
+
+def show_pictures(
+    studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str
+) -> Updates:
+    """Show a set, and leave the editor as it is."""
+    shown = pictures_html(language_of(request), chosen, model_resolution(studio), opened)
+    return {part.set_name: chosen.name, part.pictures: shown}
+
+
+def _example_button(name: str) -> gr.Button:
+    icon = str(ASSETS / "examples" / name / "0.png")
+    return gr.Button(label(f"train_example_{name}"), icon=icon, size="sm", min_width=120)

@@ -5,35 +5,38 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 import gradio as gr
 
 from ti_core.config import TrainingConfig
 from ti_core.errors import RunError
 from ti_core.model.backbone import Backbone
-from ti_core.pictures.prepare import Picture
+from ti_core.prompts.checks import check_length
 from ti_core.training.runs import Run, create_run, delete_run, list_runs, open_run
 from ti_core.words.concept import Concept
 from ui.server.errors import refusal
 from ui.server.people import Home
-from ui.server.studio import Studio
-from ui.tabs.train.result import shelve
+from ui.server.studio import Limits, Studio
+from ui.server.words import MAX_PROMPT_LENGTH
+from ui.tabs.train.picture_set import PictureSet, prepared_pictures
+from ui.tabs.train.result import add_to_library
 from ui.texts import Language, language_of, say
 
 ACTIVE = ("waiting", "preparing", "training", "stopping")
 RUN_NAME = re.compile(r"[0-9a-f]{32}")
 
 
-def start_run(
-    studio: Studio, request: gr.Request, config: TrainingConfig, pictures: Sequence[Picture]
-) -> Run:
-    """Create a run in the visitor's home and hand it to the trainer, which puts the result into the library.
+def start_run(studio: Studio, request: gr.Request, chosen: PictureSet, config: TrainingConfig) -> Run:
+    """Start to learn a word from the chosen pictures. The trainer puts the result into the person's library.
 
-    On a shared server the oldest runs make room. Raises as :func:`ready_model`,
-    :func:`~ti_core.training.runs.create_run` and :meth:`ui.server.jobs.Trainer.start`.
+    On a shared server the oldest runs make room. Raises as :func:`_check_start`, :func:`ready_model`,
+    :func:`~ui.tabs.train.picture_set.prepared_pictures`, :func:`~ti_core.training.runs.create_run` and
+    :meth:`ui.server.jobs.Trainer.start`.
     """
-    home, backbone = studio.home(request), ready_model(studio, language_of(request))
+    home, language = studio.home(request), language_of(request)
+    _check_start(studio, home, language, chosen, config)
+    backbone = ready_model(studio, language)
+    pictures = prepared_pictures(chosen, backbone.resolution)
     run = create_run(home.runs / secrets.token_hex(16), backbone, config, pictures)
     try:
         _train(studio, home, backbone, run)
@@ -46,14 +49,14 @@ def start_run(
 
 
 def resume_run(studio: Studio, request: gr.Request, run: Run) -> None:
-    """Raises as :func:`ready_model` and :meth:`ui.server.jobs.Trainer.start`."""
+    """Go on with a run; raises as :func:`ready_model` and :meth:`ui.server.jobs.Trainer.start`."""
     _train(studio, studio.home(request), ready_model(studio, language_of(request)), run)
 
 
 def ready_model(studio: Studio, language: Language) -> Backbone:
-    """The model, without waiting for it: raises :class:`gr.Error` while it is being loaded.
+    """Return the model, without waiting for it.
 
-    Raises :class:`ModelError` if there is none.
+    Raises :class:`gr.Error` while it is being loaded, and :class:`ModelError` if there is none.
     """
     if studio.models.status.phase == "loading":
         raise refusal(language, "train_model_loading")
@@ -61,7 +64,7 @@ def ready_model(studio: Studio, language: Language) -> Backbone:
 
 
 def find_run(home: Home, name: str) -> Run | None:
-    """The run of this home whose folder is called so; None for any other name."""
+    """Open the run of this home whose folder has that name; None if there is none."""
     if not RUN_NAME.fullmatch(name):
         return None
     try:
@@ -70,15 +73,18 @@ def find_run(home: Home, name: str) -> Run | None:
         return None
 
 
+def current_run(studio: Studio, request: gr.Request, name: str) -> Run:
+    """Open the run that the page shows. Raises :class:`gr.Error` if the person's home does not have it."""
+    run = find_run(studio.home(request), name)
+    if run is None:
+        raise refusal(language_of(request), "train_run_gone")
+    return run
+
+
 def newest_run(studio: Studio, home: Home) -> Run | None:
-    """The newest run in training, else the newest of all."""
+    """Open the newest run in training, else the newest of all."""
     runs, _ = list_runs(home.runs)
     return next(iter([*_in_training(studio, runs), *runs]), None)
-
-
-def tokens_in_training(studio: Studio, home: Home) -> set[str]:
-    """Of the words that this home is about to have."""
-    return {run.config.token for run in runs_in_training(studio, home)}
 
 
 def runs_in_training(studio: Studio, home: Home) -> list[Run]:
@@ -86,29 +92,40 @@ def runs_in_training(studio: Studio, home: Home) -> list[Run]:
 
 
 def names_in_training(studio: Studio, home: Home) -> frozenset[str]:
-    """The names of their folders."""
+    """Return the names of the folders of :func:`runs_in_training`."""
     return frozenset(run.folder.name for run in runs_in_training(studio, home))
 
 
-def run_choices(studio: Studio, home: Home, language: Language) -> list[tuple[str, str]]:
-    """The runs for a list to choose from, after the form for a new one."""
-    runs, _ = list_runs(home.runs)
-    return [
-        (say(language, "train_new"), ""),
-        *(
-            (f"{run.config.token} · {_when(run, shared=studio.homes.shared)}", name)
-            for run in runs
-            if RUN_NAME.fullmatch(name := run.folder.name)
-        ),
-    ]
+def _check_start(
+    studio: Studio, home: Home, language: Language, chosen: PictureSet, config: TrainingConfig
+) -> None:
+    """Raises :class:`gr.Error` for no pictures, a token that is taken, or more than a shared server gives to
+    one training; and :class:`PromptError` for an endless caption or initial word."""
+    if not chosen.pictures:
+        raise refusal(language, "train_no_pictures")
+    for text in (config.initializer, *(picture.caption for picture in chosen.pictures)):
+        check_length(text, MAX_PROMPT_LENGTH)
+    if studio.homes.shared:
+        _check_limits(language, studio.limits, config)
+    free = home.library.free_token(config.token)
+    if free != config.token:
+        raise refusal(language, "train_name_taken_start", token=config.token, free=free)
+    if config.token in {run.config.token for run in runs_in_training(studio, home)}:
+        raise refusal(language, "train_name_in_training", token=config.token)
 
 
-def _when(run: Run, *, shared: bool) -> str:
-    """When a run was made: by this machine's clock, or by one that means the same to people anywhere."""
-    created = datetime.fromisoformat(run.created)
-    if shared:
-        return f"{created.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-    return f"{created.astimezone():%Y-%m-%d %H:%M}"
+def _check_limits(language: Language, limits: Limits, config: TrainingConfig) -> None:
+    """Raises :class:`gr.Error` for a training that would hold the device of a shared server for too long."""
+    step_rows = config.batch_size * config.gradient_accumulation
+    for key, value, most in (
+        ("train_steps", config.steps, limits.steps),
+        ("train_step_rows", step_rows, limits.step_rows),
+        ("train_eval_rows", config.eval_rows, limits.eval_rows),
+        ("train_vectors", config.vectors, limits.vectors),
+    ):
+        if value > most:
+            setting = say(language, key)
+            raise refusal(language, "train_over_limit", setting=setting, value=value, most=most)
 
 
 def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
@@ -116,7 +133,7 @@ def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
 
 
 def _forget_old_runs(studio: Studio, home: Home) -> None:
-    """Their words stay in the library."""
+    """Delete the oldest runs of more than a home keeps. Their words stay in the library."""
     runs, _ = list_runs(home.runs)
     for run in runs[studio.limits.kept_runs :]:
         if studio.trainer.status(run).phase not in ACTIVE:
@@ -125,6 +142,6 @@ def _forget_old_runs(studio: Studio, home: Home) -> None:
 
 def _train(studio: Studio, home: Home, backbone: Backbone, run: Run) -> None:
     def keep(run: Run, concept: Concept) -> None:
-        shelve(home, run, concept)
+        add_to_library(home, run, concept)
 
     studio.trainer.start(backbone, run, on_result=keep)
