@@ -171,7 +171,7 @@ def choose_pictures(page: Page, files: list[Path]) -> None:
     chooser.value.set_files(files)
 
 
-def cards(page: Page) -> Locator:
+def thumbnails(page: Page) -> Locator:
     return page.locator("#train-pictures").get_by_role("img")
 
 
@@ -193,7 +193,7 @@ def set_training(page: Page, *, steps: int, previews: int = 0, word: str = "toy"
 def learn_example(page: Page, example: str, **settings: Any) -> None:
     """Fill the form by one of the example buttons, and start once the model is there."""
     page.get_by_role("button", name=example).click()
-    expect(cards(page)).to_have_count(4)
+    expect(thumbnails(page)).to_have_count(4)
     set_training(page, **settings)
     expect(page.get_by_text("is ready on")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Learn the word").click()
@@ -273,7 +273,7 @@ def test_newcomer_gets_from_four_pictures_to_a_new_picture(visitors: Visitors, o
     page = visitors.open(own_site)
     expect(page.get_by_role("button", name="My words (0)")).to_be_visible()
     choose_pictures(page, sorted((EXAMPLES / "monster").glob("*.png")))
-    expect(cards(page)).to_have_count(4)
+    expect(thumbnails(page)).to_have_count(4)
     page.get_by_role("textbox", name="Name", exact=False).fill("Our Monster")
     expect(page.get_by_text("In your sentences it will be <our-monster>.")).to_be_visible()
     expect(page.get_by_text("toybox is ready")).to_be_visible(timeout=LONG)
@@ -377,13 +377,13 @@ def test_what_is_written_of_a_picture_stays_with_it(visitors: Visitors, shared_s
 def test_ones_own_pictures_come_back_after_an_example(visitors: Visitors, shared_site: Site) -> None:
     page = visitors.open(shared_site)
     choose_pictures(page, [EXAMPLES / "monster" / "0.png", EXAMPLES / "monster" / "1.png"])
-    expect(cards(page)).to_have_count(2)
+    expect(thumbnails(page)).to_have_count(2)
     page.get_by_role("textbox", name="Name", exact=False).fill("my-own")
     page.get_by_role("button", name="A cat").click()
-    expect(cards(page)).to_have_count(4)
+    expect(thumbnails(page)).to_have_count(4)
     back = page.get_by_role("button", name="Back to your own pictures")
     back.click()
-    expect(cards(page)).to_have_count(2)
+    expect(thumbnails(page)).to_have_count(2)
     expect(page.get_by_role("textbox", name="Name", exact=False)).to_have_value("my-own")
     expect(back).to_be_hidden()
 
@@ -396,10 +396,10 @@ def test_unreadable_picture_is_named_and_the_others_stay(
     page = visitors.open(shared_site)
     choose_pictures(page, [EXAMPLES / "cat" / "1.png", damaged, EXAMPLES / "cat" / "2.png"])
     expect(page.get_by_text(re.compile("Left out: holiday.png is damaged or incomplete"))).to_be_visible()
-    expect(cards(page)).to_have_count(2)
+    expect(thumbnails(page)).to_have_count(2)
     page.get_by_role("button", name="Remove Picture 1 (1.png)").click()
-    expect(cards(page)).to_have_count(1)
-    expect(cards(page)).to_have_attribute("alt", "Picture 1 (2.png)")
+    expect(thumbnails(page)).to_have_count(1)
+    expect(thumbnails(page)).to_have_attribute("alt", "Picture 1 (2.png)")
 
 
 def test_what_was_begun_outlasts_a_change_of_the_language(
@@ -414,7 +414,7 @@ def test_what_was_begun_outlasts_a_change_of_the_language(
 
     page = visitors.open(shared_site)
     choose_pictures(page, [EXAMPLES / "cat" / "0.png", EXAMPLES / "cat" / "1.png"])
-    expect(cards(page)).to_have_count(2)
+    expect(thumbnails(page)).to_have_count(2)
     page.get_by_role("textbox", name="Name", exact=False).fill("our ink")
     page.get_by_role("textbox", name="Initial word").fill("drawing")
     page.get_by_role("radio", name="A style").click()
@@ -423,7 +423,7 @@ def test_what_was_begun_outlasts_a_change_of_the_language(
 
     page.get_by_role("button", name="日本語").click()
     page.get_by_role("tab", name="学習", exact=True).click()
-    expect(cards(page)).to_have_count(2)
+    expect(thumbnails(page)).to_have_count(2)
     expect(page.get_by_role("textbox", name="名前", exact=False)).to_have_value("our ink")
     expect(page.get_by_role("textbox", name="初期語")).to_have_value("drawing")
     expect(page.get_by_role("radio", name="スタイル")).to_be_checked()
@@ -775,7 +775,7 @@ def test_every_text_stands_out(
     give_words(visitors.home(shared_site), tiny_base)
     page = visitors.open(shared_site, theme=theme)
     page.get_by_role("button", name="A cat").click()
-    expect(cards(page)).to_have_count(4)
+    expect(thumbnails(page)).to_have_count(4)
     for name in tabs_in_turn(page):
         assert page.evaluate(FAINT_TEXTS) == [], name
     open_words(page).get_by_role("button", name="<our-cat>").click()
