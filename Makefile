@@ -13,7 +13,7 @@ TESTS ?= tests
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run screenshots test package messages lint format clean
+.PHONY: help run screenshots journey test package messages lint format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -23,6 +23,9 @@ run: $(VENV)/.installed  ## start the page (OPTIONS="--port 8000", see app.py --
 
 screenshots: $(VENV)/.installed-dev  ## every tab in both languages, widths and themes, into screenshots/
 	PYTHONPATH=.:tests $(BIN)/python -m helpers.screenshots
+
+journey: $(VENV)/.installed-dev  ## the pictures of the page in the README and docs/, into assets/readme/
+	PYTHONPATH=.:tests $(BIN)/python -m helpers.journey
 
 test: lint  ## everything that must pass: lint, types, tests (TESTS=tests/test_walls.py for one file)
 	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
