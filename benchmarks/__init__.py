@@ -1,1 +1,1 @@
-"""Benchmarks, each of which prints a table; every figure in the README comes from one of them."""
+"""Benchmarks, each of which prints a table; every figure in docs/measurements.md comes from one of them."""

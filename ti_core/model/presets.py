@@ -51,7 +51,7 @@ PRESETS = (
         template("small, embedded: works at once, on a CPU"),
         guidance_scale=4.0,
         scheduler="euler_a",  # its fresh noise lets so small a model correct its errors
-        learning_rate_scale=0.3,  # found on the development list, as the bias: see benchmarks/README.md
+        learning_rate_scale=0.3,  # found on the development list, as the bias: see docs/measurements.md
         timestep_bias=-0.6,
     ),
     ModelPreset(
