@@ -155,7 +155,7 @@ def give_pictures(film: Film) -> None:
     film.chapter(1)
     film.show(1.2)
     page.locator("#train-upload input[type=file]").set_input_files(PICTURES)
-    expect(cards(page)).to_have_count(len(PICTURES))
+    expect(thumbnails(page)).to_have_count(len(PICTURES))
     page.locator("#train-upload").evaluate(TO_THE_TOP)
     settle(page)
     film.show(1.6)
@@ -175,15 +175,15 @@ def learn(film: Film, language: Language, text: Callable[..., str]) -> None:
     page = film.page
     film.click(page.get_by_role("button", name=text("train_start"), exact=True))
     film.chapter(3)
-    job = page.locator("#train-job")
-    expect(job.locator("progress")).to_be_visible(timeout=LONG)
-    previews = job.locator(".train-strip figure img")
+    run = page.locator("#train-run")
+    expect(run.locator("progress")).to_be_visible(timeout=LONG)
+    previews = run.locator(".train-strip figure img")
     seen = 0
     learned = page.get_by_role("heading", name=text("train_in_library", token=f"<{NAME}>"))
     while not learned.is_visible():
-        if job.locator("progress").is_visible() and previews.count() > seen:
+        if run.locator("progress").is_visible() and previews.count() > seen:
             seen = previews.count()
-            job.evaluate(TO_THE_TOP)
+            run.evaluate(TO_THE_TOP)
             film.show(0.9)
             if seen == 3 and language == "en":
                 page.evaluate(HIDE_LINE, True)
@@ -224,10 +224,10 @@ def take_stills(browser: Browser, address: str, language: Language, text: Callab
         take(page, "train-result", language)
     page.get_by_role("button", name=text("train_another")).click()
     page.get_by_role("button", name=text("train_example_teapot")).click()
-    expect(cards(page)).to_have_count(4)
+    expect(thumbnails(page)).to_have_count(4)
     take(page, "tab-train", language)
     if language == "en":
-        page.locator("#train-cards button").first.click()
+        page.locator("#train-pictures button").first.click()
         editor = page.locator("#train-editor")
         expect(editor).to_be_visible()
         page.get_by_role("textbox", name=text("train_caption"), exact=False).fill("in a meadow")
@@ -267,8 +267,8 @@ def new_context(browser: Browser, language: Language) -> BrowserContext:
     )
 
 
-def cards(page: Page) -> Locator:
-    return page.locator("#train-cards").get_by_role("img")
+def thumbnails(page: Page) -> Locator:
+    return page.locator("#train-pictures").get_by_role("img")
 
 
 def draw_button(page: Page, text: Callable[..., str]) -> Locator:
