@@ -16,9 +16,10 @@ from helpers.hub_server import HubServer
 from huggingface_hub import constants
 
 from ti_core.errors import Cancelled, ModelError
-from ti_core.model import download
+from ti_core.model import download, repository_files
 from ti_core.model.backbone import Backbone
-from ti_core.model.download import WRITE_SIZE, fetch_configuration, fetch_model, is_present, pipeline_files
+from ti_core.model.download import WRITE_SIZE, fetch_configuration, fetch_model, is_present
+from ti_core.model.repository_files import pipeline_files
 from ti_core.model.sources import ModelSource, model_source
 
 REPO = "ann/tiny"
@@ -53,7 +54,7 @@ def downloads(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The files that were sent, each with its first byte's offset; large files go by their SHA-256."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "MIN_RESUMABLE_SIZE", 2_000)
-    monkeypatch.setattr(download, "MAX_CONFIGURATION_SIZE", 40_000)
+    monkeypatch.setattr(repository_files, "MAX_CONFIGURATION_SIZE", 40_000)
     sent: list[tuple[str, int]] = []
 
     def send_file(handler: Any, repo_id: str, path: str) -> tuple[int, dict[str, str], bytes]:

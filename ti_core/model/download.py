@@ -2,16 +2,16 @@
 
 :func:`fetch_model` returns the folder or file to load a model from. Earlier downloads are reused, even
 without a connection. The client library discards a file that was cut off; so this module downloads large
-files itself, into the client's cache, and resumes them. Weights are downloaded in half precision if the model
-runs in half precision and its repository offers them.
+files itself, into the client's cache, and resumes them. Which files are needed is chosen in
+:mod:`ti_core.model.repository_files`; weights are downloaded in half precision if the model runs in half
+precision and its repository offers them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,25 +42,23 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from ti_core.errors import Cancelled, ModelError
 from ti_core.model.families import read_family
+from ti_core.model.repository_files import (
+    HALF_VARIANT,
+    INDEX,
+    choose_variant,
+    has_configurations,
+    is_whole,
+    no_index,
+    pipeline_files,
+    read_index,
+)
 from ti_core.model.sources import ModelSource
 
-INDEX = "model_index.json"
 PARTIAL_CONTENT = 206  # HTTP status of a response that begins in the middle of a file
 TIMEOUT = 20.0  # seconds to wait for a response of the Hub
 WRITE_SIZE = 2**16  # bytes per write; a connection that breaks loses at most this much
 MIN_RESUMABLE_SIZE = 10_000_000  # bytes; smaller files are simply downloaded again
-MAX_CONFIGURATION_SIZE = 20_000_000  # bytes; no configuration or tokenizer file comes near
-HALF_VARIANT = "fp16"  # the usual name of the variant in half precision
-UNUSED_PARTS = frozenset({"image_encoder"})
-PARTS_WITHOUT_WEIGHTS = frozenset({"tokenizer", "tokenizer_2", "scheduler", "feature_extractor"})
-CONFIGURATION = re.compile(r"[^/]+/(?!.*\.index\.)[^/]+\.(json|txt|model)")
-WEIGHTS = re.compile(
-    r"[^/]+/(model|pytorch_model|diffusion_pytorch_model)"
-    r"(?P<variant>\.[\w-]+?)?(-\d+-of-(?P<count>\d+))?(?P<late>\.[\w-]+)?\.(?P<format>safetensors|bin)"
-)
 
-WeightsKind = tuple[str | None, str, int]
-"""A way in which weights are stored: variant, file format, and number of shards (0 for a single file)."""
 OnFetch = Callable[[int, int], None]
 """Called with the bytes that are on this machine and the bytes in total."""
 ShouldStop = Callable[[], bool]
@@ -103,12 +101,12 @@ def fetch_model(
         known, here = _cached_files(source)
         sizes = _list_files(source, is_present)
         if sizes is None:
-            return _cached_folder(source), _choose_variant(source, here, here, known, half)
+            return _cached_folder(source), choose_variant(source, here, here, known, half)
         if INDEX not in sizes:
-            raise _no_index(source, sizes)
+            raise no_index(source, sizes)
         folder = _fetch_small(source, INDEX).parent
-        index = _read_index(folder, source)
-        variant = _choose_variant(source, sizes.keys(), here, index, half)
+        index = read_index(folder, source)
+        variant = choose_variant(source, sizes.keys(), here, index, half)
         configurations, weights = pipeline_files(sizes, index, replace(source, variant=variant))
         reporter = _ProgressReporter(
             sum(sizes[name] for name in (*configurations, *weights)), on_progress, should_stop
@@ -141,7 +139,7 @@ def fetch_configuration(repository: str) -> Path:
         if sizes is None:
             return _cached_folder(source)
         folder = _fetch_small(source, INDEX).parent
-        configurations, _ = pipeline_files(sizes, _read_index(folder, source), source)
+        configurations, _ = pipeline_files(sizes, read_index(folder, source), source)
         for name in configurations:
             _fetch_small(source, name)
         return folder
@@ -153,96 +151,7 @@ def is_present(source: ModelSource) -> bool:
         return True
     index, here = _cached_files(source)
     variants = (source.variant,) if source.variant else (None, HALF_VARIANT)
-    return any(_is_whole(here, index, variant) for variant in variants)
-
-
-def pipeline_files(
-    sizes: Mapping[str, int], index: Mapping[str, Any], source: ModelSource
-) -> tuple[list[str], list[str]]:
-    """Select the files of a repository that a pipeline needs: configurations, and one set of weights.
-
-    ``sizes`` maps each file of the repository to its bytes. For each part, the source's variant and
-    safetensors are preferred. Raises :class:`ModelError` if no part has that variant.
-    """
-    configurations, weights, variants = [INDEX], [], set()
-    for part in _parts(index):
-        names = [name for name in sizes if name.startswith(f"{part}/")]
-        configurations += [
-            name for name in names if CONFIGURATION.fullmatch(name) and sizes[name] <= MAX_CONFIGURATION_SIZE
-        ]
-        found = _weights_of(part, names)
-        variants |= {variant for variant, _, _ in found if variant}
-        kind = _kind_to_load(found, source.variant)
-        if kind is not None:
-            weights += found[kind]
-            configurations += _shard_indexes(names, kind)
-    if source.variant and source.variant not in variants:
-        known = ", ".join(sorted(variants)) or "none"
-        raise ModelError(
-            "{repository} has no variant {variant}: leave it out, or choose another ({known}).",
-            repository=source.repository,
-            variant=source.variant,
-            known=known,
-        )
-    return configurations, weights
-
-
-def _parts(index: Mapping[str, Any]) -> list[str]:
-    """The names of the pipeline's parts that this program uses."""
-    return [
-        part
-        for part, entry in index.items()
-        if isinstance(entry, list) and entry and entry[-1] is not None and part not in UNUSED_PARTS
-    ]
-
-
-def _weights_of(part: str, names: Iterable[str]) -> dict[WeightsKind, list[str]]:
-    """The files of a part's weights, grouped by kind; kinds with missing shards are left out."""
-    found: dict[WeightsKind, list[str]] = {}
-    for name in sorted(names):
-        match = WEIGHTS.fullmatch(name)
-        if match and name.startswith(f"{part}/"):
-            variant = (match["variant"] or match["late"] or "").removeprefix(".") or None
-            found.setdefault((variant, match["format"], int(match["count"] or 0)), []).append(name)
-    return {kind: files for kind, files in found.items() if len(files) >= kind[2]}
-
-
-def _kind_to_load(kinds: Iterable[WeightsKind], variant: str | None) -> WeightsKind | None:
-    """Choose the kind to load: the variant over full weights, safetensors over pickles, fewer files first."""
-    usable = [kind for kind in kinds if kind[0] in (variant, None)]
-    return min(usable, key=lambda kind: (kind[0] != variant, kind[1] != "safetensors", kind[2]), default=None)
-
-
-def _is_whole(names: Set[str], index: Mapping[str, Any], variant: str | None) -> bool:
-    """Whether every part has weights to load, at least one of them in this variant."""
-    parts = [part for part in _parts(index) if part not in PARTS_WITHOUT_WEIGHTS]
-    kinds = [_kind_to_load(_weights_of(part, names), variant) for part in parts]
-    return all(kinds) and any(kind[0] == variant for kind in kinds if kind)
-
-
-def _choose_variant(
-    source: ModelSource, names: Set[str], here: Set[str], index: Mapping[str, Any], half: bool
-) -> str | None:
-    """The source's variant; else one that is complete ``here``; else the one that ``half`` prefers."""
-    if source.variant:
-        return source.variant
-    preferred = (HALF_VARIANT, None) if half else (None, HALF_VARIANT)
-    return next(
-        (
-            variant
-            for offered in (names & here, names)
-            for variant in preferred
-            if _is_whole(offered, index, variant)
-        ),
-        None,
-    )
-
-
-def _shard_indexes(names: Iterable[str], kind: WeightsKind) -> list[str]:
-    """The index file that lists the shards of weights in several files."""
-    variant, form, count = kind
-    ending = re.compile(rf".*\.{form}\.index(\.{variant})?\.json" if variant else rf".*\.{form}\.index\.json")
-    return [name for name in names if count and ending.fullmatch(name)]
+    return any(is_whole(here, index, variant) for variant in variants)
 
 
 def _list_files(source: ModelSource, is_here: Callable[[ModelSource], bool]) -> dict[str, int] | None:
@@ -277,7 +186,7 @@ def _cached_files(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
     folder = Path(found).parent
     names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()}
     try:
-        return _read_index(folder, source), names
+        return read_index(folder, source), names
     except ModelError:  # raised again when the model is loaded
         return {}, names
 
@@ -285,8 +194,7 @@ def _cached_files(source: ModelSource) -> tuple[dict[str, Any], set[str]]:
 def _has_configurations(source: ModelSource) -> bool:
     """Whether the configuration or tokenizer of every part is in the cache."""
     index, here = _cached_files(source)
-    configured = {name.split("/")[0] for name in here if CONFIGURATION.fullmatch(name)}
-    return bool(index) and configured.issuperset(_parts(index))
+    return has_configurations(here, index)
 
 
 def _cached_folder(source: ModelSource) -> Path:
@@ -384,33 +292,6 @@ def _check_content(part: Path, etag: str, source: ModelSource, name: str) -> Non
             name=name,
             repository=source.repository,
         )
-
-
-def _read_index(folder: Path, source: ModelSource) -> dict[str, Any]:
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            "{source} has a damaged model_index.json: choose another model.", source=source
-        ) from error
-    if not isinstance(index, dict):
-        raise ModelError("{source} has a damaged model_index.json: choose another model.", source=source)
-    return index
-
-
-def _no_index(source: ModelSource, names: Iterable[str]) -> ModelError:
-    files = [name for name in names if "/" not in name and name.endswith((".safetensors", ".ckpt"))]
-    if files:
-        return ModelError(
-            "{repository} holds no diffusers model, but checkpoint files: download {file} from "
-            "https://huggingface.co/{repository} and choose that file.",
-            repository=source.repository,
-            file=files[0],
-        )
-    return ModelError(
-        "{repository} holds no diffusers model: it has no model_index.json. Choose another repository.",
-        repository=source.repository,
-    )
 
 
 def _unreachable(source: ModelSource, error: Exception) -> ModelError:
