@@ -260,7 +260,7 @@ class Bench:
         if concept.sha256 not in self._shown:  # several words may have the same vectors
             self._shown[concept.sha256] = self._show(concept, initial=False)
         found = score(self._judge, concept, self._real, self._shown[concept.sha256], self._initial)
-        start = self._backbone.initial_vectors(concept.initializer, config.vectors)
+        start = self._backbone.vocabulary.initial_vectors(concept.initializer, config.vectors)
         [(name, rows)] = concept.vectors.items()
         return {
             "concept": self.subject.name,

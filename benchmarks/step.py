@@ -61,7 +61,9 @@ def measure(title: str, backbone: Backbone, resolution: int, batch_sizes: list[i
 def time_parts(backbone: Backbone, resolution: int, batch_size: int, repeats: int) -> dict[str, float]:
     """Return the median seconds of each part of a step at one batch size, after one warm-up step."""
     pixels = torch.rand(batch_size, 3, resolution, resolution) * 2 - 1
-    vectors = {name: rows.requires_grad_() for name, rows in backbone.initial_vectors("cat", 1).items()}
+    vectors = {
+        name: rows.requires_grad_() for name, rows in backbone.vocabulary.initial_vectors("cat", 1).items()
+    }
     optimizer = torch.optim.AdamW(vectors.values(), lr=1e-3)
     prompts = [
         fill_template(OBJECT_TEMPLATES[row % len(OBJECT_TEMPLATES)], TOKEN) for row in range(batch_size)

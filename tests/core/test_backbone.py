@@ -366,15 +366,15 @@ def test_gradient_checkpointing_gives_the_same_gradient_and_is_undone(sd1: Backb
 
 
 def test_whole_words_are_single_tokens_of_the_table(backbone: Backbone):
-    words = backbone.whole_words
+    words = backbone.vocabulary.whole_words
     assert {"cat", "photo", "of", "dog", "toy", "painting"} <= words.keys()
-    table = next(iter(backbone.tables().values()))
-    rows = next(iter(backbone.phrase_vectors("cat").values()))
+    table = next(iter(backbone.vocabulary.tables().values()))
+    rows = next(iter(backbone.vocabulary.phrase_vectors("cat").values()))
     assert torch.equal(rows, table[[words["cat"]]])
 
 
 def test_initial_vectors_are_the_phrase_cycled_or_averaged(backbone: Backbone):
-    for name, rows in backbone.phrase_vectors("red toy cat").items():
+    for name, rows in backbone.vocabulary.phrase_vectors("red toy cat").items():
         red, toy, cat = rows
         expected = {
             1: [(red + toy + cat) / 3],
@@ -384,19 +384,19 @@ def test_initial_vectors_are_the_phrase_cycled_or_averaged(backbone: Backbone):
         }
         for count, wanted in expected.items():
             torch.testing.assert_close(
-                backbone.initial_vectors("red toy cat", count)[name], torch.stack(wanted)
+                backbone.vocabulary.initial_vectors("red toy cat", count)[name], torch.stack(wanted)
             )
 
 
 def test_initial_vectors_are_not_the_table_itself(sd1: Backbone):
-    before = sd1.phrase_vectors("cat")["clip_l"]
-    sd1.initial_vectors("cat", 1)["clip_l"].zero_()
-    assert torch.equal(sd1.phrase_vectors("cat")["clip_l"], before)
+    before = sd1.vocabulary.phrase_vectors("cat")["clip_l"]
+    sd1.vocabulary.initial_vectors("cat", 1)["clip_l"].zero_()
+    assert torch.equal(sd1.vocabulary.phrase_vectors("cat")["clip_l"], before)
 
 
 def test_a_phrase_without_tokens_is_refused(sd1: Backbone):
     with pytest.raises(ConfigError, match="nothing in it"):
-        sd1.initial_vectors("  ", 1)
+        sd1.vocabulary.initial_vectors("  ", 1)
 
 
 def test_learning_rates_scale_with_the_table(tiny_sd1: Path):
@@ -415,9 +415,9 @@ def test_learning_rates_scale_with_the_table(tiny_sd1: Path):
 
 
 def test_mean_norms_are_those_of_the_tables(backbone: Backbone):
-    for name, table in backbone.tables().items():
+    for name, table in backbone.vocabulary.tables().items():
         expected = np.linalg.norm(table.detach().numpy(), axis=1).mean()
-        assert backbone.mean_norms[name] == pytest.approx(expected, rel=1e-5)
+        assert backbone.vocabulary.mean_norms[name] == pytest.approx(expected, rel=1e-5)
 
 
 # --- sampling ---------------------------------------------------------------------------------------------

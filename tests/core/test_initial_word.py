@@ -92,7 +92,9 @@ def test_automatic_initializer_is_the_word_with_the_lowest_loss_at_its_best_guid
             losses[word] = (missed.square().sum() + products.min()).item()
         left = sorted(left, key=losses.__getitem__)[: 1 if count == rounds[-1] else 2]
     assert state.initializer == left[0]
-    assert torch.equal(state.vectors["clip_l"], sd1.tables()["clip_l"][[sd1.whole_words[left[0]]]])
+    assert torch.equal(
+        state.vectors["clip_l"], sd1.vocabulary.tables()["clip_l"][[sd1.vocabulary.whole_words[left[0]]]]
+    )
 
 
 def test_the_initial_word_is_chosen_by_what_the_mask_leaves():

@@ -23,11 +23,11 @@ def backbone(request: pytest.FixtureRequest) -> Backbone:
 
 
 def concept_of(backbone: Backbone, phrase: str, token: str = "<word>", initializer: str = "cat") -> Concept:
-    return Concept(token, backbone.phrase_vectors(phrase), "object", backbone.base, initializer)
+    return Concept(token, backbone.vocabulary.phrase_vectors(phrase), "object", backbone.base, initializer)
 
 
 def test_a_words_own_vector_is_nearest_to_it_whatever_its_length(backbone: Backbone) -> None:
-    vectors = {name: rows * 3 for name, rows in backbone.phrase_vectors("dog red").items()}
+    vectors = {name: rows * 3 for name, rows in backbone.vocabulary.phrase_vectors("dog red").items()}
     nearest = nearest_words(backbone, vectors, count=3)
     assert set(nearest) == set(backbone.base.widths)
     for dog, red in nearest.values():
@@ -40,15 +40,17 @@ def test_a_words_own_vector_is_nearest_to_it_whatever_its_length(backbone: Backb
 
 
 def test_only_whole_words_are_named_and_no_more_than_there_are(backbone: Backbone) -> None:
-    [row] = nearest_words(backbone, backbone.phrase_vectors("dog"), count=10_000)["clip_l"]
-    assert {word for word, _ in row} == set(backbone.whole_words)
+    [row] = nearest_words(backbone, backbone.vocabulary.phrase_vectors("dog"), count=10_000)["clip_l"]
+    assert {word for word, _ in row} == set(backbone.vocabulary.whole_words)
 
 
 def test_norms_are_told_beside_the_vocabularys(backbone: Backbone) -> None:
-    vectors = {encoder: 2 * rows for encoder, rows in backbone.phrase_vectors("dog").items()}
+    vectors = {encoder: 2 * rows for encoder, rows in backbone.vocabulary.phrase_vectors("dog").items()}
     for encoder, report in norms(backbone, vectors).items():
-        table = backbone.tables()[encoder]
-        assert report.vectors == pytest.approx((2 * backbone.phrase_vectors("dog")[encoder].norm().item(),))
+        table = backbone.vocabulary.tables()[encoder]
+        assert report.vectors == pytest.approx(
+            (2 * backbone.vocabulary.phrase_vectors("dog")[encoder].norm().item(),)
+        )
         assert report.vocabulary_mean == pytest.approx(table.norm(dim=-1).mean().item())
         assert report.vocabulary_p5 < report.vocabulary_mean < report.vocabulary_p95
 
@@ -68,13 +70,15 @@ def test_distance_travelled_is_none_for_the_initial_word_and_grows_with_strength
 
 
 def test_a_word_of_fixed_norm_started_from_its_initial_word_at_that_norm(backbone: Backbone) -> None:
-    start = backbone.with_mean_norms(backbone.phrase_vectors("cat"))
+    start = backbone.vocabulary.with_mean_norms(backbone.vocabulary.phrase_vectors("cat"))
     training = {"norm_control": "fixed"}
     concept = Concept("<word>", start, "object", backbone.base, "cat", training)
     for encoder, travel in distance_travelled(backbone, concept).items():
         assert travel.l2 == (0,)
-        assert start[encoder].norm().item() == pytest.approx(backbone.mean_norms[encoder])
-    went = Concept("<word>", backbone.phrase_vectors("dog"), "object", backbone.base, "cat", training)
+        assert start[encoder].norm().item() == pytest.approx(backbone.vocabulary.mean_norms[encoder])
+    went = Concept(
+        "<word>", backbone.vocabulary.phrase_vectors("dog"), "object", backbone.base, "cat", training
+    )
     for encoder, rows in interpolate_from_initial(backbone, went, 0).vectors.items():
         assert torch.equal(rows, start[encoder])
 
@@ -94,7 +98,7 @@ def test_interpolation_ends_at_the_initial_word_and_at_the_concept(backbone: Bac
     same = interpolate_from_initial(backbone, concept, 1)
     assert start.token == same.token == concept.token
     for encoder, rows in concept.vectors.items():
-        assert torch.equal(start.vectors[encoder], backbone.phrase_vectors("cat")[encoder])
+        assert torch.equal(start.vectors[encoder], backbone.vocabulary.phrase_vectors("cat")[encoder])
         assert torch.equal(same.vectors[encoder], rows)
     for strength in (-1, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="strength"):

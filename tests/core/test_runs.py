@@ -34,6 +34,7 @@ from ti_core.errors import (
 from ti_core.messages import Message
 from ti_core.model.backbone import Backbone
 from ti_core.model.families import Family
+from ti_core.model.vocabulary import Vocabulary
 from ti_core.pictures.prepare import Picture
 from ti_core.training import loop
 from ti_core.training import step as training_step
@@ -344,7 +345,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(sd1, run, whole, steps):
         "_finish_reason",
         "_snapshot",
         "AdamW.step",
-        "Backbone.with_mean_norms",
+        "Vocabulary.with_mean_norms",
     ],
 )
 def test_a_step_that_is_interrupted_is_taken_again(sd1, tmp_path, monkeypatch, place):
@@ -354,7 +355,7 @@ def test_a_step_that_is_interrupted_is_taken_again(sd1, tmp_path, monkeypatch, p
     owners = {
         "_update": training_step,
         "AdamW.step": torch.optim.AdamW,
-        "Backbone.with_mean_norms": Backbone,
+        "Vocabulary.with_mean_norms": Vocabulary,
     }
     owner = owners.get(place, loop)
     name = place.rpartition(".")[2]
@@ -754,7 +755,7 @@ def test_the_best_so_far_can_be_kept(sd1, run, whole):
 
 
 def test_the_vectors_of_every_evaluated_step_are_kept(sd1, run):
-    vectors = {0: sd1.initial_vectors(load_state(sd1, run).initializer, 2)["clip_l"]}
+    vectors = {0: sd1.vocabulary.initial_vectors(load_state(sd1, run).initializer, 2)["clip_l"]}
     entered = {}
     iterator = train_runs(sd1, [run])
     for _, snapshot in iterator:

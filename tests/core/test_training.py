@@ -273,11 +273,11 @@ def test_fixed_norm_is_the_vocabularys_from_the_start(backbones):
     config = make_config(norm_control="fixed", vectors=2, eval_every=1, initializer="red cat")
     state = prepare(backbone, make_pictures(1), config)
     for _, snapshot in train(backbone, [state]):
-        for name, mean in backbone.mean_norms.items():
+        for name, mean in backbone.vocabulary.mean_norms.items():
             assert state.vectors[name].norm(dim=1).tolist() == pytest.approx([mean, mean])
             assert snapshot.norm[name] == pytest.approx(mean)
     for name, rows in learned_concept(backbone, state).vectors.items():
-        assert rows.norm(dim=1).tolist() == pytest.approx([backbone.mean_norms[name]] * 2)
+        assert rows.norm(dim=1).tolist() == pytest.approx([backbone.vocabulary.mean_norms[name]] * 2)
 
 
 def test_gradient_is_clipped_for_each_encoder(backbones):
@@ -481,7 +481,7 @@ def test_no_pictures(sd1):
 
 
 def rows_of(backbone: Backbone, *words: str) -> torch.Tensor:
-    return backbone.tables()["clip_l"][[backbone.whole_words[word] for word in words]]
+    return backbone.vocabulary.tables()["clip_l"][[backbone.vocabulary.whole_words[word] for word in words]]
 
 
 def test_a_phrase_starts_from_its_tokens(sd1):
@@ -574,7 +574,7 @@ def test_snapshots_say_what_was_due(sd1):
     assert [bool(snapshot.nearest) for snapshot in snapshots] == [False, True, False, True, True]
     for snapshot in evaluated:
         cosines = [cosine for _, cosine in snapshot.nearest]
-        assert {word for word, _ in snapshot.nearest} <= set(sd1.whole_words)
+        assert {word for word, _ in snapshot.nearest} <= set(sd1.vocabulary.whole_words)
         assert cosines == sorted(cosines, reverse=True) and -1 <= cosines[-1] < cosines[0] <= 1 + 1e-6
     assert [snapshot.step for snapshot in snapshots if snapshot.preview] == [3]
     assert snapshots[2].preview.size == (sd1.resolution, sd1.resolution)

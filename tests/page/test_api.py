@@ -92,7 +92,7 @@ def pictures(tmp_path: Path) -> list[Any]:
 
 
 def add_word(library: Library, backbone: Backbone, token: str, word: str, kind: Any) -> None:
-    library.add(Concept(token, backbone.initial_vectors(word, 1), kind, backbone.base, word))
+    library.add(Concept(token, backbone.vocabulary.initial_vectors(word, 1), kind, backbone.base, word))
 
 
 def has_ipv6() -> bool:

@@ -248,10 +248,10 @@ def test_a_drawing_waits_for_the_model_and_can_be_stopped(
 
 def test_strength_needs_the_initial_word_only_where_it_changes_something(backbones) -> None:
     backbone = backbones["sd1"]
-    dog = Concept("<dog>", backbone.phrase_vectors("dog"), "object", backbone.base, "cat")
+    dog = Concept("<dog>", backbone.vocabulary.phrase_vectors("dog"), "object", backbone.base, "cat")
     [cat] = at_strength(backbone, [dog], 0)
-    assert np.array_equal(cat.vectors["clip_l"], backbone.phrase_vectors("cat")["clip_l"])
-    unknown = Concept("<dog>", backbone.phrase_vectors("dog"), "object", backbone.base)
+    assert np.array_equal(cat.vectors["clip_l"], backbone.vocabulary.phrase_vectors("cat")["clip_l"])
+    unknown = Concept("<dog>", backbone.vocabulary.phrase_vectors("dog"), "object", backbone.base)
     assert at_strength(backbone, [unknown], 1) == (unknown,)
     with pytest.raises(ConceptError, match="does not say which word"):
         at_strength(backbone, [unknown], 0.5)

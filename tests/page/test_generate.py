@@ -71,7 +71,7 @@ def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     backbone, _ = models.wait()
     library = studio.home(ME).library
     other = BaseModel("elsewhere", "sd1", backbone.base.widths | {"clip_l": 8})
-    rows = backbone.phrase_vectors("dog")
+    rows = backbone.vocabulary.phrase_vectors("dog")
     library.add(Concept("<their-cat>", {"clip_l": rows["clip_l"][:, :8]}, "object", other, "cat"))
     library.add(Concept("<our-cat>", rows, "object", backbone.base, "cat"))
     return studio
@@ -345,7 +345,7 @@ def test_saved_steps_of_a_word_that_was_learned_here(studio: Studio, tab: Genera
         grid(studio, tab, "saved_step", "1000", "none", "", prompt=prompt)
     home.library.rename("<new-cat>", "old-cat")
     assert suggest_values(studio, ME, "saved_step", "an <old-cat>", 0) == ", ".join(map(str, steps))
-    foreign = backbone.initial_vectors("dog", 1)
+    foreign = backbone.vocabulary.initial_vectors("dog", 1)
     home.library.add(Concept("<new-cat>", foreign, "object", backbone.base))
     assert suggest_values(studio, ME, "saved_step", "a <new-cat>", 0) == ""
     with pytest.raises(gr.Error, match="training of &lt;new-cat&gt; is not kept here"):

@@ -78,7 +78,7 @@ def drawer() -> Drawer:
 
 
 def concept_of(backbone: Backbone, token: str, kind: Any = "object", initializer: str = "cat") -> Concept:
-    vectors = backbone.initial_vectors(initializer, 1)
+    vectors = backbone.vocabulary.initial_vectors(initializer, 1)
     return Concept(token, vectors, kind, backbone.base, initializer, dict(TRAINING))
 
 

@@ -69,7 +69,7 @@ def test_a_recipe_is_measured_with_what_it_cost(sd1: Backbone, judge: Judge, tmp
 
 
 def test_a_row_of_the_sheet_shows_a_word_in_all_its_uses(sd1: Backbone) -> None:
-    vectors = sd1.initial_vectors("cat", 1)
+    vectors = sd1.vocabulary.initial_vectors("cat", 1)
     fish, other = (
         Concept(token, vectors, "object", sd1.base, "cat") for token in ("<our-fish>", "<another>")
     )
@@ -134,7 +134,7 @@ def test_an_average_of_the_vectors_lies_between_the_first_and_the_last(sd1: Back
     assert [word.recipe for word in (late, mean)] == ["endings, last", "endings, average"]
     assert bench.measure(mean)["samples"] == 8
     last, averaged = late.concept, mean.concept
-    start = sd1.initial_vectors(averaged.initializer, 1)["clip_l"]
+    start = sd1.vocabulary.initial_vectors(averaged.initializer, 1)["clip_l"]
     way, whole = averaged.vectors["clip_l"] - start, last.vectors["clip_l"] - start
     assert 0.5 < torch.nn.functional.cosine_similarity(way, whole).item() < 1
     assert 0 < way.norm() < whole.norm()

@@ -8,8 +8,6 @@ are imported only when a model is loaded.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from safetensors import SafetensorError
 from ti_core.errors import ConfigError, ModelError
 from ti_core.model.base import BaseModel
 from ti_core.model.download import OnFetch, ShouldStop, fetch_model
-from ti_core.model.families import check_family
+from ti_core.model.families import Family, check_family
 from ti_core.model.memory import (
     DECODING_BUFFERS,
     MEMORY_IS_FULL,
@@ -41,10 +39,10 @@ from ti_core.model.text_encoding import (
     KnownWords,
     TextEncoder,
     TokenCount,
-    Vectors,
     chunks_of,
     lengths_of,
 )
+from ti_core.model.vocabulary import Vocabulary, fingerprint
 from ti_core.prompts.checks import check_tokens
 
 if TYPE_CHECKING:
@@ -81,6 +79,7 @@ class Backbone:
     - ``learning_rate_scale``: a factor on the usual learning rate
     - ``timestep_bias``: the default for training objects, as in
       :attr:`ti_core.config.TrainingConfig.timestep_bias`
+    - ``vocabulary``: its tokens and their embeddings
     - ``memory``: keeps the model's parts on the device
     """
 
@@ -88,7 +87,6 @@ class Backbone:
         """Take over the parts of a pipeline. Raises :class:`ModelError` if it is not a base model."""
         from ti_core.model.samplers import make_scheduler, sampler_classes
 
-        is_xl = hasattr(pipeline, "text_encoder_2")
         family = check_family(
             model_id,
             type(pipeline).__name__,
@@ -96,26 +94,16 @@ class Backbone:
             pipeline.scheduler.config,
             has_encoder=pipeline.text_encoder is not None,
         )
+        is_xl = family == "sdxl"
         self.device, self.dtype = device, dtype
         self.unet, self.vae = pipeline.unet, pipeline.vae
         self.noise_scheduler = make_scheduler("DDPMScheduler", pipeline.scheduler.config)
         self._checker = getattr(pipeline, "safety_checker", None)
         self._checker_input = getattr(pipeline, "feature_extractor", None)
-        self._encoders: tuple[TextEncoder, ...]
-        if is_xl:
-            self._encoders = (
-                TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
-                TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
-            )
-        else:
-            name = "clip_l" if family == "sd1" else "clip_h"
-            self._encoders = (TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
-        self.base = BaseModel(
-            model_id,
-            family,
-            {encoder.name: encoder.width for encoder in self._encoders},
-            _fingerprint(self._encoders),
-        )
+        self._encoders = _text_encoders(pipeline, family)
+        self.vocabulary = Vocabulary(self._encoders, device)
+        widths = {encoder.name: encoder.width for encoder in self._encoders}
+        self.base = BaseModel(model_id, family, widths, fingerprint(self._encoders))
         self.pixels_per_latent: int = pipeline.vae_scale_factor
         self.resolution: int = self.unet.config.sample_size * self.pixels_per_latent
         self.num_timesteps: int = self.noise_scheduler.config.num_train_timesteps
@@ -127,11 +115,7 @@ class Backbone:
         self._alphas = self.noise_scheduler.alphas_cumprod.to(device)
         self._memory_format = torch.contiguous_format if device.type == "mps" else torch.channels_last
         self.memory = self._place()
-        self._parts = dict(pipeline.components)
-        option = "force_zeros_for_empty_prompt" if is_xl else "requires_safety_checker"
-        self._parts[option] = pipeline.config[option]
-        if not is_xl:  # samplers return latents; the checker is applied to decoded pictures
-            self._parts |= {"safety_checker": None, "feature_extractor": None, option: False}
+        self._sampler_parts = _sampler_parts(pipeline, is_xl=is_xl)
         self._samplers = sampler_classes(type(pipeline), is_xl=is_xl)
 
     @classmethod
@@ -268,81 +252,6 @@ class Backbone:
             lengths = lengths_of(chunked)
         return Conditioning(torch.cat(hidden, dim=-1), pooled, lengths)
 
-    # --- the vocabulary ---------------------------------------------------------------------------------
-
-    def tables(self) -> dict[str, torch.Tensor]:
-        """The frozen embedding table (vocabulary, d) of each text encoder."""
-        return {encoder.name: encoder.table.to(self.device) for encoder in self._encoders}
-
-    @cached_property
-    def whole_words(self) -> dict[str, int]:
-        """The alphabetic words that are one token of the first tokenizer, with their ids."""
-        vocabulary = self._encoders[0].tokenizer.get_vocab()
-        ending = "</w>"
-        return {
-            entry.removesuffix(ending): index
-            for entry, index in sorted(vocabulary.items(), key=lambda item: item[1])
-            if entry.endswith(ending)
-            and entry.removesuffix(ending).isalpha()
-            and len(entry) > len(ending) + 1
-        }
-
-    def phrase_vectors(self, phrase: str) -> dict[str, torch.Tensor]:
-        """The embeddings (k, d), float32, of a phrase's k tokens in each text encoder.
-
-        Raises :class:`ConfigError` if the phrase has no token.
-        """
-        rows = {}
-        for encoder in self._encoders:
-            ids = encoder.tokenizer(phrase, add_special_tokens=False).input_ids
-            if not ids:
-                raise ConfigError(
-                    "The initial word {phrase!r} has nothing in it that the model can read.", phrase=phrase
-                )
-            table = encoder.table
-            rows[encoder.name] = table[torch.tensor(ids, device=table.device)].to(self.device, torch.float32)
-        return rows
-
-    def initial_vectors(self, phrase: str, count: int) -> dict[str, torch.Tensor]:
-        """Initial vectors (count, d) for each text encoder, from the embeddings of a phrase's k tokens.
-
-        If k <= ``count`` the embeddings are repeated in a cycle; otherwise each vector is the mean of a group
-        of neighbouring embeddings. Raises as :meth:`phrase_vectors`.
-        """
-        result = {}
-        for name, rows in self.phrase_vectors(phrase).items():
-            if len(rows) <= count:
-                result[name] = rows.repeat(math.ceil(count / len(rows)), 1)[:count].clone()
-            else:
-                result[name] = torch.stack([group.mean(0) for group in torch.tensor_split(rows, count)])
-        return result
-
-    def with_mean_norms(self, vectors: Vectors) -> dict[str, torch.Tensor]:
-        """The vectors (n, d), each rescaled to the mean norm of the embedding table."""
-        return {
-            name: rows * (self.mean_norms[name] / rows.norm(dim=1, keepdim=True))
-            for name, rows in vectors.items()
-        }
-
-    @cached_property
-    def mean_norms(self) -> dict[str, float]:
-        """The mean norm of the embeddings in each text encoder's table."""
-        return {
-            name: table.norm(dim=1, dtype=torch.float32).mean().item()
-            for name, table in self.tables().items()
-        }
-
-    def learning_rates(self) -> dict[str, float]:
-        """Adam's learning rate for each text encoder, proportional to the RMS of its embedding table.
-
-        The rate is 5e-3 on SD 1, as usual, and is multiplied by ``learning_rate_scale``.
-        """
-        usual = LEARNING_RATE_PER_RMS * self.learning_rate_scale
-        return {
-            name: usual * _sample_rows(table).square().mean().sqrt().item()
-            for name, table in self.tables().items()
-        }
-
     # --- denoising --------------------------------------------------------------------------------------
 
     def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -403,6 +312,16 @@ class Backbone:
         prediction: torch.Tensor = output.sample.float()
         return prediction
 
+    # --- training ---------------------------------------------------------------------------------------
+
+    def learning_rates(self) -> dict[str, float]:
+        """Adam's learning rate for each text encoder, proportional to the RMS of its embedding table.
+
+        The rate is 5e-3 on SD 1, as usual, and is multiplied by ``learning_rate_scale``.
+        """
+        usual = LEARNING_RATE_PER_RMS * self.learning_rate_scale
+        return {name: usual * rms for name, rms in self.vocabulary.rms().items()}
+
     @contextmanager
     def gradient_checkpointing(self, enabled: bool) -> Iterator[None]:
         """Use gradient checkpointing in the denoiser, if ``enabled``, while the context is open."""
@@ -446,7 +365,7 @@ class Backbone:
             )
         class_name, options = SCHEDULERS[scheduler]
         own_scheduler = make_scheduler(class_name, self.noise_scheduler.config, **options)
-        return make_sampler(self._samplers, mode, {**self._parts, "scheduler": own_scheduler})
+        return make_sampler(self._samplers, mode, {**self._sampler_parts, "scheduler": own_scheduler})
 
     def sampler_conditioning(self, positive: Conditioning, negative: Conditioning) -> dict[str, torch.Tensor]:
         """Conditioning as a sampler's keyword arguments, (b, ...) each."""
@@ -457,19 +376,22 @@ class Backbone:
         return arguments
 
 
-def _fingerprint(encoders: Sequence[TextEncoder]) -> str:
-    """Hash a sample of the embedding tables to twelve hexadecimal digits.
-
-    The float16 and float32 variants of a model have the same fingerprint, because the rows are rounded to
-    float16 first.
-    """
-    digest = hashlib.sha256()
-    for encoder in encoders:
-        rows = encoder.table[::61].detach().to("cpu", torch.float16).to(torch.bfloat16).contiguous()
-        digest.update(rows.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()[:12]
+def _text_encoders(pipeline: Any, family: Family) -> tuple[TextEncoder, ...]:
+    """The text encoders of a pipeline, with the layers whose hidden states the denoiser was trained on."""
+    if family == "sdxl":
+        return (
+            TextEncoder("clip_l", pipeline.tokenizer, pipeline.text_encoder, -2),
+            TextEncoder("clip_g", pipeline.tokenizer_2, pipeline.text_encoder_2, -2),
+        )
+    name = "clip_l" if family == "sd1" else "clip_h"
+    return (TextEncoder(name, pipeline.tokenizer, pipeline.text_encoder, -1),)
 
 
-def _sample_rows(table: torch.Tensor) -> torch.Tensor:
-    """About 4096 evenly spaced rows of a table, float32."""
-    return table[:: max(1, len(table) // 4096)].float()
+def _sampler_parts(pipeline: Any, *, is_xl: bool) -> dict[str, Any]:
+    """The parts and options of a pipeline that its samplers share."""
+    parts = dict(pipeline.components)
+    if is_xl:
+        option = "force_zeros_for_empty_prompt"
+        return parts | {option: pipeline.config[option]}
+    # Samplers return latents; the checker is applied to decoded pictures.
+    return parts | {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}

@@ -35,7 +35,7 @@ def candidate_words(backbone: Backbone, kind: Kind) -> list[str]:
 
     They are those of this program's list for the kind that are one token; if none is, the whole list.
     """
-    known = backbone.whole_words
+    known = backbone.vocabulary.whole_words
     listed = OBJECT_WORDS if kind == "object" else STYLE_WORDS
     return [word for word in listed if word in known] or list(listed)
 

@@ -35,7 +35,7 @@ def check_initializer_and_captions(
                 "weights and learned words.",
                 phrase=config.initializer,
             )
-        backbone.phrase_vectors(config.initializer)
+        backbone.vocabulary.phrase_vectors(config.initializer)
     placeholder = {name: torch.zeros(config.vectors, width) for name, width in backbone.base.widths.items()}
     for picture in pictures:
         if picture.caption:
@@ -69,9 +69,9 @@ def prepare(
     initializer = initializer or config.initializer
     if initializer == "auto":
         initializer = choose_initializer(backbone, data, config, on_candidate)
-    start = backbone.initial_vectors(initializer, config.vectors)
+    start = backbone.vocabulary.initial_vectors(initializer, config.vectors)
     if config.norm_control == "fixed":
-        start = backbone.with_mean_norms(start)
+        start = backbone.vocabulary.with_mean_norms(start)
     vectors = {name: rows.to(backbone.device).requires_grad_() for name, rows in start.items()}
     rates = backbone.learning_rates()
     groups = [{"params": [rows], "lr": config.learning_rate or rates[name]} for name, rows in vectors.items()]

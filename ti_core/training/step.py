@@ -172,7 +172,7 @@ def _update(backbone: Backbone, state: TrainingState, scale: float) -> None:
     state.optimizer.step()
     if config.norm_control == "fixed":
         with torch.no_grad():
-            for name, rows in backbone.with_mean_norms(state.vectors).items():
+            for name, rows in backbone.vocabulary.with_mean_norms(state.vectors).items():
                 state.vectors[name].copy_(rows)
 
 

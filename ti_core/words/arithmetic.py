@@ -99,7 +99,7 @@ def initial_vectors(backbone: Backbone, concept: Concept) -> Vectors:
     :class:`ConceptError` if it does not record its initial word.
     """
     concept.check_fits(backbone.base)
-    rows = backbone.initial_vectors(concept.initial_word(), concept.num_vectors)
+    rows = backbone.vocabulary.initial_vectors(concept.initial_word(), concept.num_vectors)
     if concept.training.get("norm_control") == "fixed":
-        rows = backbone.with_mean_norms(rows)
+        rows = backbone.vocabulary.with_mean_norms(rows)
     return {encoder: start.cpu() for encoder, start in rows.items()}

@@ -85,7 +85,7 @@ def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[
     """
     if count < 1:
         raise ConfigError("count is {count}: ask for one word or more.", count=count)
-    words, tables = backbone.whole_words, backbone.tables()
+    words, tables = backbone.vocabulary.whole_words, backbone.vocabulary.tables()
     names = list(words)
     result = {}
     for encoder, given in vectors.items():
@@ -107,7 +107,7 @@ def nearest_words(backbone: Backbone, vectors: Vectors, count: int = 5) -> dict[
 def norms(backbone: Backbone, vectors: Vectors) -> dict[str, NormReport]:
     """Measure the L2 norm of each vector and the norms of the model's own embeddings, by text encoder."""
     result = {}
-    for encoder, table in backbone.tables().items():
+    for encoder, table in backbone.vocabulary.tables().items():
         vocabulary = torch.cat([part.float().norm(dim=-1) for part in table.split(CHUNK_ROWS)]).cpu()
         low, high = vocabulary.quantile(torch.tensor([0.05, 0.95])).tolist()
         lengths = tuple(vectors[encoder].float().norm(dim=-1).tolist())
