@@ -11,7 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from ti_core.drawing.generate import Progress, generate, generate_all, picture_sha256
+from ti_core.drawing.generate import Progress, generate, generate_all
 from ti_core.drawing.recipe import SCHEDULER_LABELS, ConceptUse, Recipe, read_recipe, save_png
 from ti_core.drawing.settings import GenerationSettings, Order
 from ti_core.errors import (
@@ -23,6 +23,7 @@ from ti_core.errors import (
 )
 from ti_core.model.backbone import Backbone
 from ti_core.model.schedulers import SCHEDULERS
+from ti_core.pictures.prepare import picture_sha256
 from ti_core.words.arithmetic import interpolate_from_initial
 from ti_core.words.concept import Concept
 from ti_core.words.folder import save_concept

@@ -13,10 +13,10 @@ from helpers.frames import empty_frame
 from helpers.requests import request_of
 from PIL import Image
 
-from ti_core.drawing.generate import fit_source, picture_sha256
 from ti_core.drawing.recipe import read_recipe
 from ti_core.model.base import BaseModel
 from ti_core.pictures.decode import open_picture
+from ti_core.pictures.prepare import fit_source, picture_sha256
 from ti_core.words.concept import Concept
 from ti_core.words.folder import save_concept
 from ui.parts.events import Updates, bind

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from ti_core.config import check_whole
 from ti_core.drawing.recipe import Recipe
@@ -21,6 +21,7 @@ from ti_core.errors import Cancelled, ConfigError, GenerationError
 from ti_core.messages import Message, setting
 from ti_core.model.backbone import Backbone
 from ti_core.model.memory import out_of_memory_as
+from ti_core.pictures.prepare import fit_source, picture_sha256
 from ti_core.prompts.grammar import concept_tokens
 from ti_core.words.arithmetic import recorded_use
 from ti_core.words.concept import Concept, vectors_by_token
@@ -113,6 +114,15 @@ class _Drawing:
     recipe: Recipe
 
     @property
+    def shared(self) -> dict[str, Any]:
+        """The sampler's keyword arguments that all pictures of a batch share."""
+        recipe = self.recipe
+        shared = {"num_inference_steps": recipe.steps, "guidance_scale": recipe.guidance_scale}
+        if recipe.strength is None:
+            return shared | {"width": recipe.width, "height": recipe.height}
+        return shared | {"strength": recipe.strength}
+
+    @property
     def batch_key(self) -> tuple[Any, ...]:
         """What must be equal for pictures to share a batch."""
         recipe = self.recipe
@@ -121,19 +131,34 @@ class _Drawing:
         return (recipe.scheduler, recipe.steps, recipe.strength, recipe.guidance_scale, size, shapes)
 
 
+_Waiting = tuple[_Drawing, int]
+"""A picture that is still to be drawn: its drawing and its seed."""
+
+
+@dataclass
+class _ProgressReporter:
+    """Reports the progress of a call, and stops it on request. ``total`` and ``done`` are denoising steps."""
+
+    total: int
+    on_progress: OnProgress | None
+    should_stop: ShouldStop | None
+    done: int = 0
+    """Only the steps of the pictures that are finished."""
+
+    def report(self, steps: int) -> None:
+        """Report ``steps`` more, of a batch. Raises :class:`Cancelled` if drawing is to stop."""
+        if self.on_progress is not None:
+            self.on_progress(Progress(self.done + steps, self.total))
+        if self.should_stop is not None and self.should_stop():
+            raise Cancelled("Drawing was stopped.")
+
+
 @out_of_memory_as(GenerationError, TOO_LARGE)
 def _prepare(backbone: Backbone, order: Order) -> _Drawing:
     """Check an order and encode its prompts and source. Raises errors of the order, as :func:`generate`."""
     settings, source = order.settings, order.source
     width, height = _size(backbone, settings)
-    if (source is None) != (settings.strength is None):
-        raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
-    if settings.steps > backbone.num_timesteps:
-        raise ConfigError(
-            "steps is {steps}: the model has {most}, give fewer.",
-            steps=settings.steps,
-            most=backbone.num_timesteps,
-        )
+    _check_source_and_steps(backbone, order)
     words = vectors_by_token(order.concepts, backbone.base)
     with torch.no_grad():  # together, so that both get the same number of chunks
         conditioning = backbone.encode_prompts([settings.prompt, settings.negative_prompt], words)
@@ -144,9 +169,32 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
         # SDXL was trained with zeros for "no prompt", which differ from the encoding of an empty prompt.
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
             rows[name] = torch.zeros_like(rows[name])
+    recipe = _recipe(backbone, order, scheduler, width, height)
+    if source is not None:
+        fitted = fit_source(source, width, height)
+        rows["image"] = _encode_source(backbone, fitted)
+        recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
+    return _Drawing(settings, sampler, rows, recipe)
+
+
+def _check_source_and_steps(backbone: Backbone, order: Order) -> None:
+    settings = order.settings
+    if (order.source is None) != (settings.strength is None):
+        raise ConfigError("A picture to start from and its strength belong together: give both or neither.")
+    if settings.steps > backbone.num_timesteps:
+        raise ConfigError(
+            "steps is {steps}: the model has {most}, give fewer.",
+            steps=settings.steps,
+            most=backbone.num_timesteps,
+        )
+
+
+def _recipe(backbone: Backbone, order: Order, scheduler: str, width: int, height: int) -> Recipe:
+    """The recipe of an order's first picture, without its source."""
+    settings = order.settings
     guidance = backbone.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     used = concept_tokens(f"{settings.prompt}\n{settings.negative_prompt}")
-    recipe = Recipe(
+    return Recipe(
         prompt=settings.prompt,
         negative_prompt=settings.negative_prompt,
         seed=settings.seed,
@@ -160,28 +208,6 @@ def _prepare(backbone: Backbone, order: Order) -> _Drawing:
         concepts=tuple(recorded_use(concept) for concept in order.concepts if concept.token in used),
         strength=settings.strength,
     )
-    if source is not None:
-        fitted = fit_source(source, width, height)
-        rows["image"] = _encode_source(backbone, fitted)
-        recipe = dataclasses.replace(recipe, source_sha256=picture_sha256(fitted))
-    return _Drawing(settings, sampler, rows, recipe)
-
-
-def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
-    """Fit a picture to a size: upright, on white, cropped to the aspect ratio around its centre, resampled.
-
-    Returns an RGB image.
-    """
-    upright = ImageOps.exif_transpose(source)
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    return ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
-
-
-def picture_sha256(image: Image.Image) -> str:
-    """The SHA-256 of an image's pixels, in hexadecimal."""
-    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def _draw(
@@ -191,57 +217,58 @@ def _draw(
     on_progress: OnProgress | None,
     should_stop: ShouldStop | None,
 ) -> Iterator[GeneratedPicture]:
-    pictures = [(drawing, number) for drawing in drawings for number in range(drawing.settings.count)]
-    total = sum(drawing.settings.denoising_steps for drawing, _ in pictures)
-    done, start = 0, 0  # denoising steps, and pictures
-
-    def draw_batch() -> torch.Tensor:
-        """Draw the batch of pictures that begins at ``start``; return its latents (b, c, h / f, w / f)."""
-        first, _ = pictures[start]
-        most = 1 if backbone.memory.level == "least" else batch_size or _default_batch(backbone, first.recipe)
-        batch = list(
-            takewhile(lambda picture: picture[0].batch_key == first.batch_key, pictures[start : start + most])
-        )
-
-        def after_step(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if on_progress is not None:
-                on_progress(Progress(done + (step + 1) * len(batch), total))
-            if should_stop is not None and should_stop():
-                raise Cancelled("Drawing was stopped.")
-            return tensors
-
-        arguments: dict[str, Any] = {
-            name: torch.cat([drawing.rows[name] for drawing, _ in batch]) for name in first.rows
-        }
-        if first.recipe.strength is None:
-            arguments |= {"width": first.recipe.width, "height": first.recipe.height}
-        else:
-            arguments["strength"] = first.recipe.strength
-        with torch.no_grad(), backbone.memory.on_device("unet"):
-            latents: torch.Tensor = first.sampler(
-                **arguments,
-                num_inference_steps=first.recipe.steps,
-                guidance_scale=first.recipe.guidance_scale,
-                generator=[
-                    torch.Generator("cpu").manual_seed(drawing.settings.seed + number)
-                    for drawing, number in batch
-                ],
-                callback_on_step_end=after_step,
-                output_type="latent",
-            ).images
-        return latents
-
-    while start < len(pictures):
+    """Draw the pictures of all drawings in batches; yield each batch when it is done."""
+    waiting: list[_Waiting] = [
+        (drawing, drawing.settings.seed + number)
+        for drawing in drawings
+        for number in range(drawing.settings.count)
+    ]
+    total = sum(drawing.settings.denoising_steps for drawing, _ in waiting)
+    progress = _ProgressReporter(total, on_progress, should_stop)
+    while waiting:
         with out_of_memory_as(GenerationError, TOO_LARGE):
-            latents = backbone.memory.with_fallback(draw_batch)
+            latents = backbone.memory.with_fallback(
+                partial(_draw_batch, backbone, waiting, batch_size, progress)
+            )
         for latent in latents:
-            drawing, number = pictures[start]
+            drawing, seed = waiting.pop(0)
             image = decode_picture(backbone, latent)
-            own = dataclasses.replace(drawing.recipe, seed=drawing.settings.seed + number)
+            recipe = dataclasses.replace(drawing.recipe, seed=seed)
             hidden = backbone.is_unsafe(image)
-            yield GeneratedPicture(_hidden_sign(image.size, own.seed) if hidden else image, own, hidden)
-            start += 1
-            done += drawing.settings.denoising_steps
+            yield GeneratedPicture(_hidden_sign(image.size, seed) if hidden else image, recipe, hidden)
+            progress.done += drawing.settings.denoising_steps
+
+
+def _draw_batch(
+    backbone: Backbone, waiting: Sequence[_Waiting], batch_size: int | None, progress: _ProgressReporter
+) -> torch.Tensor:
+    """Draw the next batch of the waiting pictures; return its latents (b, c, h / f, w / f)."""
+    batch = _next_batch(backbone, waiting, batch_size)
+    first, _ = batch[0]
+
+    def after_step(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        progress.report((step + 1) * len(batch))
+        return tensors
+
+    rows = {name: torch.cat([drawing.rows[name] for drawing, _ in batch]) for name in first.rows}
+    with torch.no_grad(), backbone.memory.on_device("unet"):
+        latents: torch.Tensor = first.sampler(
+            **rows,
+            **first.shared,
+            generator=[torch.Generator("cpu").manual_seed(seed) for _, seed in batch],
+            callback_on_step_end=after_step,
+            output_type="latent",
+        ).images
+    return latents
+
+
+def _next_batch(
+    backbone: Backbone, waiting: Sequence[_Waiting], batch_size: int | None
+) -> Sequence[_Waiting]:
+    """The first of the waiting pictures, and those after it that can share a batch with it."""
+    first, _ = waiting[0]
+    most = 1 if backbone.memory.level == "least" else batch_size or _default_batch(backbone, first.recipe)
+    return list(takewhile(lambda picture: picture[0].batch_key == first.batch_key, waiting[:most]))
 
 
 def _default_batch(backbone: Backbone, recipe: Recipe) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ti_core.errors import PictureError
 from ti_core.messages import Message
@@ -92,6 +92,23 @@ def fingerprint(picture: Picture) -> str:
         digest.update(b"mask")
         digest.update(picture.mask.tobytes())
     return digest.hexdigest()
+
+
+def fit_source(source: Image.Image, width: int, height: int) -> Image.Image:
+    """Fit a picture to a size: upright, on white, cropped to the aspect ratio around its centre, resampled.
+
+    Returns an RGB image.
+    """
+    upright = ImageOps.exif_transpose(source)
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+
+
+def picture_sha256(image: Image.Image) -> str:
+    """The SHA-256 of an image's pixels, in hexadecimal."""
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def to_pixels(pictures: Sequence[Picture]) -> np.ndarray:

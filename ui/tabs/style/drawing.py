@@ -10,9 +10,9 @@ import gradio as gr
 from gradio.blocks import Block
 from PIL import Image
 
-from ti_core.drawing.generate import fit_source
 from ti_core.drawing.settings import Order
 from ti_core.pictures.decode import open_picture
+from ti_core.pictures.prepare import fit_source
 from ti_core.prompts.composition import restyle_prompt, style_prompts
 from ui.parts.controls import read_settings
 from ui.parts.events import Updates
