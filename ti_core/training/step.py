@@ -51,36 +51,31 @@ def train_step(backbone: Backbone, states: Sequence[TrainingState]) -> list[floa
 
 def _gradients(backbone: Backbone, states: Sequence[TrainingState], scale: float) -> list[float]:
     """Compute the gradient of each run's loss, times ``scale``, at its vectors; return each run's loss."""
-    sums = [torch.zeros((), device=backbone.device) for _ in states]
     for state in states:
         state.optimizer.zero_grad()
-    rows_together = sum(state.config.batch_size for state in states)
-    checkpointing = any(
-        state.config.gradient_checkpointing for state in states
-    ) or backbone.memory.needs_checkpointing(rows_together, lambda: backbone.activation_bytes_per_row)
-    with backbone.gradient_checkpointing(checkpointing):
+    losses = torch.zeros(len(states), device=backbone.device)
+    with backbone.gradient_checkpointing(_needs_checkpointing(backbone, states)):
         for taking_part, batches in _passes(backbone, states):
-            latents = torch.cat([rows.latents for rows in batches])  # (b, c, h, w)
+            runs = [states[index] for index in taking_part]
+            latents = torch.cat([rows.latents for rows in batches])  # z (b, c, h, w)
             noise = torch.cat([rows.noise for rows in batches])  # (b, c, h, w)
-            timesteps = torch.cat([rows.timesteps for rows in batches])  # (b,)
-            conditioning = _encode_rows(
-                backbone, [states[index] for index in taking_part], batches
-            )  # (b, l, d)
-            noisy = backbone.add_noise(latents, noise, timesteps)
-            prediction = backbone.predict(noisy, timesteps, conditioning)
-            errors = (prediction - backbone.target(latents, noise, timesteps)).square()
-            total, first = torch.zeros((), device=backbone.device), 0
-            for index, rows in zip(taking_part, batches, strict=True):
-                own = errors[first : first + len(rows)]
-                first += len(rows)
-                share = len(rows) / (
-                    states[index].config.batch_size * states[index].config.gradient_accumulation
-                )
-                loss = _loss(backbone, states[index], rows, own) * share
-                total = total + loss
-                sums[index] += loss.detach()
-            (total * scale).backward()
-    return torch.stack(sums).tolist()
+            timesteps = torch.cat([rows.timesteps for rows in batches])  # t (b,)
+            conditioning = _encode_rows(backbone, runs, batches)  # c_theta(y; S* -> v) (b, l, d)
+            noisy = backbone.add_noise(latents, noise, timesteps)  # z_t (b, c, h, w)
+            prediction = backbone.predict(noisy, timesteps, conditioning)  # eps_theta (b, c, h, w)
+            errors = (prediction - backbone.target(latents, noise, timesteps)).square()  # (b, c, h, w)
+            shares = _loss_shares(backbone, runs, batches, errors)  # (runs,)
+            (shares.sum() * scale).backward()
+            losses[taking_part] += shares.detach()
+    return losses.tolist()
+
+
+def _needs_checkpointing(backbone: Backbone, states: Sequence[TrainingState]) -> bool:
+    """Whether a run asks for gradient checkpointing, or the memory is too small for a pass without it."""
+    if any(state.config.gradient_checkpointing for state in states):
+        return True
+    rows = sum(state.config.batch_size for state in states)
+    return backbone.memory.needs_checkpointing(rows, lambda: backbone.activation_bytes_per_row)
 
 
 def _passes(backbone: Backbone, states: Sequence[TrainingState]) -> Iterator[tuple[list[int], list[Rows]]]:
@@ -122,11 +117,22 @@ def _encode_rows(
     return backbone.encode_prompts(prompts, words)
 
 
-def _loss(backbone: Backbone, state: TrainingState, rows: Rows, errors: torch.Tensor) -> torch.Tensor:
-    losses = masked_mean(errors, mask_of(state.data, rows))
-    if state.config.snr_gamma is not None:
-        losses = losses * backbone.min_snr_weights(rows.timesteps, state.config.snr_gamma)
-    return losses.mean()
+def _loss_shares(
+    backbone: Backbone, states: Sequence[TrainingState], batches: Sequence[Rows], errors: torch.Tensor
+) -> torch.Tensor:
+    """What a pass adds to the loss (runs,) of each run; ``errors`` (b, c, h, w) are those of all rows.
+
+    The loss of a step is the mean over all rows of all its passes.
+    """
+    shares = []
+    own_errors = errors.split([len(rows) for rows in batches])
+    for state, rows, own in zip(states, batches, own_errors, strict=True):
+        losses = masked_mean(own, mask_of(state.data, rows))  # (rows,)
+        if state.config.snr_gamma is not None:
+            losses = losses * backbone.min_snr_weights(rows.timesteps, state.config.snr_gamma)
+        rows_per_step = state.config.batch_size * state.config.gradient_accumulation
+        shares.append(losses.mean() * (len(rows) / rows_per_step))
+    return torch.stack(shares)
 
 
 def check_finite(failure: str, states: Sequence[TrainingState], finite: Iterable[bool]) -> None:
