@@ -31,7 +31,7 @@ from ti_core.training.runs import Run
 from ui.parts.controls import MAX_COUNT, MAX_STEPS
 from ui.server.downloads import serve_copy
 from ui.server.drawing import draw_in_turn, draw_orders
-from ui.server.errors import in_plain_words, refusal
+from ui.server.errors import error_text, refusal
 from ui.server.learned import learned_token
 from ui.server.studio import Studio
 from ui.server.words import all_words, concepts_in
@@ -164,13 +164,13 @@ def build(studio: Studio) -> None:
 
 @contextmanager
 def plain_errors(request: gr.Request) -> Iterator[None]:
-    """Errors reach a program as the sentence that a reader would see, but as text: the page's own is HTML."""
+    """Raise whatever goes wrong with the sentence that a reader would see, as text and not as HTML."""
     try:
         yield
     except gr.Error as error:
         raise gr.Error(html.unescape(error.message), print_exception=False) from error
     except Exception as error:
-        raise gr.Error(in_plain_words(language_of(request), error), print_exception=False) from error
+        raise gr.Error(error_text(language_of(request), error), print_exception=False) from error
 
 
 def uploaded(studio: Studio, request: gr.Request, files: Sequence[Any]) -> list[str]:
@@ -212,7 +212,7 @@ def describe_job(studio: Studio, request: gr.Request, job: str) -> dict[str, Any
         "steps": now.steps,
         "seconds_left": now.seconds_left,
         "token": learned_token(studio.home(request), run) or run.config.token,
-        "error": None if now.error is None else in_plain_words(language_of(request), now.error),
+        "error": None if now.error is None else error_text(language_of(request), now.error),
     }
 
 

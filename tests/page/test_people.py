@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from ui.server.errors import in_plain_words
+from ui.server.errors import error_text
 from ui.server.people import COOKIE, Home, HomeCookie, Homes, NoHomeError
 from ui.server.studio import Studio
 
@@ -96,8 +96,8 @@ def test_without_a_cookie_the_reader_is_told_what_to_do(tmp_path: Path) -> None:
     studio = Studio(tmp_path, shared=True)
     with pytest.raises(NoHomeError) as error:
         studio.home(request_of(person=""))
-    assert "allow cookies for this page and load it again" in in_plain_words("en", error.value)
-    assert "Cookie を許可" in in_plain_words("ja", error.value)
+    assert "allow cookies for this page and load it again" in error_text("en", error.value)
+    assert "Cookie を許可" in error_text("ja", error.value)
 
 
 def test_on_one_s_own_machine_there_is_one_home(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from helpers.requests import request_of
 
 from ui.server.device_queue import QueueFull
-from ui.server.errors import in_plain_words
+from ui.server.errors import error_text
 from ui.server.jobs import JobStatus, TooManyJobs
 from ui.texts import TEXTS, language_of, say
 from ui.texts.extraction import page_texts_in, placeholders
@@ -109,12 +109,12 @@ def test_values_are_filled_in() -> None:
 
 
 def test_what_is_full_says_for_how_long_if_that_is_known() -> None:
-    assert in_plain_words("en", QueueFull(1, None)) == "The queue is full: 1 waiting. Try again in a moment."
-    assert "2 waiting, about 40 s in all" in in_plain_words("en", QueueFull(2, 40.0))
+    assert error_text("en", QueueFull(1, None)) == "The queue is full: 1 waiting. Try again in a moment."
+    assert "2 waiting, about 40 s in all" in error_text("en", QueueFull(2, 40.0))
     jobs = [JobStatus("training", 1, 9, seconds) for seconds in (None, 400.0, 200.0)]
-    assert in_plain_words("en", TooManyJobs(jobs[:1])).endswith("Try again when one has finished.")
-    assert in_plain_words("en", TooManyJobs(jobs)).endswith("when one has finished, in about 3 min at most.")
-    assert "長くて約 3 分後" in in_plain_words("ja", TooManyJobs(jobs))
+    assert error_text("en", TooManyJobs(jobs[:1])).endswith("Try again when one has finished.")
+    assert error_text("en", TooManyJobs(jobs)).endswith("when one has finished, in about 3 min at most.")
+    assert "長くて約 3 分後" in error_text("ja", TooManyJobs(jobs))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from ui.frame import Frame
-from ui.server.errors import plainly
+from ui.server.errors import errors_shown
 from ui.server.studio import Studio
 
 Updates = dict[Block, Any]
@@ -30,13 +30,14 @@ def bind(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[.
     ``parts`` are the components, or dataclasses of them, that the handler updates. Its errors reach the
     reader as one sentence.
     """
-    plain = plainly(handler)
 
     def stream(request: gr.Request, *values: Any) -> Iterator[Any]:
-        yield from plain(studio, request, *parts, *values)
+        with errors_shown(request):
+            yield from handler(studio, request, *parts, *values)
 
     def call(request: gr.Request, *values: Any) -> Any:
-        updates = plain(studio, request, *parts, *values)
+        with errors_shown(request):
+            updates = handler(studio, request, *parts, *values)
         return gr.skip() if updates == {} else updates  # Gradio takes an empty dictionary for a value
 
     return stream if inspect.isgeneratorfunction(handler) else call

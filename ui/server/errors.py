@@ -1,15 +1,12 @@
-"""How errors reach a reader: as one sentence in their language, whatever went wrong."""
+"""How errors reach the reader: as one sentence in their language, whatever went wrong."""
 
 from __future__ import annotations
 
-import functools
 import html
-import inspect
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import gradio as gr
 
@@ -22,44 +19,21 @@ from ui.texts import Language, duration, explain, language_of, say
 log = logging.getLogger(__name__)
 
 
-def plainly(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler whose errors reach the reader as one sentence in their language.
-
-    The core's own errors say what to do; any other is logged under an id, which the reader is told. The
-    handler takes the ``gr.Request``.
-    """
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with _told_plainly(args, kwargs):
-                yield from handler(*args, **kwargs)
-
-        return generator
-
-    @functools.wraps(handler)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        with _told_plainly(args, kwargs):
-            return handler(*args, **kwargs)
-
-    return function
-
-
 @contextmanager
-def _told_plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[None]:
+def errors_shown(request: gr.Request) -> Iterator[None]:
+    """Raise whatever goes wrong as :class:`gr.Error`, with one sentence in the reader's language."""
     try:
         yield
     except gr.Error:
         raise
     except Exception as error:
-        requests = [value for value in (*args, *kwargs.values()) if isinstance(value, gr.Request)]
-        language = language_of(requests[0]) if requests else "en"
-        told = html.escape(in_plain_words(language, error))
-        raise gr.Error(told, title=say(language, "frame_error"), print_exception=False) from error
+        language = language_of(request)
+        text = html.escape(error_text(language, error))
+        raise gr.Error(text, title=say(language, "frame_error"), print_exception=False) from error
 
 
-def in_plain_words(language: Language, error: Exception) -> str:
-    """What a reader is told of an error; one that nobody foresaw is logged under an id."""
+def error_text(language: Language, error: Exception) -> str:
+    """Say in one sentence what went wrong; an error that nobody foresaw is logged under an id."""
     if isinstance(error, NoHomeError):
         return say(language, "frame_no_cookie")
     if isinstance(error, QueueFull):
@@ -80,6 +54,6 @@ def in_plain_words(language: Language, error: Exception) -> str:
 
 
 def refusal(language: Language, key: str, **values: object) -> gr.Error:
-    """An error to raise that says, in the text of a key, what to do next."""
-    told = html.escape(say(language, key, **values))
-    return gr.Error(told, title=say(language, "frame_error"), print_exception=False)
+    """Make an error to raise, which says in the text of a key what to do next."""
+    text = html.escape(say(language, key, **values))
+    return gr.Error(text, title=say(language, "frame_error"), print_exception=False)

@@ -13,7 +13,7 @@ from gradio.blocks import Block
 from ti_core.training.runs import Run
 from ui.frame import Frame
 from ui.parts.events import HIDDEN, Updates, bind
-from ui.server.errors import plainly
+from ui.server.slices import SlicedTrainer
 from ui.server.studio import Studio
 from ui.tabs.train.form import Form
 from ui.tabs.train.pictures import current_set
@@ -148,22 +148,20 @@ def bind_run_panel(studio: Studio, tab: Tab) -> None:
 
 def _bind_slices(studio: Studio, panel: RunPanel) -> None:
     """Where the GPU is lent, let the open page ask for slice after slice; a tick ends with the last one."""
-    slices = studio.slices
-    if slices is None:
-        return
-
-    @plainly
-    def go_on(request: gr.Request) -> None:
-        runs = runs_in_training(studio, studio.home(request))
-        for run in runs:
-            slices.wait_for(runs)
-            slices.go_on(run)
-        slices.wait_for(runs)
-
-    panel.timer.tick(go_on, None, None, **HIDDEN)
+    if studio.slices is not None:
+        panel.timer.tick(bind(studio, train_slices, studio.slices), None, None, **HIDDEN)
 
 
 # --- what happens -----------------------------------------------------------------------------------------
+
+
+def train_slices(studio: Studio, request: gr.Request, slices: SlicedTrainer) -> None:
+    """Train the next slice of each of the visitor's runs."""
+    runs = runs_in_training(studio, studio.home(request))
+    for run in runs:
+        slices.wait_for(runs)
+        slices.go_on(run)
+    slices.wait_for(runs)
 
 
 def open_newest(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:

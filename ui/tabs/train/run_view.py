@@ -25,7 +25,7 @@ from ti_core.training.runs import (
 )
 from ui.parts.chart import Point, loss_chart
 from ui.parts.thumbnails import data_uri
-from ui.server.errors import in_plain_words
+from ui.server.errors import error_text
 from ui.server.jobs import JobStatus
 from ui.server.people import Home
 from ui.server.studio import Studio
@@ -141,7 +141,7 @@ def _progress_html(language: Language, now: _RunNow) -> str:
     status = now.status
     phase = status.phase if now.active or status.phase == "failed" else now.ending.replace(" ", "_")
     if phase == "failed" and status.error is not None:
-        text = say(language, "train_phase_failed", reason=in_plain_words(language, status.error))
+        text = say(language, "train_phase_failed", reason=error_text(language, status.error))
     else:
         text = say(language, f"train_phase_{phase}", step=status.step, steps=status.steps)
     if now.active and status.seconds_left is not None:
