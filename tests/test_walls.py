@@ -28,6 +28,19 @@ LAYERS = (
     {"hub"},
     {"cli", "__main__"},
 )
+# A room or module of the page may import from those before it. So the server knows no component, and what
+# two tabs share stands in parts.
+PAGE_LAYERS = (
+    {"texts"},
+    {"server"},
+    {"frame"},
+    {"parts"},
+    {"tabs.train", "tabs.generate", "tabs.compose", "tabs.style", "drawer", "header"},
+    {"api"},
+    {"page"},
+    {"launch"},
+    {"command"},
+)
 MEGABYTE = 1_000_000
 LARGEST_FILE = 48 * MEGABYTE
 LARGEST_ASSETS = 80 * MEGABYTE
@@ -163,6 +176,34 @@ def test_core_imports_point_one_way() -> None:
 def test_core_imports_run_in_no_circle() -> None:
     graph = {module: core_imports(path) for module, path in core_modules().items()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def page_place(module: str) -> tuple[int, str] | None:
+    """The number of a module's layer in PAGE_LAYERS, and the room there that it belongs to."""
+    return next(
+        (
+            (number, room)
+            for number, rooms in enumerate(PAGE_LAYERS)
+            for room in rooms
+            if module == f"ui.{room}" or module.startswith(f"ui.{room}.")
+        ),
+        None,
+    )
+
+
+def test_the_rooms_of_the_page_import_one_way() -> None:
+    homeless, wrong = [], []
+    for path in (ROOT / "ui").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        place = page_place(module.removesuffix(".__init__"))
+        if place is None:
+            homeless += [module] if path.name != "__init__.py" else []
+            continue
+        for imported in map(page_place, imports_of(path)):
+            if imported is not None and imported != place and imported[0] >= place[0]:
+                wrong.append(f"{module} imports ui.{imported[1]}")
+    assert homeless == [], "Put each new module of the page into its layer in PAGE_LAYERS, in this file."
+    assert wrong == []
 
 
 def repository_files() -> Iterator[Path]:
