@@ -28,6 +28,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ti_core import cli
+from ti_core.cli.usage import Command, CommandGroup
 from ti_core.config import TrainingConfig
 from ti_core.drawing.settings import GenerationSettings
 from ti_core.pictures.decode import open_picture
@@ -193,10 +194,10 @@ def check_arguments(place: str, arguments: Sequence[str]) -> None:
 
 def installed_command() -> Any:
     """What ``one-word`` is, as :mod:`ui.command` puts it together."""
-    commands = typer.Typer(**cli.STYLE)
+    commands = typer.Typer(cls=CommandGroup, **cli.STYLE)
     commands.registered_callback = cli.app.registered_callback
     commands.registered_commands = [*cli.app.registered_commands]
-    commands.command("page")(page_command)
+    commands.command("page", cls=Command)(page_command)
     return typer.main.get_command(commands)
 
 
@@ -243,8 +244,8 @@ def test_commands_within_sentences_exist(page: Path) -> None:
 def test_options_within_sentences_exist(page: Path) -> None:
     """Of our commands, or of a benchmark."""
     group = installed_command()
-    known = {name for command in group.commands.values() for option in command.params for name in option.opts}
-    known.add("--help")
+    options = [option for command in (group, *group.commands.values()) for option in command.params]
+    known = {"--help", "--lang", *(name for option in options for name in option.opts)}
     for file in (ROOT / "benchmarks").glob("*.py"):
         known.update(re.findall(r'"(--[\w-]+)"', file.read_text(encoding="utf-8")))
     found = {(line, code.split()[0]) for line, code in inline_code(page) if code.startswith("--")}
