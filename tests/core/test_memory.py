@@ -292,10 +292,10 @@ def test_the_benchmark_prints_a_figure_for_each_setting_as_it_comes(
     def measure(*arguments: Any) -> tuple[str, str]:
         shown.append(capsys.readouterr().out)
         measured.append(arguments)
-        return in_a_process(*arguments) if arguments[1:3] == ("drawing", "least") else ("-", "not now")
+        return measure_in_process(*arguments) if arguments[1:3] == ("drawing", "least") else ("-", "not now")
 
-    in_a_process = benchmark.in_a_process
-    monkeypatch.setattr(benchmark, "in_a_process", measure)
+    measure_in_process = benchmark.measure_in_process
+    monkeypatch.setattr(benchmark, "measure_in_process", measure)
     monkeypatch.setattr("sys.argv", ["memory", "--families", "sd1"])
     benchmark.main()
     last = capsys.readouterr()
@@ -308,7 +308,7 @@ def test_the_benchmark_prints_a_figure_for_each_setting_as_it_comes(
 
 @pytest.mark.slow
 def test_a_memory_benchmark_that_fails_says_why() -> None:
-    assert benchmark.in_a_process("sd1", "drawing", "none", False) == (
+    assert benchmark.measure_in_process("sd1", "drawing", "none", False) == (
         "-",
         "IndexError: tuple index out of range",
     )
