@@ -11,6 +11,6 @@ from pathlib import Path
 from ui.launch import DATA_VARIABLE, main
 
 if __name__ == "__main__":
-    # In the program's own folder, wherever it was started from.
+    # Keep the data in the program's own folder, whatever the working directory is.
     os.environ.setdefault(DATA_VARIABLE, str(Path(__file__).resolve().parent / "outputs" / "page"))
     main()

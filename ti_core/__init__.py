@@ -1,10 +1,10 @@
 """The core of One Word: textual inversion for frozen text-to-image diffusion models.
 
-Nothing here knows a page or a terminal: work is done by plain functions that yield facts
-(snapshots, pictures with their recipe) and raise the errors of :mod:`ti_core.errors`.
+Nothing here depends on the page or on a terminal. Plain functions do the work: they yield facts (snapshots,
+pictures with their recipes) and raise the errors of :mod:`ti_core.errors`.
 
-The names below are all that most programs need; docs/python-api.md shows each at work. They are imported
-when they are first used, because torch takes seconds.
+Most programs need only the names below; docs/python-api.md has an example of each. A name is imported when
+it is first used, because importing torch takes seconds.
 """
 
 from __future__ import annotations

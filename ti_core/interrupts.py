@@ -1,4 +1,4 @@
-"""Ctrl-C before a command has begun; once it has, :mod:`ti_core.cli.terminal` takes over."""
+"""Handle Ctrl-C until a command begins; from then on :mod:`ti_core.cli.terminal` handles it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def until_stopped(program: Callable[[], None]) -> None:
-    """Run a program that imports its modules itself; Ctrl-C, also while it does, ends it in one sentence."""
+    """Run a program that imports its own modules; Ctrl-C ends it with one sentence, even during imports."""
     try:
         program()
     except KeyboardInterrupt:

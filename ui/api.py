@@ -1,15 +1,15 @@
-"""The page's work for programs: named endpoints, as gradio_client calls them.
+"""Named endpoints through which programs use the page, for example with gradio_client.
 
     client = Client("http://127.0.0.1:7860")
     job = client.predict([handle_file("1.jpg"), handle_file("2.jpg")], "our-cat", api_name="/train")
     client.predict(job, api_name="/status")
     client.predict("a photo of <our-cat> on the beach", api_name="/generate")
 
-On a shared server a program has a home of its own by a cookie that it makes up once and keeps:
+On a shared server, a program gets a home of its own by sending a cookie that it makes up once and keeps:
 ``Client(address, headers={"Cookie": f"one-word-home={secrets.token_urlsafe(32)}"})``.
 """
 
-# Annotations stay values here: Gradio reads from them what an endpoint takes and returns.
+# No `from __future__ import annotations` here: Gradio reads the signature of an endpoint from real types.
 
 import dataclasses
 import html
@@ -45,7 +45,7 @@ Pictures = list[gr.FileData]
 
 
 def build(studio: Studio) -> None:
-    """Publish the endpoints. What they do, they do in the home of the request, and in the queue of all."""
+    """Publish the endpoints. Each works in the home of its request and waits in the queue shared by all."""
 
     def train(
         request: gr.Request,
@@ -164,7 +164,7 @@ def build(studio: Studio) -> None:
 
 @contextmanager
 def plain_errors(request: gr.Request) -> Iterator[None]:
-    """Raise whatever goes wrong with the sentence that a reader would see, as text and not as HTML."""
+    """Turn any error into the sentence that a reader of the page would see, as plain text, not HTML."""
     try:
         yield
     except gr.Error as error:
@@ -174,7 +174,7 @@ def plain_errors(request: gr.Request) -> Iterator[None]:
 
 
 def uploaded(studio: Studio, request: gr.Request, files: Sequence[Any]) -> list[str]:
-    """Paths of files that were uploaded; any other path, which a caller could name, is refused."""
+    """Return the paths of uploaded files; refuse any other path that a caller might name."""
     folder = Path(get_upload_folder()).resolve()
     paths = []
     for file in files:
@@ -186,7 +186,7 @@ def uploaded(studio: Studio, request: gr.Request, files: Sequence[Any]) -> list[
 
 
 def learn(studio: Studio, request: gr.Request, pictures: Sequence[Any], config: TrainingConfig) -> Run:
-    """Start a training as the page does; raises as it, and for the first picture that cannot be used."""
+    """Start a training and raise errors as the page does, also for the first picture that is unusable."""
     files = uploaded(studio, request, pictures)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         chosen, rejected = add_pictures(studio, request, PictureSet(Path(folder)), files)
@@ -203,7 +203,7 @@ def run_of(studio: Studio, request: gr.Request, job: str) -> Run:
 
 
 def describe_job(studio: Studio, request: gr.Request, job: str) -> dict[str, Any]:
-    """A job's status as plain values; the token is that of the library once the word is there."""
+    """Return a job's status as plain values; the token is the library's once the word is in it."""
     run = run_of(studio, request, job)
     now = studio.trainer.status(run)
     return {
@@ -226,7 +226,7 @@ def settings_of(
     *,
     strength: float | None = None,
 ) -> GenerationSettings:
-    """Raises :class:`ConfigError` also for more than the page offers."""
+    """Make drawing settings. Raises :class:`ConfigError`, also for values beyond what the page offers."""
     check_whole("count", count, 1, MAX_COUNT)
     check_whole("steps", steps, 1, MAX_STEPS)
     return GenerationSettings(
@@ -241,13 +241,13 @@ def settings_of(
 
 
 def plain_order(studio: Studio, request: gr.Request, settings: GenerationSettings) -> Order:
-    """The settings with the person's words that their prompts mention."""
+    """Combine the settings with those of the person's words that the prompts mention."""
     known = all_words(studio.home(request).library)
     return Order(settings, concepts_in(known, settings.prompt, settings.negative_prompt))
 
 
 def draw(studio: Studio, request: gr.Request, orders: Sequence[Order]) -> Iterator[Pictures]:
-    """Draw when it is the request's turn; yields the files so far whenever there is another."""
+    """Draw when it is the request's turn; yield all files so far whenever a new one is ready."""
     total = sum(order.settings.count for order in orders)
     if total > MAX_PICTURES_AT_ONCE:
         raise refusal(language_of(request), "style_many_pictures", count=total, most=MAX_PICTURES_AT_ONCE)

@@ -1,4 +1,4 @@
-"""The frame: components of the page that more than one of its parts reads or changes."""
+"""The frame: components that more than one part of the page reads or changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TAB_NAMES: tuple[TabName, ...] = ("train", "generate", "compose", "style")
 class Frame:
     """The shared components. ``tab`` is the name of the open tab.
 
-    The prompts and the style's picture are made before their tabs, which place them with ``render()``.
+    The prompts and the picture of the Style tab are created before the tabs, which ``render()`` them.
     """
 
     demo: gr.Blocks

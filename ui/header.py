@@ -1,4 +1,4 @@
-"""The header: the base model in use, the button of the drawer, and the language."""
+"""The header: the base model in use, the drawer's button, and the language switch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ui.server.studio import Studio
 from ui.texts import Language, explain, label, language_of, say
 
 GIGABYTE = 1e9
-LOADING_SECONDS, IDLE_SECONDS = 1.0, 8.0  # how often the model is asked for: while it loads, and otherwise
+LOADING_SECONDS, IDLE_SECONDS = 1.0, 8.0  # between polls of the model: while it loads, otherwise
 
 SWITCH_LANGUAGE = """
 for (const button of element.querySelectorAll("[lang]"))
@@ -36,7 +36,7 @@ element.addEventListener("click", (event) => {
 
 @dataclass(frozen=True)
 class ModelBar:
-    """The components about the base model. ``in_use`` changes when another model is in use, or none."""
+    """The components about the base model. ``in_use`` changes whenever the model in use changes."""
 
     choice: gr.Dropdown
     load: gr.Button
@@ -53,7 +53,7 @@ class ModelBar:
 
 
 def build(studio: Studio, frame: Frame) -> None:
-    """Place the header, and keep it up to date."""
+    """Place the header and keep it up to date."""
     bar, words = place_header(studio)
     bind_model(studio, frame, bar)
     gr.on([frame.demo.load, frame.words_changed.change], bind(studio, count_words), None, words, **QUIET)
@@ -61,7 +61,7 @@ def build(studio: Studio, frame: Frame) -> None:
 
 
 def place_header(studio: Studio) -> tuple[ModelBar, gr.Button]:
-    """Place the header; returns what is about the model, and the drawer's button."""
+    """Place the header; return the components about the model, and the drawer's button."""
     with gr.Row(elem_id="header"):
         gr.HTML(f"<h1>One Word</h1><p>{label('frame_tagline')}</p>", elem_id="title", apply_default_css=False)
         with gr.Row(elem_id="model"):
@@ -74,7 +74,7 @@ def place_header(studio: Studio) -> tuple[ModelBar, gr.Button]:
     with gr.Row(elem_id="model-lines"):
         status = gr.HTML(elem_id="model-status")
         advice = gr.HTML(elem_id="model-advice")
-    # An unqueued event sets off the change of a component, but not that of a state.
+    # A hidden component rather than a state: an unqueued event triggers ``change`` only on components.
     in_use = gr.Textbox(visible="hidden")
     return ModelBar(choice, load, cancel, status, advice, gr.Timer(LOADING_SECONDS), in_use), words
 
@@ -99,15 +99,15 @@ def bind_model(studio: Studio, frame: Frame, bar: ModelBar) -> None:
     gr.on([frame.demo.load, bar.timer.tick], bind(studio, show_model, bar), None, bar.outputs, **QUIET)
     frame.demo.load(lambda: name_in_use(studio), None, bar.choice, **QUIET)
     gr.on([bar.choice.change, bar.in_use.change], bind(studio, advise), bar.choice, bar.advice, **QUIET)
-    # What may fail is queued, for only then is an error shown; and only then is a change of a state noticed.
+    # Events that may fail are queued: otherwise Gradio neither shows an error nor notices a change of state.
     bar.load.click(bind(studio, load_model, bar), bar.choice, bar.outputs, **HIDDEN)
     bar.cancel.click(bind(studio, cancel_loading, bar), None, bar.outputs, **HIDDEN)
-    # Other words fit another model.
+    # Each model has its own words.
     bar.in_use.change(lambda count: count + 1, frame.words_changed, frame.words_changed, **HIDDEN)
 
 
 def language_switch() -> str:
-    """A button for each language, in that language."""
+    """Place a button for each language, labelled in that language."""
     buttons = "".join(
         f'<button lang="{language}">{html.escape(language_name(language))}</button>'
         for language in languages()
@@ -116,12 +116,12 @@ def language_switch() -> str:
 
 
 def name_in_use(studio: Studio) -> str:
-    """The name of the model in use or being loaded, else of the one to offer first."""
+    """Return the name of the model in use or being loaded, else of the one to offer first."""
     return studio.models.status.name or PRESETS[0].name
 
 
 def show_model(studio: Studio, request: gr.Request, bar: ModelBar) -> Updates:
-    """Show what is known of the model, offer to load or to cancel, and say when to ask again."""
+    """Show the model's status, offer to load or to cancel, and set when to poll again."""
     status = studio.models.status
     is_loading, is_own = status.phase == "loading", not studio.homes.shared
     return {
@@ -134,7 +134,7 @@ def show_model(studio: Studio, request: gr.Request, bar: ModelBar) -> Updates:
 
 
 def status_html(studio: Studio, language: Language) -> str:
-    """Say in one line what the model in use is doing; screen readers skip the seconds of its loading."""
+    """Describe the model's status in one line; screen readers skip the seconds of its loading."""
     status, backbone = studio.models.status, studio.models.backbone
     name, seconds = html.escape(status.name), ""
     if status.phase == "loading":
@@ -184,7 +184,7 @@ def _memory_line(language: Language, name: str) -> str:
 
 
 def _facts(language: Language, name: str) -> Iterator[str]:
-    """Say what is known of a preset, and whether it has to be downloaded."""
+    """Say the facts of a preset, and whether it has to be downloaded."""
     preset = find_preset(name)
     if preset is not None:
         facts = say(
@@ -202,9 +202,9 @@ def _facts(language: Language, name: str) -> Iterator[str]:
 
 
 def load_model(studio: Studio, request: gr.Request, bar: ModelBar, name: str | None) -> Updates:
-    """Begin to load a model. On a shared server anyone may try again what failed to load for everyone.
+    """Begin to load a model. On a shared server, anyone may retry a loading that failed.
 
-    Raises as :meth:`ModelKeeper.load`, and :class:`gr.Error` while words are learned on the model in use.
+    Raises the errors of :meth:`ModelKeeper.load`, and :class:`gr.Error` while the model in use trains words.
     """
     status = studio.models.status
     if (status.phase, status.name) != ("failed", name):
@@ -222,12 +222,12 @@ def cancel_loading(studio: Studio, request: gr.Request, bar: ModelBar) -> Update
 
 
 def count_words(studio: Studio, request: gr.Request) -> str:
-    """Name the drawer, with the number of words in it."""
+    """Label the drawer's button with the number of words."""
     entries, _ = studio.home(request).library.entries()
     return say(language_of(request), "library_count", count=len(entries))
 
 
 def _check_may_change(studio: Studio, request: gr.Request) -> None:
-    """Raises :class:`gr.Error` on a shared server, where no visitor changes the model of the others."""
+    """Raise :class:`gr.Error` on a shared server, where no visitor may change the model of the others."""
     if studio.homes.shared:
         raise refusal(language_of(request), "frame_model_fixed")

@@ -1,7 +1,7 @@
-"""Start the page: its options, its address, and how it is served.
+"""Start the page: read its options, choose its address and serve it.
 
-Gradio and torch take seconds to import: this module leaves them to the functions that need them, so that
-help and wrong options are answered at once.
+Gradio and torch take seconds to import, so only the functions that need them import them. Help and usage
+errors then appear at once.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ ON_SPACE = "SPACE_ID" in os.environ
 
 
 def main() -> None:
-    """Serve the page by the options of the command line, as app.py does; ends by SystemExit."""
+    """Serve the page with the options of the command line, as app.py does; ends with SystemExit."""
     until_stopped(lambda: run_command_line(command_line(), "python app.py"))
 
 
 def command_line() -> typer.Typer:
-    """The options of the page as a command line of their own."""
+    """Return a command line that consists of the page's options alone."""
     commands = typer.Typer(**STYLE)
     commands.command(cls=Command)(page_command)
     return commands
 
 
 def check_port(port: int) -> int:
-    """Raises :class:`ConfigError` for a number that is no port."""
+    """Raise :class:`ConfigError` if the number is not a valid port."""
     if 0 < port < PORTS:
         return port
     raise ConfigError("{port} is no port: choose one from 1 to {last}.", port=port, last=PORTS - 1)
@@ -111,7 +111,7 @@ def page_command(
     studio = Studio(data, shared=shared, limits=limits)
     studio.models.safety_checker = not no_safety_checker
     page = serve(studio, data, host, free, share=share)
-    studio.models.load(model)  # only now: what it imports would keep the page waiting
+    studio.models.load(model)  # after serving: its imports would delay the page
     try:
         page.block_thread()
     finally:
@@ -120,9 +120,9 @@ def page_command(
 
 
 def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = False) -> gr.Blocks:
-    """Build the page over a studio and serve it, but nothing of ``data``, of which the page shows copies.
+    """Build the page over a studio and serve it. Returns once the page answers.
 
-    Returns once the page answers.
+    Nothing in ``data`` is served directly: the page shows copies.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from starlette.middleware import Middleware
@@ -140,7 +140,7 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
         i18n=label,
         theme=THEME,
         css_paths=HERE / "page.css",
-        max_file_size=f"{4 * studio.limits.picture_megabytes}mb",  # one above it takes its company with it
+        max_file_size=f"{4 * studio.limits.picture_megabytes}mb",  # a larger file fails its whole upload
         app_kwargs={"middleware": [Middleware(HomeCookie), Middleware(FirstScript)]},
         footer_links=["api"],
         blocked_paths=[str(data)],
@@ -153,11 +153,11 @@ def serve(studio: Studio, data: Path, host: str, port: int, *, share: bool = Fal
 
 
 def free_port(host: str, first: int) -> int:
-    """``first``, or the next port that nothing listens on. Ends the program if there is none."""
+    """Return ``first`` or the next port that is free. Ends the program if there is none."""
     ports = range(first, min(first + PORTS_TRIED, PORTS))
     for port in ports:
         try:
-            # Gradio asks for the port at 127.0.0.1 too, whatever the host.
+            # Gradio also probes the port at 127.0.0.1, whatever the host.
             if can_listen(host, port) and can_listen("127.0.0.1", port):
                 return port
         except (OSError, UnicodeError):
@@ -171,11 +171,13 @@ def free_port(host: str, first: int) -> int:
 
 
 def can_listen(host: str, port: int) -> bool:
-    """Whether nothing listens there. Raises :class:`OSError` or :class:`UnicodeError` for an address that is
-    not this machine's."""
+    """Whether this program can listen at the address.
+
+    Raises :class:`OSError` or :class:`UnicodeError` if the address is not this machine's.
+    """
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind) as probe:
-        if os.name == "posix":  # elsewhere it would take a port that is in use
+        if os.name == "posix":  # elsewhere this option would allow a port that is in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
@@ -187,6 +189,6 @@ def can_listen(host: str, port: int) -> bool:
 
 
 def give_up(reason: Said | OneWordError, /, **values: Any) -> NoReturn:
-    """End the program as for every input that cannot be used; ``reason`` and ``values`` as for a message."""
+    """End the program with a usage error; ``reason`` and ``values`` are a message's template and values."""
     say(reason, **values)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""The page: header, drawer and tabs, and how it is served."""
+"""The page: its header, drawer and tabs, its theme and its scripts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ HERE = Path(__file__).resolve().parent
 FONTS = ("system-ui", "Hiragino Sans", "Yu Gothic UI", "Noto Sans CJK JP", "Noto Sans JP", "sans-serif")
 THEME = gr.themes.Soft(
     primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
-).set(  # Soft's own are too faint for small text: tests/helpers/contrast.js measures it
-    background_fill_primary="*neutral_50",  # as it is in Soft: set() forgets this one
+).set(  # Soft's colours are too faint for small text, as tests/helpers/contrast.js measures
+    background_fill_primary="*neutral_50",  # Soft's own value, which set() resets
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
     input_placeholder_color="*neutral_500",
@@ -45,7 +45,7 @@ THEME = gr.themes.Soft(
     button_primary_background_fill_hover_dark="*primary_700",
     button_secondary_background_fill_hover_dark="*primary_600",
     checkbox_label_background_fill_selected="*primary_600",
-    # and so are the edges of its fields and boxes, which it takes for their ground
+    # The edges of fields and boxes are too faint as well.
     input_border_width="1px",
     input_border_color="*neutral_500",
     input_border_color_dark="*neutral_500",
@@ -60,11 +60,11 @@ SHOWN_COPIES = (3600, 24 * 3600)  # seconds: how often copies of shown files are
 
 def build_page(studio: Studio) -> gr.Blocks:
     """Build the whole page over one studio."""
-    gr.set_static_paths(ASSETS / "examples")  # copies of them would go with the others, also another server's
+    gr.set_static_paths(ASSETS / "examples")  # copies would be deleted, even by another server
     demo = gr.Blocks(title="One Word", analytics_enabled=False, delete_cache=SHOWN_COPIES)
     with demo:
         frame = make_frame(demo)
-        api.build(studio)  # first: a private event takes the name of its function, if that is free
+        api.build(studio)  # first: private events take their function's name if it is free
         header.build(studio, frame)
         with gr.Sidebar(open=False, position="left", width=340, elem_id="words"):
             library.build(studio, frame)
@@ -77,7 +77,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 
 def make_frame(demo: gr.Blocks) -> Frame:
-    """Make the components that several parts share, to be placed by the part that each belongs to."""
+    """Create the components that several parts share; the part that owns a component places it."""
     return Frame(
         demo=demo,
         tabs=gr.Tabs(render=False, elem_id="tabs"),
@@ -94,7 +94,7 @@ def place_tabs(studio: Studio, frame: Frame) -> None:
     frame.tabs.render()
     with frame.tabs:
         for name, part in zip(TAB_NAMES, (train, generate, compose, style), strict=True):
-            # Drawn at once, so that a word can be put into a prompt that was not opened yet.
+            # Rendered at once, so that a word can be inserted into a prompt whose tab was never opened.
             with gr.Tab(label(f"frame_tab_{name}"), id=name, render_children=True) as tab:
                 part.build(studio, frame)
             tab.select(
@@ -117,7 +117,7 @@ def open_tab(request: gr.Request) -> tuple[gr.Tabs, str]:
 class FirstScript:
     """ASGI middleware that puts ``page.js`` into the page's head, before Gradio's own scripts.
 
-    Gradio has chosen the language before it runs what it is given for the head itself.
+    Gradio chooses the language before it runs the scripts passed to its ``head`` option.
     """
 
     def __init__(self, app: Any):

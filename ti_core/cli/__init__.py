@@ -1,11 +1,11 @@
-"""The command line: the core's functions, with a progress bar and exit codes.
+"""The command line: the core's functions with a progress bar and exit codes.
 
 Results go to stdout, with ``--json`` as one JSON object on its last line; everything else goes to stderr.
-A person is told everything in the language of ``--lang`` or the environment, a program, by JSON, in English.
-Exit codes: 0, 1 if the work failed or was stopped, 2 if what was given is wrong.
+People read everything in the language of ``--lang`` or of the environment; the JSON for programs is English.
+The exit code is 0 on success, 1 if the work failed or was stopped, and 2 if the arguments are wrong.
 
-torch, diffusers and what imports them take seconds: the modules here import them only inside the
-functions that need them.
+torch, diffusers and the modules that import them take seconds to load, so the modules here import them only
+inside the functions that need them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ti_core.errors import ConfigError
 from ti_core.languages import choose_language, environment_wishes, find_language, languages, split_language
 from ti_core.messages import either
 
-TYPERS_INTERRUPT = 130  # what it returns for a Ctrl-C before the command has begun
+TYPERS_INTERRUPT = 130  # typer's exit code for a Ctrl-C before the command has begun
 
 STYLE: dict[str, Any] = {
     "add_completion": False,
@@ -72,13 +72,14 @@ def _before_the_command(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Take the options that stand before the command's name."""
+    """Accept the options that precede the command's name."""
 
 
 def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
-    """Run a command line, whatever characters the terminal can show; ends by SystemExit or Ctrl-C.
+    """Run the command line of this process, then exit.
 
-    ``name`` is what the person typed to start it.
+    Characters that the terminal cannot encode are replaced. ``name`` is the program's name as the person
+    typed it. Raises SystemExit, or KeyboardInterrupt after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -89,8 +90,9 @@ def main(commands: typer.Typer = app, name: str = "python -m ti_core") -> None:
 
 
 def _run(commands: typer.Typer, name: str, language: str | None, *, wants_help: bool) -> int | None:
-    """Run a command line; gives its exit code. ``language`` is what was asked for, known or not."""
-    # By itself typer says a usage error in four lines; only what it says to no arguments is wanted: the help.
+    """Run a command line and return its exit code. ``language`` is the value of ``--lang``, known or not."""
+    # In standalone mode typer prints usage errors in four lines of its own. Only its answer to a command
+    # line without arguments is wanted: the help.
     wants_help = wants_help and bool(commands.info.no_args_is_help)
     try:
         if language is not None and find_language(language) is None:

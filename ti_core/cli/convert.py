@@ -1,4 +1,4 @@
-"""``convert``: read an embedding file of any program, and write it for another."""
+"""``convert``: read an embedding file of any program and write it for another."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def _layout(name: str) -> Layout:
 
 
 def _is_file(out: Path, layout: Layout) -> bool:
-    """Whether OUT is the file to write, and not the folder; one that is there is a folder in any case.
+    """Whether OUT names the file to write rather than a folder; an existing folder always counts as a folder.
 
-    Raises :class:`ConfigError` for the name of an embedding file of another format.
+    Raises :class:`ConfigError` if it is the name of an embedding file of another format.
     """
     from ti_core.words.formats import FILE_SUFFIXES, SUFFIXES
 
@@ -130,7 +130,7 @@ def _is_file(out: Path, layout: Layout) -> bool:
 
 
 def _read(source: Path) -> tuple[list[Embedding], list[Image.Image]]:
-    """The words in a file, folder or .zip archive, and the training pictures of a native folder."""
+    """Read the words in a file, folder or .zip archive, and the training pictures of a native folder."""
     from ti_core.pictures.decode import open_picture
     from ti_core.words.archive import unpack
     from ti_core.words.folder import picture_files
@@ -145,7 +145,7 @@ def _read(source: Path) -> tuple[list[Embedding], list[Image.Image]]:
 def _write(
     concept: Concept, place: Path, layout: Layout, pictures: list[Image.Image], *, is_file: bool
 ) -> list[Path]:
-    """As :func:`write_embedding`, but a file that is there stays, and then none is written."""
+    """Write files like :func:`write_embedding`, but write nothing if one of them already exists."""
     from ti_core.words.formats import write_embedding
 
     with TemporaryDirectory() as temporary:

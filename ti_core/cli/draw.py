@@ -33,7 +33,7 @@ SLUG_LENGTH = 40
 
 @dataclass(frozen=True)
 class DrawingOptions:
-    """The options that the commands that draw have in common."""
+    """The options that all drawing commands share."""
 
     negative: Annotated[str, typer.Option(help="What not to draw.")] = ""
     count: Annotated[int, typer.Option(help="Pictures for each prompt.")] = 4
@@ -52,7 +52,7 @@ class DrawingOptions:
     as_json: JsonOption = False
 
     def settings(self, prompt: str, strength: float | None = None) -> GenerationSettings:
-        """The settings for a prompt; ``strength`` is that of redrawing a picture."""
+        """Return the settings for a prompt; ``strength`` applies to redrawing a picture."""
         from ti_core.drawing.settings import GenerationSettings
 
         return GenerationSettings(
@@ -68,10 +68,10 @@ class DrawingOptions:
 
 
 def with_drawing_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the fields of :class:`DrawingOptions` as options of its own, in place of ``options``.
+    """Give a command each field of :class:`DrawingOptions` as an option, replacing its parameter ``options``.
 
-    Typer takes a command's options from its signature: in that of what is returned, the fields stand
-    where ``command`` itself has the parameter ``options``, which must be its last.
+    Typer reads a command's options from its signature. In the signature of the returned function, the fields
+    replace the parameter ``options`` of ``command``, which must be its last.
     """
     own = inspect.signature(command, eval_str=True).parameters
     shared = inspect.signature(DrawingOptions, eval_str=True).parameters
@@ -166,7 +166,7 @@ def style_command(
 
 
 def _check_prompts(prompts: Sequence[str], concepts: Sequence[Concept]) -> None:
-    """Raises :class:`PromptError` for what would be wrong once the model has loaded."""
+    """Raise :class:`PromptError` early for prompts that would fail once the model has loaded."""
     for prompt in prompts:
         check_tokens(prompt, [concept.token for concept in concepts])
 
@@ -179,7 +179,7 @@ def _draw(
     report: Report,
     source: Image.Image | None = None,
 ) -> None:
-    """Draw and save the pictures of each request; after Ctrl-C those so far are kept and named."""
+    """Draw and save the pictures of each request; after Ctrl-C, keep and list those drawn so far."""
     from ti_core.drawing.generate import generate_all
     from ti_core.drawing.settings import Order
     from ti_core.words.concept import vectors_by_token
@@ -203,7 +203,7 @@ def _draw(
         )
     backbone = load_model(name, safety_checker=options.safety_checker)
     words = vectors_by_token(concepts, backbone.base)
-    lengths = [backbone.count_tokens(text, words) for text in texts]  # weights take none
+    lengths = [backbone.count_tokens(text, words) for text in texts]  # attention weights take no tokens
     for text, length in zip(texts, lengths, strict=True):
         if length.chunks > 1:
             say(
@@ -254,7 +254,7 @@ def _draw(
 
 
 def _save(picture: GeneratedPicture, folder: Path, stem: str) -> Path:
-    """Write the picture under the first name that is free or holds the same picture already."""
+    """Write the picture under the first name that is free or already holds the same picture."""
     path, number = folder / f"{stem}.png", 1
     while path.exists():
         if _holds(path, picture):

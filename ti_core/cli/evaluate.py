@@ -51,8 +51,8 @@ def evaluate_command(
                 concept=concept,
                 token=loaded.token,
             )
-        evaluation_orders(loaded, len(files), count=count, steps=steps, seed=seed)  # before a model is loaded
-        backbone = load_model(name, safety_checker=False)  # nothing of what is drawn is shown
+        evaluation_orders(loaded, len(files), count=count, steps=steps, seed=seed)  # fails before loading
+        backbone = load_model(name, safety_checker=False)  # the pictures are scored and never shown
         real, rejected = load_pictures([pictures] if pictures else files, backbone.resolution)
         for entry in rejected:
             say("Left out: {reason}", reason=entry.reason)
@@ -89,12 +89,12 @@ def evaluate_command(
             )
         if found.kept is not None:
             report.say("{share:.0%} of the initial word's agreement kept", share=found.kept)
-        own = found.judge == EMBEDDED_JUDGE_NAME  # any other is called by its repository
+        own = found.judge == EMBEDDED_JUDGE_NAME  # any other judge is named after its repository
         report.say("Judged by {judge}.", judge=Message(found.judge) if own else found.judge)
 
 
 def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) -> None:
-    """Write the scores of a concept into its folder, which stays as old as it is, if it is still there."""
+    """Write a concept's scores into its folder, if that still exists, and restore its modification time."""
     from ti_core.words.folder import load_concept, save_concept
 
     description = folder / "concept.json"
@@ -108,7 +108,7 @@ def _keep(found: ConceptScores, model: str, evaluated: Concept, folder: Path) ->
             return
         added = description.stat().st_mtime
         save_concept(found.added_to(current, model), folder)
-        os.utime(description, (added, added))  # the library lists the newest first
+        os.utime(description, (added, added))  # the library sorts by this time
     except (OSError, ConceptError) as error:
-        # They are still told.
+        # The scores are still reported.
         say("The scores are not kept in {folder}: {reason}", folder=folder, reason=error)

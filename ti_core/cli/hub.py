@@ -1,4 +1,4 @@
-"""``push`` and ``pull``: publish a concept on the Hugging Face Hub, and fetch one from there."""
+"""``push`` and ``pull``: publish a concept on the Hugging Face Hub, and download one."""
 
 from __future__ import annotations
 

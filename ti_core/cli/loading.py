@@ -1,4 +1,4 @@
-"""The model and the concepts that a command works with."""
+"""Load the model and the concepts that a command works with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ti_core.words.concept import Concept
 
 DEFAULT_MODEL = "toybox"
-RUNS = Path("runs")  # the folder of all runs, where no other is given
+RUNS = Path("runs")  # the default folder for runs
 MODEL_HELP = template(
     "A preset (see `models`), a model folder, a checkpoint file (.safetensors, .ckpt), or a repository of "
     "the Hugging Face Hub: {repository}, such as owner/name@main:fp16."
@@ -41,9 +41,9 @@ ModelOption = Annotated[
 
 
 def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
-    """The model that was asked for, else the preset that ``base`` is, else the default.
+    """Return the requested model, else the preset that matches ``base``, else the default model.
 
-    Raises :class:`ModelError` for a name that can be no model, before the model libraries are imported.
+    Raises :class:`ModelError` if the name cannot be a model, before the model libraries are imported.
     """
     preset = preset_of(base.id) if base else None
     name = asked or (preset.name if preset else DEFAULT_MODEL)
@@ -52,9 +52,9 @@ def choose_model(asked: str | None, base: BaseModel | None = None) -> str:
 
 
 def load_model(name: str, dtype: torch.dtype | None = None, *, safety_checker: bool = True) -> Backbone:
-    """Load a model, after downloading what is missing of it; a download that Ctrl-C ends goes on later.
+    """Download the missing files of a model and load it; a download stopped by Ctrl-C resumes next time.
 
-    ``dtype`` as :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded.
+    ``dtype`` is that of :meth:`Backbone.load`. Raises :class:`ModelError` if the model cannot be loaded.
     """
     from ti_core.model.backbone import Backbone
 
@@ -66,7 +66,11 @@ def load_model(name: str, dtype: torch.dtype | None = None, *, safety_checker: b
 
 
 def load_concepts(folders: Sequence[Path]) -> list[Concept]:
-    """Raises :class:`ConceptError`, also for concepts of different models or of one token."""
+    """Load concepts.
+
+    Raises :class:`ConceptError` if one cannot be loaded, if they belong to different models, or if two have
+    the same token.
+    """
     if not folders:
         return []
     from ti_core.words.concept import vectors_by_token

@@ -1,4 +1,4 @@
-"""``inspect``, ``models`` and ``runs``: say what there is."""
+"""``inspect``, ``models`` and ``runs``: describe a word, and list models and training runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the person sees of a command, and how it is stopped: results, errors, progress, Ctrl-C.
+"""The terminal side of a command: results, errors, progress and Ctrl-C.
 
-A person is told everything in the language of :func:`speaking`. The JSON object is for programs: its keys,
-kinds and sentences are English in every language.
+People read everything in the language set by :func:`speaking`. The JSON object is for programs: its keys,
+kinds and sentences are always English.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from ti_core.errors import InputError, OneWordError
 from ti_core.languages import ENGLISH, tell
 from ti_core.messages import Message, Said, series
 
-SCRIPT = "one-word"  # as pyproject.toml has it installed
+SCRIPT = "one-word"  # the name under which pyproject.toml installs it
 DEBUG_VARIABLE = "ONE_WORD_DEBUG"
 LONGEST_REASON = 300  # characters of an unexpected error's own message
-# Read by the model libraries when they are imported; their remarks and bars are not for the person.
+# The model libraries read these when they are imported; their logs and progress bars are hidden from the
+# person.
 QUIET_LIBRARIES = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
@@ -50,7 +51,7 @@ _language = ENGLISH
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Tell the person everything in this language, inside the context."""
+    """Set the language of everything that the person reads inside the context."""
     global _language
     before, _language = _language, language
     try:
@@ -60,21 +61,21 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def told(said: Said | OneWordError) -> str:
-    """A message as the person reads it."""
+    """Return a message in the person's language."""
     return tell(_language, said)
 
 
 def say(said: Said | OneWordError, /, **values: Any) -> None:
-    """Tell the person something that is no result: a line on stderr.
+    """Print a line on stderr, for anything that is not a result.
 
-    It takes a template and its values, as :class:`Message`, or a finished message.
+    Takes either a template and its values, like :class:`Message`, or a finished message.
     """
     typer.echo(told(Message(said, **values) if isinstance(said, str) else said), err=True)
 
 
 @dataclass
 class Report:
-    """What a command prints on stdout when it ends: ``facts`` with ``--json``, otherwise ``lines``."""
+    """The output of a command on stdout when it ends: ``facts`` with ``--json``, otherwise ``lines``."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     lines: list[Said] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Report:
 
 @contextmanager
 def reporting(as_json: bool) -> Iterator[Report]:
-    """Print what the command reports, and turn an error into a sentence on stderr and an exit code."""
+    """Print the command's report, and turn an error into a sentence on stderr and an exit code."""
     for name, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(name, value)
     report, code = Report(), 0
@@ -104,7 +105,7 @@ def reporting(as_json: bool) -> Iterator[Report]:
 
 
 def tell_error(message: Said, error: BaseException) -> dict[str, str]:
-    """Tell the person on one line what went wrong; gives what the JSON object says of it."""
+    """Print on one line what went wrong; return the error's entries for the JSON object."""
     typer.echo(_on_one_line(told(message)), err=True)
     return {"error": _on_one_line(str(message)), "kind": type(error).__name__}
 
@@ -129,12 +130,12 @@ def _on_one_line(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of the terminal a text takes: Japanese characters take two each."""
+    """Return how many terminal columns a text takes: a Japanese character takes two."""
     return sum(2 if unicodedata.east_asian_width(character) in "FW" else 1 for character in text)
 
 
 def table(rows: Sequence[Sequence[Said]]) -> list[str]:
-    """Lines in which the cells of each column stand below each other."""
+    """Format rows as lines with aligned columns."""
     cells = [[told(cell) for cell in row] for row in rows]
     widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     return [
@@ -146,12 +147,12 @@ def table(rows: Sequence[Sequence[Said]]) -> list[str]:
 
 
 class Interrupt:
-    """Inside the context the first Ctrl-C only sets ``requested``; a second one ends the process at once."""
+    """A context in which the first Ctrl-C only sets ``requested``; a second one ends the process at once."""
 
     requested = False
 
     def __enter__(self) -> Interrupt:
-        # In the handler nothing should be left to do but to write it.
+        # Translate the message now, so that the signal handler only has to write it.
         self._stopping = told(Message("Stopping after this step; press Ctrl-C again to stop at once."))
         self._previous = signal.signal(signal.SIGINT, self._request)
         return self
@@ -169,7 +170,7 @@ class Interrupt:
 
 
 def resume_command() -> str:
-    """This process's own command line with ``--resume``, quoted for the shell."""
+    """Return this process's command line with ``--resume``, quoted for the shell."""
     words = _own_command()
     if "--resume" not in words:
         words.insert(words.index("--") if "--" in words else len(words), "--resume")
@@ -177,7 +178,7 @@ def resume_command() -> str:
 
 
 def _own_command() -> list[str]:
-    """The command line of this process, with the installed script's name where the shell finds the script."""
+    """Return this process's command line, starting with the script's name if the script is on the PATH."""
     script = Path(sys.argv[0])
     if script.stem != SCRIPT:
         return list(sys.orig_argv)
@@ -188,7 +189,7 @@ def _own_command() -> list[str]:
 
 @contextmanager
 def progress(label: Message, total: int) -> Iterator[Show]:
-    """A bar with the time left on stderr, or a line every tenth of the way where that is no terminal."""
+    """Show a bar with the time left on stderr, or a line for every tenth if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -210,9 +211,9 @@ def progress(label: Message, total: int) -> Iterator[Show]:
 
 @contextmanager
 def downloading(label: Message) -> Iterator[Callable[[int, int], None]]:
-    """A bar of bytes on stderr, or a line every tenth of the way; nothing where all is here already.
+    """Show a bar of bytes on stderr, or a line for every tenth; show nothing if everything is already here.
 
-    What it yields takes how many bytes are here, and of how many.
+    Yields a function to call with the number of bytes that are here and the total number of bytes.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -245,7 +246,7 @@ def downloading(label: Message) -> Iterator[Callable[[int, int], None]]:
 
 
 class DownloadLines:
-    """A download for a log: one line for every tenth of the way."""
+    """The progress of a download for a log: one line for every tenth."""
 
     def __init__(self, label: Message):
         self._label, self._tenth = label, -1
@@ -260,7 +261,7 @@ class DownloadLines:
 
 
 class ProgressLines:
-    """Progress for a log: one line at the first step and then for every tenth of the way."""
+    """Progress for a log: one line at the first step, then one for every tenth."""
 
     def __init__(self, label: Message, total: int):
         self._label, self._total = label, total
@@ -269,7 +270,7 @@ class ProgressLines:
 
     def __call__(self, done: int, note: Said) -> None:
         now = time.monotonic()
-        if done:  # what comes before the first step says nothing of how long the others take
+        if done:  # the time before the first step does not predict how long the others take
             self._first = self._first or (done, now)
         tenth = 10 * done // self._total
         if tenth == self._tenth:

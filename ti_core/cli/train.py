@@ -1,4 +1,4 @@
-"""``train``: learn a new word from pictures, or go on with a run that was stopped."""
+"""``train``: learn a new word from pictures, or resume a run that was stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ti_core.training.runs import Run
     from ti_core.words.concept import Concept
 
-PROBE_SIZE = 512  # pixels at which pictures are checked before a model of unknown resolution loads
+PROBE_SIZE = 512  # pixels per side for checking pictures before a model of unknown resolution has loaded
 
 
 def train_command(
@@ -98,7 +98,7 @@ def train_command(
 def _new_run(
     folder: Path, config: TrainingConfig, paths: Sequence[Path], model: str | None, report: Report
 ) -> tuple[Backbone, Run]:
-    """Check everything that can be checked, then load the model and create the run."""
+    """Check everything that can be checked without the model, then load the model and create the run."""
     if (folder / "run.json").is_file():
         raise RunError(
             "{folder} holds a run already: add --resume to go on, or choose another --out.", folder=folder
@@ -120,7 +120,7 @@ def _new_run(
 
 
 def _given_settings(context: typer.Context) -> set[str]:
-    """The training settings that stand on the command line, by their names in the configuration."""
+    """Return the training settings given on the command line, by their names in the configuration."""
     settings = {field.name for field in dataclasses.fields(TrainingConfig)}
     sources = {name: context.get_parameter_source(name) for name in settings & context.params.keys()}
     return {"token"} | {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
@@ -129,9 +129,9 @@ def _given_settings(context: typer.Context) -> set[str]:
 def _run_to_resume(
     folder: Path, config: TrainingConfig, given: Collection[str], paths: Sequence[Path], report: Report
 ) -> Run:
-    """The run in ``folder``, compared with the ``given`` settings and, if there are any, the pictures.
+    """Open the run in ``folder`` and compare it with the ``given`` settings and with the pictures, if any.
 
-    Raises :class:`RunMismatchError` naming each difference.
+    Raises :class:`RunMismatchError`, which names each difference, if they do not match.
     """
     if not (folder / "run.json").is_file():
         raise RunError(
@@ -147,7 +147,7 @@ def _run_to_resume(
 
 
 def _read_pictures(paths: Sequence[Path], size: int | tuple[int, int], report: Report) -> list[Picture]:
-    """The usable pictures; the others are named. Raises :class:`PictureError` if there is none."""
+    """Read the usable pictures and report the others. Raises :class:`PictureError` if none is usable."""
     from ti_core.pictures.folders import load_pictures
 
     pictures, rejected = load_pictures(paths, size)
@@ -174,7 +174,7 @@ def _say_remarks(pictures: Sequence[Picture]) -> None:
 
 
 def _train(backbone: Backbone, run: Run, report: Report) -> None:
-    """Train the run to its end, or until Ctrl-C; raises :class:`Cancelled` with how to go on."""
+    """Train the run to its end. Raises :class:`Cancelled` after Ctrl-C, saying how to resume the run."""
     from ti_core.training.runs import train_runs
 
     started, total = time.monotonic(), run.config.steps
@@ -200,7 +200,7 @@ def _train(backbone: Backbone, run: Run, report: Report) -> None:
                     loss = Message("evaluation loss {loss:.4f}", loss=snapshot.evaluation.loss)
                 levelled = snapshot.finish == "levelled"
                 show(snapshot.step, series([loss, Message("levelled")]) if levelled else loss)
-                if snapshot.preview_error and not preview_failed:  # once: it may be the same for all others
+                if snapshot.preview_error and not preview_failed:  # once: the others may fail alike
                     preview_failed = True
                     say(
                         "Training goes on without the preview of step {step}: {reason}",

@@ -1,8 +1,8 @@
-"""How a command is to be used, in the person's language: its help, and what is wrong with a command line.
+"""The usage of a command in the person's language: its help, and its usage errors.
 
-Typer explains itself in English only, and breaks lines by characters, of which the Japanese ones are twice
-as wide. So the help is written here, from the commands and options that typer knows. It looks as typer's
-does.
+Typer's help is English only, and it wraps lines by the number of characters, although Japanese characters
+are twice as wide. So this module writes the help from typer's commands and options, in the look of typer's
+own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ti_core.model.presets import PRESETS
 from ti_core.model.sources import SOURCE_SYNTAX
 from ti_core.prompts.composition import COMPOSITION_TEMPLATES
 
-USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # which typer does not export
-HELP_OPTION = template("Show this message and exit.")  # typer's words, which are looked up by them
+USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]  # UsageError, which typer does not export
+HELP_OPTION = template("Show this message and exit.")  # typer's own text, which is the key in the catalogues
 
 HELP_VALUES: Mapping[str, Any] = {
     "compositions": clauses(form.format("<our-cat>", "<our-ink>") for form in COMPOSITION_TEMPLATES),
@@ -37,7 +37,7 @@ HELP_VALUES: Mapping[str, Any] = {
 """What the placeholders in the texts of commands and options stand for."""
 
 MOST_COLUMNS, FEWEST_COLUMNS = 78, 50
-LONGEST_NAME = 30  # columns; the text beside a longer one begins on the next line
+LONGEST_NAME = 30  # columns; the text of a longer name begins on the next line
 WIDE = r"\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\uffef"
 OPENING, CLOSING = r"「『（\[(", r"、。，．」』）：；ー〜々っゃゅょッャュョ\])"
 TOGETHER = re.compile(rf"\s*[{OPENING}]*(?:[^\s{WIDE}]+|[{WIDE}])[{CLOSING}]*")
@@ -45,7 +45,7 @@ TOGETHER = re.compile(rf"\s*[{OPENING}]*(?:[^\s{WIDE}]+|[{WIDE}])[{CLOSING}]*")
 
 
 class Command(TyperCommand):
-    """A command that gives its help in the person's language, and lets ``--lang`` stand anywhere."""
+    """A command with help in the person's language, which accepts ``--lang`` anywhere."""
 
     def get_help(self, ctx: Any) -> str:
         return help_of(self, ctx)
@@ -55,7 +55,7 @@ class Command(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """Several such commands."""
+    """A group of commands with help in the person's language."""
 
     def get_help(self, ctx: Any) -> str:
         return help_of(self, ctx)
@@ -65,7 +65,7 @@ class CommandGroup(TyperGroup):
 
 
 def help_of(command: Any, context: Any) -> str:
-    """All that ``--help`` says of a command of typer, in the person's language."""
+    """Return the whole ``--help`` text of a typer command in the person's language."""
     width = max(min(shutil.get_terminal_size().columns - 2, MOST_COLUMNS), FEWEST_COLUMNS)
     usage = told(Message("Usage: {command}", command=context.command_path)) + " "
     blocks = [_hang(usage, " ".join(command.collect_usage_pieces(context)), width)]
@@ -73,7 +73,7 @@ def help_of(command: Any, context: Any) -> str:
     rows: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
     for parameter in command.get_params(context):
         if record := parameter.get_help_record(context):
-            name, _ = record  # the other is typer's explanation
+            name, _ = record  # the second item is typer's English explanation
             rows[parameter.param_type_name].append((name, _explanation(parameter)))
     rows["option"].insert(-1, _language_row())
     commands = getattr(command, "commands", {})
@@ -88,7 +88,7 @@ def help_of(command: Any, context: Any) -> str:
 
 
 def what_is_wrong(error: Any) -> Said:
-    """A usage error of typer as a message; a rare one stays as typer says it, in English."""
+    """Return a usage error of typer as a message; rare ones keep typer's English text."""
     match type(error).__name__, getattr(error, "param", None):
         case "MissingParameter", parameter if parameter is not None:
             return Message(
@@ -113,12 +113,12 @@ def what_is_wrong(error: Any) -> Said:
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of a command's docstring, each on one line."""
+    """Return the paragraphs of a command's docstring, each on one line."""
     return [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
 
 
 def _description(command: Any) -> list[str]:
-    """The paragraphs of what a command says of itself."""
+    """Return the paragraphs of a command's description."""
     return [told(Message(text, **HELP_VALUES)) for text in paragraphs(command.help or "")]
 
 
@@ -131,7 +131,7 @@ def _language_row() -> tuple[str, str]:
 
 
 def _explanation(parameter: Any) -> str:
-    """What an option or argument is for, and whether it may be left out."""
+    """Explain what an option or argument is for, and whether it may be omitted."""
     notes: list[Said] = []
     if parameter.envvar:
         notes.append(Message("env var: {name}", name=parameter.envvar))
@@ -145,25 +145,25 @@ def _explanation(parameter: Any) -> str:
 
 
 def _default(parameter: Any) -> str:
-    """The value that is taken where none is given, or what to say instead of one; "" for nothing to say."""
+    """Return the default value as the help shows it, or a text in its place, or "" to show nothing."""
     shown, value = parameter.show_default, parameter.default
     if isinstance(shown, str):
         return f"({told(Message(shown, **HELP_VALUES))})"
-    if isinstance(value, bool):  # of two options such as --big/--small the one that need not be given
+    if isinstance(value, bool):  # for a pair such as --big/--small, the name that is the default
         opposite = parameter.secondary_opts
         return (parameter.opts if value else opposite)[0].lstrip("-") if opposite else ""
     return str(value) if shown and value is not None else ""
 
 
 def _name_of(parameter: Any) -> str:
-    """An option or argument as it stands in a message."""
+    """Return the name of an option or argument for a message."""
     if parameter.param_type_name == "argument":
         return repr(parameter.metavar or parameter.name)
     return " / ".join(map(repr, parameter.opts))
 
 
 def _beside_each_other(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
-    """Lines with the names on the left and their texts on the right."""
+    """Format lines with the names on the left and their texts on the right."""
     left = min(max(columns(name) for name, _ in rows), LONGEST_NAME) + 2
     for name, text in rows:
         if columns(name) > left - 2:
@@ -173,7 +173,7 @@ def _beside_each_other(rows: Sequence[tuple[str, str]], width: int) -> Iterator[
 
 
 def _hang(start: str, text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` columns: the text after ``start``, and indented as far on further lines."""
+    """Wrap a text to ``width`` columns; it follows ``start`` and further lines are indented as far."""
     indent = columns(start)
     lines = [start]
     for piece in TOGETHER.findall(text):

@@ -24,7 +24,7 @@ WORDS_AT_ONCE = 24
 
 @dataclass(frozen=True)
 class Search:
-    """What was looked for on the Hub, and how many words of what was found are shown."""
+    """A search on the Hub, and how many of the words found are shown."""
 
     query: str = ""
     author: str = ""
@@ -88,7 +88,7 @@ def bind_browser(studio: Studio, frame: Frame, browser: HubBrowser) -> None:
     browser.more.click(bind(studio, show_more, browser), browser.asked, browser.outputs, **HIDDEN).success(
         None, js="() => document.querySelector('#hub-results li.new a')?.focus()", **HIDDEN
     )
-    # The words have changed in an event of its own: a change of a state is noticed only of what returns once.
+    # A separate event updates `words_changed`: Gradio does not notice a change of state made by a generator.
     browser.results.select(bind_event(studio, add_clicked, browser), None, browser.status, **HIDDEN).success(
         lambda changes: changes + 1, frame.words_changed, frame.words_changed, **HIDDEN
     )
@@ -112,7 +112,7 @@ def show_more(studio: Studio, request: gr.Request, browser: HubBrowser, asked: S
 def show_found(
     studio: Studio, request: gr.Request, browser: HubBrowser, search: Search, new: int | None = None
 ) -> Iterator[Updates]:
-    """Search the Hub and show what was found; the word numbered ``new`` is the first that was not shown yet.
+    """Search the Hub and show the results; the word numbered ``new`` is the first one not shown before.
 
     Raises as :func:`search_concepts`.
     """
@@ -123,7 +123,7 @@ def show_found(
             search.query,
             search.author,
             search.base_model,
-            limit=search.shown + 1,  # one more tells that there are more
+            limit=search.shown + 1,  # one extra shows whether there are more
             token=studio.homes.token_of(request),
         )
     except Exception:
@@ -166,7 +166,7 @@ def add_clicked(
 
 
 def add_word(studio: Studio, request: gr.Request, browser: HubBrowser, repo_id: str) -> Iterator[Updates]:
-    """Add a word to the visitor's own, under a name that is free there. Raises as :func:`pull_concept`."""
+    """Add a word to the visitor's library under a free name. Raises the errors of :func:`pull_concept`."""
     language, library = language_of(request), studio.home(request).library
     yield {browser.status: status_line(say(language, "hub_adding", name=repo_id))}
     try:

@@ -1,4 +1,4 @@
-"""The drawer with the visitor's words: find and choose one, import others, bring back a deleted one."""
+"""The drawer with the visitor's words: find and choose a word, import others, restore a deleted one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ui.texts import Language, label, language_of, say
 
 @dataclass(frozen=True)
 class UndoBar:
-    """What brings the word back that was deleted last; ``deleted`` is its token."""
+    """The components that restore the last deleted word; ``deleted`` is its token."""
 
     deleted: gr.State
     row: gr.Row
@@ -42,7 +42,7 @@ class UndoBar:
 
 @dataclass(frozen=True)
 class WordList:
-    """The words that match the search, and the way to a first word for those who have none."""
+    """The words that match the search, or, for a visitor without words, a way to learn the first."""
 
     search: gr.Textbox
     cards: gr.HTML
@@ -92,7 +92,7 @@ def place_list() -> WordList:
 
 
 def bind_list(studio: Studio, frame: Frame, words: WordList, panel: WordPanel) -> None:
-    """List the words and show the chosen one, whenever the words, the search or the choice has changed."""
+    """List the words and show the chosen one whenever the words, the search or the choice changes."""
     gr.on(
         [frame.demo.load, frame.words_changed.change, words.search.change],
         bind(studio, list_words, words),
@@ -123,7 +123,7 @@ def bind_changes(
 ) -> None:
     """Let words be imported, deleted and brought back.
 
-    Queued: only then is an error shown, and the change of a state noticed.
+    The events are queued: otherwise Gradio neither shows an error nor notices a change of state.
     """
     changed = [*panel.outputs, frame.words_changed]
     upload.upload(bind(studio, import_word, panel, frame), [upload, frame.words_changed], changed, **HIDDEN)
@@ -153,7 +153,7 @@ def choose_word(
 
 
 def list_words(studio: Studio, request: gr.Request, words: WordList, query: str, chosen: str) -> Updates:
-    """List the words that match, and offer to teach the first if there is none at all."""
+    """List the words that match, and offer to teach a first word if there is none at all."""
     language, library = language_of(request), studio.home(request).library
     entries, errors = library.entries()
     content = entries_html(language, entries, studio.models.backbone, query, chosen)
@@ -174,7 +174,7 @@ def entries_html(
 
 
 def _card(language: Language, entry: Entry, backbone: Backbone | None, chosen: str) -> str:
-    """Render the card of a word, greyed with the reason if it is of another model than the one in use."""
+    """Render the card of a word; if it belongs to another model, the card is greyed and says why."""
     concept = entry.concept
     of_other_model = backbone is not None and not concept.base.fits(backbone.base)
     about = concept.base.id
@@ -191,14 +191,14 @@ def _card(language: Language, entry: Entry, backbone: Backbone | None, chosen: s
 
 
 def matches(language: Language, concept: Concept, query: str) -> bool:
-    """Whether every word of the query stands in what the card says, or in the initial word."""
+    """Whether every word of the query occurs in the card's text or in the initial word."""
     kind = say(language, f"library_{concept.kind}")
     text = " ".join((concept.token, concept.kind, kind, concept.base.id, concept.initializer)).casefold()
     return all(part in text for part in query.casefold().split())
 
 
 def damaged_html(language: Language, root: Path, errors: Sequence[ConceptError]) -> str:
-    """Name the folders that hold no readable word, without saying where they are."""
+    """List the names of the folders that hold no readable word, without their paths."""
     title = html.escape(say(language, "library_damaged"))
     return "".join(
         f'<p class="damaged"><b>{title}</b> {html.escape(_reason(language, root, error))}</p>'
@@ -216,9 +216,9 @@ def _reason(language: Language, root: Path, error: ConceptError) -> str:
 def import_word(
     studio: Studio, request: gr.Request, panel: WordPanel, frame: Frame, file: str, words_changed: int
 ) -> Updates:
-    """Add the words in a file, say what they are, and show the first.
+    """Add the words in a file, describe them, and show the first.
 
-    Raises as :meth:`Library.import_file`.
+    Raises the errors of :meth:`Library.import_file`.
     """
     language = language_of(request)
     imported = studio.home(request).library.import_file(Path(file))
@@ -228,7 +228,7 @@ def import_word(
 
 
 def imported_text(language: Language, imported: Sequence[Imported]) -> str:
-    """Say what was read from a file, for which base model, and what is strange about it."""
+    """Say what was read from a file, for which base model, and what is unusual about it."""
     sentences = []
     for each in imported:
         concept = each.entry.concept
@@ -270,7 +270,7 @@ def restore_word(
     token: str,
     words_changed: int,
 ) -> Updates:
-    """Bring a deleted word back, and show it. Raises as :meth:`Library.restore`."""
+    """Restore a deleted word and show it. Raises the errors of :meth:`Library.restore`."""
     studio.home(request).library.restore(token)
     return {
         bar.deleted: "",

@@ -1,4 +1,4 @@
-"""One word in the drawer: what is known of it, and what can be done with it."""
+"""One word in the drawer: its facts, and the actions on it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def place_word() -> WordPanel:
                 label("library_delete"), size="sm", variant="stop", elem_id="words-delete", **narrow
             )
         hub = place_panel("words")
-    # Not in the column: Gradio would show it together with that.
+    # Outside the column: Gradio would show it together with the column.
     archive = gr.DownloadButton(visible="hidden", elem_id="words-archive")
     return WordPanel(
         gr.State(""), column, head, insert, facts, name, rename, layout, export, archive, delete, hub
@@ -97,18 +97,18 @@ def bind_word(studio: Studio, frame: Frame, panel: WordPanel) -> None:
         [*panel.outputs, frame.words_changed],
         **HIDDEN,
     )
-    # The browser fetches what another button points to, once it does.
+    # When this hidden button gets its file, the browser downloads it.
     panel.export.click(
         bind(studio, download_word), [panel.chosen, panel.layout], panel.archive, **HIDDEN
     ).success(None, js="() => document.querySelector('#words-archive').click()", **HIDDEN)
     bind_panel(studio, panel.hub, panel.chosen, find_word, panel.head.change)
 
 
-# --- what is done with it ---------------------------------------------------------------------------------
+# --- actions on the word ----------------------------------------------------------------------------------
 
 
 def show_word(studio: Studio, request: gr.Request, panel: WordPanel, token: str) -> Updates:
-    """Show a word, or hide the panel if there is no word of that token any more."""
+    """Show a word, or hide the panel if no word has that token any more."""
     entries, _ = studio.home(request).library.entries()
     entry = next((entry for entry in entries if entry.concept.token == token), None)
     if entry is None:
@@ -129,7 +129,7 @@ def show_word(studio: Studio, request: gr.Request, panel: WordPanel, token: str)
 def insert_word(
     studio: Studio, request: gr.Request, frame: Frame, token: str, tab: TabName, *prompts: str
 ) -> Updates:
-    """Put a word into the prompt of the open tab. A tab that has none leads to the one that draws."""
+    """Put a word into the prompt of the open tab; from a tab without a prompt, open the Generate tab."""
     concept = studio.home(request).library.find(token).concept
     written = dict(zip(frame.prompts, prompts, strict=True))
     updates: Updates = {}
@@ -141,7 +141,7 @@ def insert_word(
 
 
 def with_word(text: str, concept: Concept, *, sentence: bool) -> str:
-    """Add a word at the end of a text; an empty one becomes a whole ``sentence`` if that is asked for."""
+    """Append a word to a text; with ``sentence``, an empty text becomes a whole sentence."""
     if text.strip():
         return f"{text.rstrip()} {concept.token}"
     return fill_template(PLAIN_TEMPLATES[concept.kind], concept.token) if sentence else concept.token
@@ -156,7 +156,7 @@ def rename_word(
     name: str,
     words_changed: int,
 ) -> Updates:
-    """Rename a word, and show it. Raises as :meth:`Library.rename`."""
+    """Rename a word and show it. Raises the errors of :meth:`Library.rename`."""
     entry = studio.home(request).library.rename(token, name)
     updates = show_word(studio, request, panel, entry.concept.token)
     return {**updates, frame.words_changed: words_changed + 1}
@@ -167,24 +167,24 @@ def download_word(studio: Studio, request: gr.Request, token: str, layout: Layou
 
 
 def find_word(studio: Studio, request: gr.Request, token: str) -> Word:
-    """Find a word to publish. Raises as :meth:`Library.find`."""
+    """Find a word to publish. Raises the errors of :meth:`Library.find`."""
     entry = studio.home(request).library.find(token)
     return Word(entry.concept, entry.folder)
 
 
 def layout_choices(language: Language, concept: Concept) -> list[tuple[str, Layout]]:
-    """The layouts that can hold a word, each with its name."""
+    """Return the file layouts that can hold a word, each with its name."""
     return [
         (say(language, f"library_layout_{layout.replace('-', '_')}"), layout)
         for layout in layouts_for(concept)
     ]
 
 
-# --- what is known of it ----------------------------------------------------------------------------------
+# --- the word's facts -------------------------------------------------------------------------------------
 
 
 def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> str:
-    """Render a word's token and pictures, and why it cannot be used where it cannot."""
+    """Render a word's token and pictures, and the reason if the word cannot be used."""
     concept, reason = entry.concept, ""
     if backbone is not None:
         try:
@@ -197,7 +197,7 @@ def head_html(language: Language, entry: Entry, backbone: Backbone | None) -> st
 
 
 def facts_html(language: Language, concept: Concept, backbone: Backbone | None) -> str:
-    """List what a word is, what it is near to, and how it was trained."""
+    """List what a word is, its nearest words, and how it was trained."""
     facts = {
         "library_kind": say(language, f"library_{concept.kind}"),
         "library_model": concept.base.id,
@@ -215,7 +215,7 @@ def facts_html(language: Language, concept: Concept, backbone: Backbone | None) 
 
 
 def vector_facts(language: Language, concept: Concept, backbone: Backbone | None) -> dict[str, str]:
-    """The nearest words and the length of the vectors, for which the model's vocabulary is needed."""
+    """Return the nearest words and the norm of the vectors, which need the model's vocabulary."""
     if backbone is None or not concept.base.fits(backbone.base):
         return {"library_nearest": say(language, "library_nearest_later")}
     report = inspect_concept(backbone, concept)
@@ -236,7 +236,7 @@ def norms_in_words(language: Language, report: NormReport) -> str:
 
 
 def training_facts(language: Language, training: Mapping[str, Any]) -> dict[str, str]:
-    """How a word was trained. The record of an imported one may hold anything, or nothing."""
+    """Say how a word was trained. The record of an imported word may hold anything, or nothing."""
     loss = [training.get(key) for key in ("first_evaluation_loss", "evaluation_loss", "best_step")]
     facts = {"library_training": _course(language, training)}
     if all(isinstance(value, int | float) for value in loss):
@@ -253,7 +253,7 @@ def training_facts(language: Language, training: Mapping[str, Any]) -> dict[str,
 
 
 def _course(language: Language, training: Mapping[str, Any]) -> str:
-    """Steps, pictures, batch size and seed of a training, as far as they are known."""
+    """Say the steps, pictures, batch size and seed of a training, as far as they are known."""
     course = [
         say(language, f"library_{key}", **{key: value})
         for key, value in (

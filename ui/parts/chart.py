@@ -12,15 +12,15 @@ from ui.texts import Language, say
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 30, 46  # margins
 TICKS = 5
-MOST_POINTS = 400  # of a line; more cannot be told apart
-LEAST_SPAN = 0.02  # of a loss, so that chance does not look like a change
+MOST_POINTS = 400  # per line; more cannot be distinguished
+LEAST_SPAN = 0.02  # of the loss axis, so that noise does not look like a change
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Turns values into coordinates of the picture."""
+    """Converts values to coordinates of the picture."""
 
     low: Point
     high: Point
@@ -34,9 +34,9 @@ class _Scale:
 
 
 def loss_chart(language: Language, raw: Sequence[Point], evaluations: Sequence[Point]) -> str:
-    """Render evaluations ``(step, loss)`` as a line with dots, and the steps' own losses faint behind it.
+    """Render evaluations ``(step, loss)`` as a line with dots, in front of a faint line of the step losses.
 
-    Those vary far more and have a scale of their own. Before the first evaluation there is no chart, "".
+    The step losses vary far more, so they have a scale of their own. Returns "" before the first evaluation.
     """
     if not evaluations:
         return ""
@@ -61,7 +61,7 @@ def loss_chart(language: Language, raw: Sequence[Point], evaluations: Sequence[P
 
 
 def _scale(losses: Sequence[float], last: float, margin: float = 1.0) -> _Scale:
-    """Make a scale from step 0 to ``last`` and over the losses, with a margin as a share of their span."""
+    """Make a scale from step 0 to ``last`` and over the losses; ``margin`` is a fraction of their span."""
     low, high = min(losses), max(losses)
     span = max(high - low, LEAST_SPAN * high) or 1.0
     return _Scale((0.0, max(0.0, low - margin * span)), (last, low + (1 + margin) * span))

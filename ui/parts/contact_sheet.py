@@ -1,4 +1,4 @@
-"""The contact sheet of a grid: all its pictures in one, with a label over each column and before each row."""
+"""The contact sheet of a grid: one picture of all its pictures, with labels for columns and rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ui.parts.events import Updates
 from ui.server.drawing import Drawn
 from ui.texts import label
 
-TILE = 192  # pixels: the larger side of each picture
+TILE = 192  # pixels on the longer side of each picture
 FONT_SIZE, PADDING = 16, 8  # pixels
 TEXT_COLOUR, PAPER_COLOUR = "#1e293b", "#ffffff"
 
@@ -20,7 +20,7 @@ def place_contact_sheet(tab: str) -> gr.Image:
     """Place the contact sheet of a tab, hidden until there is one."""
     return gr.Image(
         label=label("generate_grid_sheet"),
-        show_label=False,  # it would cover those of the grid
+        show_label=False,  # Gradio's label would cover those of the grid
         format="png",
         type="pil",
         interactive=False,
@@ -33,7 +33,7 @@ def place_contact_sheet(tab: str) -> gr.Image:
 def show_contact_sheet(
     sheet: gr.Image, columns: Sequence[str], rows: Sequence[str], drawn: Sequence[Drawn]
 ) -> Updates:
-    """Show the pictures drawn so far with their labels; nothing if there is none."""
+    """Show the pictures drawn so far with their labels, or hide the sheet if there is none."""
     if not drawn:
         return {}
     picture = make_contact_sheet(columns, rows, [picture.open() for picture in drawn])
@@ -43,7 +43,7 @@ def show_contact_sheet(
 def make_contact_sheet(
     columns: Sequence[str], rows: Sequence[str], pictures: Sequence[Image.Image]
 ) -> Image.Image:
-    """Lay the pictures out row by row with their labels. Pictures that are missing at the end stay blank."""
+    """Lay out the pictures row by row with their labels. Places of missing pictures at the end stay blank."""
     font = ImageFont.load_default(FONT_SIZE)
     columns, rows = ([_ascii(text) for text in texts] for texts in (columns, rows))
     width, height = (round(side * TILE / max(pictures[0].size)) for side in pictures[0].size)
@@ -67,5 +67,5 @@ def make_contact_sheet(
 
 
 def _ascii(text: str) -> str:
-    """Replace what the font that comes with Pillow cannot write."""
+    """Replace the characters that Pillow's built-in font lacks."""
     return text.encode("ascii", "replace").decode()

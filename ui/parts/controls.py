@@ -1,4 +1,4 @@
-"""The controls that say how to draw, as several tabs have them, and how their values are read."""
+"""The drawing controls that several tabs share, and the functions that read their values."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Value = TypeVar("Value")
 
 MAX_COUNT = 8
 MAX_STEPS = 100
-MAX_WORD_STRENGTH = 1.5  # of a word
+MAX_WORD_STRENGTH = 1.5  # upper bound of a word's strength
 MAX_GUIDANCE = 20
-NO_GUIDANCE = 1  # as anything below; 0 stands for the model's own
+NO_GUIDANCE = 1  # the same as anything below; 0 means the model's own scale
 MAX_SIDE = 1536  # pixels
 OWN_SCHEDULER = "auto"
 MAX_BROWSER_SEED = 2**53 - 1  # a browser's numbers are exact up to here
@@ -30,7 +30,7 @@ MAX_BROWSER_SEED = 2**53 - 1  # a browser's numbers are exact up to here
 
 @dataclass(frozen=True)
 class DrawingControls:
-    """The controls, in the order in which :func:`read_settings` takes their values after the prompt."""
+    """The controls, in the order in which :func:`read_settings` takes their values, after the prompt."""
 
     negative: gr.Textbox
     count: gr.Slider
@@ -47,7 +47,7 @@ class DrawingControls:
 
 
 def place_controls(count: int = 4) -> DrawingControls:
-    """Place the controls: count and seed in sight, the rest folded away."""
+    """Place the controls: count and seed visible, the rest in a closed accordion."""
     with gr.Group():
         number = gr.Slider(1, MAX_COUNT, count, step=1, label=label("drawing_count"))
         seed = gr.Number(
@@ -104,10 +104,10 @@ def read_settings(
     *,
     strength: float | None = None,
 ) -> GenerationSettings:
-    """Turn the values of the controls into the core's settings.
+    """Convert the values of the controls to the core's settings.
 
-    0, an empty field and ``OWN_SCHEDULER`` stand for the model's own choice. Raises :class:`ConfigError`,
-    also for a number that is out of its control's bounds: Gradio would report that in English only.
+    0, an empty field and ``OWN_SCHEDULER`` mean the model's own choice. Raises :class:`ConfigError` if a
+    value is invalid, or outside its control's bounds, which Gradio would report in English only.
     """
     check_whole("seed", int(seed or 0), 0, MAX_BROWSER_SEED)
     for side, length in (("width", width), ("height", height)):
@@ -128,9 +128,9 @@ def read_settings(
 
 
 def read_list(text: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
-    """Read each value between commas, Japanese ones too; full-width characters count as plain ones.
+    """Read each value of a list separated by commas, which may be Japanese.
 
-    Raises as ``read``.
+    Full-width characters count as plain ones. Raises the errors of ``read``.
     """
     parts = re.split(r"[,、\n]", unicodedata.normalize("NFKC", text))
     return tuple(read(part.strip()) for part in parts if part.strip())

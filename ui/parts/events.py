@@ -1,4 +1,4 @@
-"""How the page's events are set up, and what their handlers are given and return."""
+"""Bind the page's events to their handlers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ default, one of several triggers does nothing while the event is under way."""
 
 
 def bind(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
-    """Make of ``handler(studio, request, *parts, *values)`` what Gradio can call with an event's values.
+    """Turn ``handler(studio, request, *parts, *values)`` into a function of an event's values for Gradio.
 
-    ``parts`` are the components, or dataclasses of them, that the handler updates. Its errors reach the
+    ``parts`` are the components, or dataclasses of components, that the handler updates. Its errors reach the
     reader as one sentence.
     """
 
@@ -38,13 +38,13 @@ def bind(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[.
     def call(request: gr.Request, *values: Any) -> Any:
         with errors_shown(request):
             updates = handler(studio, request, *parts, *values)
-        return gr.skip() if updates == {} else updates  # Gradio takes an empty dictionary for a value
+        return gr.skip() if updates == {} else updates  # Gradio would read an empty dictionary as a value
 
     return stream if inspect.isgeneratorfunction(handler) else call
 
 
 def bind_event(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
-    """Bind a handler of an event that says what was clicked: it takes that event after its ``parts``."""
+    """Bind a handler that needs to know what was clicked: it takes the event's data after its ``parts``."""
 
     def stream(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
         yield from bind(studio, handler, *parts, event)(request, *values)
@@ -58,8 +58,10 @@ def bind_event(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Call
 def outlast_reload(
     frame: Frame, name: str, fields: Sequence[gr.components.Component]
 ) -> gr.events.Dependency:
-    """Keep what is written in the fields as long as the browser's tab is open, and fill it in when the page
-    is loaded again, also in another language. Returns the event that fills it in."""
+    """Restore the fields' values when the page is reloaded, also in another language.
+
+    The values are kept as long as the browser's tab is open. Returns the event that restores them.
+    """
     arguments = f"'{name}', values"
     gr.on(
         [field.change for field in fields],  # type: ignore[attr-defined]

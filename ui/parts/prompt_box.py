@@ -1,4 +1,4 @@
-"""A prompt with the visitor's words as buttons below it, its length, and what is wrong with it.
+"""A prompt box: the visitor's words as buttons below it, the prompt's length, and its problems.
 
 The buttons work in the browser alone (``prompt_box.js``).
 """
@@ -27,7 +27,7 @@ SuggestPrompts = Callable[[Sequence[Concept]], Sequence[str]]
 
 
 def make_prompt(tab: TabName) -> gr.Textbox:
-    """Make a tab's prompt, to be placed later: Enter draws, shift and Enter begins a line."""
+    """Create a tab's prompt, to be placed later: Enter draws, Shift+Enter begins a new line."""
     return gr.Textbox(
         "",
         label=label("drawing_prompt"),
@@ -42,7 +42,7 @@ def make_prompt(tab: TabName) -> gr.Textbox:
 
 
 def place_note(studio: Studio, frame: Frame, tab: TabName, prompt: gr.Textbox) -> None:
-    """Place the note on a tab's prompt, which follows the prompt and the words."""
+    """Place the note on a tab's prompt; it is updated with the prompt and the words."""
     note = gr.HTML(elem_id=f"{tab}-note", elem_classes=["snug", "if-filled"], js_on_load=CHIPS_SCRIPT)
     changes = [prompt.change, frame.words_changed.change]
     gr.on(changes, bind(studio, take_note, tab), prompt, note, **QUIET)
@@ -51,9 +51,9 @@ def place_note(studio: Studio, frame: Frame, tab: TabName, prompt: gr.Textbox) -
 def place_words(
     studio: Studio, frame: Frame, tab: TabName, prompt: gr.Textbox, suggest: SuggestPrompts
 ) -> None:
-    """Place the visitor's words, and whole prompts to try, as buttons that write into a tab's prompt."""
+    """Place buttons that write the visitor's words, or whole prompts to try, into a tab's prompt."""
     words = gr.HTML(elem_id=f"{tab}-words", elem_classes="snug", js_on_load=CHIPS_SCRIPT)
-    # The focus counts too: the model may be another by then.
+    # Update on focus too: the model may have changed meanwhile.
     changes = [frame.demo.load, frame.words_changed.change, prompt.focus]
     gr.on(changes, bind(studio, list_words, tab, suggest), None, words, **QUIET)
 
@@ -68,7 +68,7 @@ def list_words(studio: Studio, request: gr.Request, tab: TabName, suggest: Sugge
 
 
 def words_html(language: Language, words: Sequence[Concept], suggest: SuggestPrompts) -> str:
-    """Render two rows of buttons: the words, which go in at the cursor, and whole prompts to try."""
+    """Render two rows of buttons: words to insert at the cursor, and whole prompts to try."""
     rows = ""
     if words:
         hint = f'<span class="hint" hidden>{html.escape(say(language, "drawing_tab_completes"))}</span>'
@@ -79,7 +79,7 @@ def words_html(language: Language, words: Sequence[Concept], suggest: SuggestPro
 
 
 def note_html(studio: Studio, request: gr.Request, prompt: str) -> str:
-    """Say what is wrong with a prompt, with buttons to mend it; else its length, if a model is loaded."""
+    """Say what is wrong with a prompt, with buttons to fix it; else its length, if a model is loaded."""
     language, backbone = language_of(request), studio.models.backbone
     try:
         concepts = concepts_in(all_words(studio.home(request).library) if "<" in prompt else {}, prompt)
@@ -111,13 +111,13 @@ def _no_word(language: Language, token: str, closest: Sequence[str]) -> str:
 
 
 def _problem(sentence: str, fixes: Sequence[tuple[str, str, str]]) -> str:
-    """Render what is wrong, and a button for each fix: its text, what it replaces, and with what."""
+    """Render a problem and a button for each fix: its label, the text to replace, and the replacement."""
     buttons = "".join(chip(text, **{"replace": old, "with": new}) for text, old, new in fixes)
     return f'<p class="prompt-problem" role="alert">{html.escape(sentence)} {buttons}</p>'
 
 
 def chip_row(chips: str, title: str = "") -> str:
-    """Put chips in a row, after a title if there is one."""
+    """Put chips in a row, after the title if there is one."""
     return f'<div class="prompt-row">{f"<span>{html.escape(title)}</span>" if title else ""}{chips}</div>'
 
 
@@ -128,5 +128,5 @@ def chip(text: str, **data: str) -> str:
 
 
 def chips_for(box: str, content: str) -> str:
-    """Tell the chips in ``content`` the id of the box that they write to."""
+    """Wrap the chips in ``content`` with the id of the box that they write to."""
     return f'<div data-for="{box}">{content}</div>'

@@ -25,7 +25,7 @@ from ui.texts import Language, label, language_of, say
 
 @dataclass(frozen=True)
 class Word:
-    """What there is to publish: a concept, and its folder with the pictures of it and those drawn with it."""
+    """A concept to publish, and its folder with the training pictures and the pictures drawn with it."""
 
     concept: Concept
     folder: Path
@@ -33,7 +33,7 @@ class Word:
 
 @dataclass(frozen=True)
 class PublishPanel:
-    """The components that publish a word, folded away until they are wanted."""
+    """The components that publish a word, in an accordion that is closed at first."""
 
     fold: gr.Accordion
     who: gr.HTML
@@ -45,7 +45,7 @@ class PublishPanel:
 
     @property
     def filled(self) -> list[Block]:
-        """What is filled in for one word, in the order of ``oneWord.foldPanel``."""
+        """The fields that are filled in for one word, in the order of ``oneWord.foldPanel``."""
         return [self.who, self.name, self.private, self.pictures, self.result]
 
 
@@ -53,7 +53,7 @@ FindWord = Callable[[Studio, gr.Request, Any], Word]
 
 
 def place_panel(part: str) -> PublishPanel:
-    """Place the panel in a part of the page, after which its elements are named."""
+    """Place the panel in a part of the page; the ids of its elements begin with that part's name."""
     with gr.Accordion(label("hub_publish_title"), open=False, elem_id=f"{part}-hub") as fold:
         gr.HTML(f"<p>{label('hub_publish_about')}</p>", elem_classes="hub-line")
         who = gr.HTML(elem_classes="hub-line")
@@ -67,9 +67,9 @@ def place_panel(part: str) -> PublishPanel:
 
 
 def place_sign_in() -> None:
-    """Place a button to sign in and out, on a Space alone: elsewhere the machine's own login is used."""
+    """Place a button to sign in and out, only on a Space: elsewhere the machine's own login is used."""
     if people_sign_in():
-        # Gradio compares what it reads, so in both languages at once.
+        # Gradio compares the label with this text, so the text is in both languages at once.
         gr.LoginButton(
             "Sign in with Hugging Face · ログイン", logout_value="Sign out ({}) · ログアウト", size="sm"
         )
@@ -82,9 +82,9 @@ def bind_panel(
     find_word: FindWord,
     changes: Callable[..., Dependency],
 ) -> None:
-    """Let the panel publish the word that ``find_word`` finds by the value of ``source``.
+    """Let the panel publish the word that ``find_word`` finds for the value of ``source``.
 
-    When ``changes`` happens the page shows another word, and the panel is folded away again, empty.
+    The event ``changes`` means that the page shows another word: the panel is then cleared and closed.
     """
     panel.fold.expand(
         bind(studio, open_panel, panel, find_word), source, [*panel.filled, panel.publish], **HIDDEN
@@ -105,9 +105,9 @@ def bind_panel(
 def open_panel(
     studio: Studio, request: gr.Request, panel: PublishPanel, find_word: FindWord, source: Any
 ) -> Updates:
-    """Say who would publish the word, and under which name; without a login, how to get one.
+    """Say who would publish the word and under which name or, without a login, how to log in.
 
-    What was filled in and ticked before was meant for another word.
+    Earlier entries are cleared, because they were meant for another word.
     """
     language, token = language_of(request), studio.homes.token_of(request)
     name = find_word(studio, request, source).concept.name
@@ -137,7 +137,7 @@ def publish(
     private: bool,
     with_pictures: bool,
 ) -> Iterator[Updates]:
-    """Publish a word, and say how that goes. Raises as :func:`push_concept`."""
+    """Publish a word and report the progress. Raises the errors of :func:`push_concept`."""
     language, word = language_of(request), find_word(studio, request, source)
     yield {
         panel.result: status_line(say(language, "hub_publishing")),
@@ -171,5 +171,5 @@ def published_html(language: Language, concept: Concept, pushed: Pushed) -> str:
 
 
 def status_line(text: str) -> str:
-    """Render a line that screen readers read out when it changes."""
+    """Render a line that screen readers announce when it changes."""
     return f'<p role="status">{html.escape(text)}</p>'

@@ -1,4 +1,4 @@
-"""How a drawing gets onto the page: its buttons, its progress and its gallery."""
+"""Show a drawing on the page: its buttons, its progress and its gallery."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ Caption = Callable[[int, Drawn], str]
 
 @dataclass(frozen=True)
 class ResultArea:
-    """The components in which a drawing appears. ``drawn`` holds the gallery's pictures, a tuple of
-    :class:`~ui.server.drawing.Drawn`."""
+    """The components that show a drawing.
+
+    ``drawn`` holds the gallery's pictures, a tuple of :class:`~ui.server.drawing.Drawn`.
+    """
 
     draw: gr.Button
     cancel: gr.Button
@@ -69,7 +71,7 @@ def place_results(studio: Studio, tab: str) -> ResultArea:
 
 
 def hide_with_old_pictures(studio: Studio, area: ResultArea, *blocks: Block) -> None:
-    """Hide what belongs to the pictures of one drawing as soon as the next has emptied the gallery."""
+    """Hide the components that belong to one drawing's pictures once the next drawing empties the gallery."""
     area.drawn.change(bind(studio, hide_old, blocks), area.drawn, list(blocks), **QUIET)
 
 
@@ -85,9 +87,9 @@ def show_drawing(
     caption: Caption | None = None,
     columns: int = GALLERY_COLUMNS,
 ) -> Iterator[Updates]:
-    """Draw when it is this visitor's turn; yields updates of the area, the last with all the pictures.
+    """Draw when it is this visitor's turn; yield updates of the area, the last with all the pictures.
 
-    The default caption is the seed. Raises as :func:`~ui.server.drawing.draw_in_turn`.
+    The default caption is the seed. Raises the errors of :func:`~ui.server.drawing.draw_in_turn`.
     """
     language = language_of(request)
     shown = -1
@@ -98,8 +100,8 @@ def show_drawing(
                 area.progress: progress_html(language, progress),
                 area.cancel: gr.update(interactive=going_on),
             }
-            # Sent with every step the pictures would flicker. The last update has them again, for a busy
-            # browser merges updates that come at once, and then one without them counts.
+            # The pictures would flicker if they were sent with every step. The last update repeats them: a
+            # busy browser merges updates that arrive together, and one without the pictures might win.
             if len(progress.pictures) != shown or not going_on:
                 shown = len(progress.pictures)
                 items = [
@@ -118,7 +120,7 @@ def show_drawing(
 
 
 def progress_html(language: Language, progress: DrawingProgress) -> str:
-    """Render how far a drawing is; what changes with every step is not announced to screen readers."""
+    """Render a drawing's progress; screen readers do not announce the part that changes with every step."""
     left = ""
     if progress.seconds_left is not None:
         left = say(language, "drawing_left", duration=duration(language, progress.seconds_left))
@@ -143,5 +145,5 @@ def seed_caption(language: Language, drawn: Drawn) -> str:
 
 
 def stop_drawing(studio: Studio, request: gr.Request) -> None:
-    """Stop the drawings of this page after the step under way; the pictures drawn so far stay."""
+    """Stop the drawings of this page after the current step; the pictures drawn so far stay."""
     studio.stop_drawing(request)

@@ -1,4 +1,4 @@
-"""Small copies of pictures inside the page itself, at no address that another visitor could ask for."""
+"""Embed small copies of pictures in the page as data URIs, so no other visitor can request them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ti_core.pictures.decode import open_picture
 
 SHOWN_SIDE = 256  # pixels
 THUMBNAIL_SIDE = 128
-THUMBNAILS_KEPT = 1024  # in memory, of a few kilobytes each
+THUMBNAILS_KEPT = 1024  # in memory, a few kilobytes each
 
 
 def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
-    """Encode a copy of a picture at most ``side`` pixels wide and high."""
+    """Encode a copy of a picture, at most ``side`` pixels wide and high, as a data URI."""
     shown = image.copy()
     shown.thumbnail((side, side))
     buffer = io.BytesIO()
@@ -27,7 +27,7 @@ def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
 
 
 def thumbnail_uri(file: Path) -> str:
-    """Encode a picture of the library, "" if it cannot be read: the word is as good without it."""
+    """Encode a picture of the library as a data URI, "" if it cannot be read: the word works without it."""
     return _thumbnail_uri(file, file.stat().st_mtime_ns)
 
 

@@ -1,4 +1,4 @@
-"""What the judge says of pictures, in the reader's language."""
+"""The judge's verdicts on pictures, in the reader's language."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ui.server.drawing import Drawn
 from ui.server.people import Home
 from ui.texts import Language, explain, say
 
-LEVELS = (0.1, 0.4, 0.8)  # of the way from the initial word to the real pictures, where each level begins
+LEVELS = (0.1, 0.4, 0.8)  # start of each level, as a fraction from initial word to real pictures
 
 
 class WordFinder:
-    """Finds with the judge which of two or more words are in a picture, and marks it with them.
+    """Asks the judge which of two or more words are in a picture, and marks them in the caption.
 
-    ``remark`` says whose marks they are, or why there are none.
+    ``remark`` names the judge, or says why there are no marks.
     """
 
     def __init__(self, language: Language, home: Home, words: Sequence[Concept]):
@@ -57,11 +57,11 @@ class WordFinder:
         return f"<p>{html.escape(self.remark)}</p>"
 
     def caption(self, _number: int, drawn: Drawn) -> str:
-        """Write under a picture its seed, and which words are in it."""
+        """Return a picture's caption: its seed, and which words are in it."""
         return " · ".join([seed_caption(self._language, drawn), *self.marks(drawn)])
 
     def marks(self, drawn: Drawn) -> list[str]:
-        """Mark each word as found or not; there are no marks without a judge, or for a hidden picture."""
+        """Mark each word as found or not found; no marks without a judge or for a hidden picture."""
         if self._judge is None or drawn.hidden:
             return []
         if drawn.path not in self._marks:
@@ -77,8 +77,8 @@ def comparison_html(
 ) -> tuple[str, str]:
     """Say what the judge finds in the pictures of a comparison.
 
-    ``drawn`` are, in this order, the pictures with the initial word, with the learned word, and of the
-    learned word in the scene of ``prompt``. Returns how like the real pictures they are, and further remarks.
+    ``drawn`` holds, in this order, the pictures with the initial word, with the learned word, and with the
+    learned word in the scene of ``prompt``. Returns their similarity to the real pictures, and remarks.
     """
     try:
         judge = _judge_here(concept.base)
@@ -112,10 +112,13 @@ def comparison_html(
 
 
 def level_of(verdict: Verdict) -> int:
-    """Grade a word from 0, if it is no more like the real pictures than its initial word, to 3, if it is as
-    like them as they are like each other."""
+    """Grade a word from 0 to 3.
+
+    0: it resembles the real pictures no more than its initial word does. 3: it resembles them as much as they
+    resemble each other.
+    """
     reached = verdict.recovered
-    if reached is None:  # the initial word is as far already
+    if reached is None:  # the initial word already resembles them as much
         reached = float(verdict.likeness.learned >= verdict.likeness.real)
     return sum(reached >= begin for begin in LEVELS)
 
@@ -126,7 +129,7 @@ def _judge_here(base: BaseModel) -> Judge:
 
 
 def _name(language: Language, judge: str) -> str:
-    """Name a judge for the reader: a general one is called by the name of its model."""
+    """Name a judge for the reader: a general one has the name of its model."""
     return say(language, "verdict_own_judge") if judge == EMBEDDED_JUDGE_NAME else judge
 
 

@@ -1,8 +1,8 @@
 """A word as a card: its picture, its name, and a line of facts.
 
-Every list of words on the page consists of these cards: in Compose and Style, in the drawer, and of what is
-found on the Hub. A click on a card's button sends a ``select`` event with the name of the word
-(``word_card.js``); on the Hub a word is named by its repository, elsewhere by its token.
+Every list of words on the page consists of these cards: in Compose and Style, in the drawer, and in the
+search results of the Hub. A click on a card's button sends a ``select`` event with the word's name
+(``word_card.js``): its repository for a word on the Hub, otherwise its token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def clicked_word(event: gr.EventData) -> str:
 
 
 def cards_html(cards: Iterable[str], new: int | None = None) -> str:
-    """Put cards into a list, "" for none; the one numbered ``new`` is marked as the first that is new."""
+    """Put cards into a list, "" for none; the card numbered ``new`` is marked as the first new one."""
     items = "".join(
         f"<li{' class=new' if number == new else ''}>{card}</li>" for number, card in enumerate(cards)
     )
@@ -45,9 +45,9 @@ def choice_card(
     greyed: bool = False,
     disabled: bool = False,
 ) -> str:
-    """Render a word that can be chosen: the whole card is a button.
+    """Render a word to choose: the whole card is a button.
 
-    ``alt`` describes the picture; a card that is ``disabled`` is greyed too, and cannot be chosen.
+    ``alt`` describes the picture. A ``disabled`` card is greyed out and cannot be chosen.
     """
     picture = picture_html(thumbnail_uri(thumbnail) if thumbnail else "", alt)
     return (
@@ -60,10 +60,10 @@ def choice_card(
 
 
 def link_card(name: str, facts: str, picture: str, *, address: str, look: str, act: str, act_on: str) -> str:
-    """Render a word elsewhere: its name links to its page, and a button fetches it.
+    """Render a word from elsewhere: its name links to its page, and a button fetches it.
 
-    ``look`` is the link's name and ``act_on`` the button's, both with the word's name for those who only hear
-    them; ``act`` is what stands on the button.
+    ``look`` is the accessible name of the link and ``act_on`` that of the button; both contain the word's
+    name. ``act`` is the button's visible label.
     """
     link = (
         f'<a href="{html.escape(address)}" target="_blank" rel="noopener" aria-label="{html.escape(look)}">'
@@ -80,7 +80,7 @@ def link_card(name: str, facts: str, picture: str, *, address: str, look: str, a
 
 
 def picture_html(source: str, alt: str = "") -> str:
-    """Render the picture at an address, or the place of one if there is none."""
+    """Render the picture at an address, or a placeholder without an address."""
     if not source:
         return '<span class="picture"></span>'
     return (

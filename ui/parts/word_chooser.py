@@ -1,4 +1,4 @@
-"""How a tab lets its visitor choose among their words, and what it offers to one who has too few."""
+"""Let a visitor choose among their words, or get some if they have too few."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ui.texts import Language, label, say
 
 @dataclass(frozen=True)
 class WordChooser:
-    """The words as cards, a button that leads to where one is taught, and one that takes ready-made words."""
+    """The words as cards, a button that opens the Train tab, and one that adds ready-made words."""
 
     cards: gr.HTML
     teach: gr.Button
@@ -42,7 +42,7 @@ def chooser_html(
     usable: Container[str],
     chosen: Container[str],
 ) -> str:
-    """Render a hint and a card for each word; one that is not ``usable`` cannot be chosen, and says why."""
+    """Render a hint and a card for each word; a word that is not ``usable`` is disabled and says why."""
     cards = cards_html(_card(language, entry, usable, chosen) for entry in entries)
     return f'<p class="cards-hint" role="status">{html.escape(hint)}</p>{cards}'
 

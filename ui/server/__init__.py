@@ -1,1 +1,1 @@
-"""What runs behind the page: who is asking, the model in use, the device and its queue, drawing, training."""
+"""The server behind the page: visitors, the model in use, the device and its queue, drawing, training."""

@@ -1,4 +1,4 @@
-"""The one device that all visitors share: drawings in the order they came, training steps in between."""
+"""The one device that all visitors share: drawings in order of arrival, training steps in between."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from types import TracebackType
 
 from ti_core.errors import OneWordError
 
-MEASURED_DRAWINGS = 5  # the last ones, whose mean duration predicts the wait
+MEASURED_DRAWINGS = 5  # the wait is predicted from the mean duration of this many recent drawings
 
 
 class QueueFull(OneWordError):
-    """As many drawings wait as may; ``seconds`` is how long they are expected to take, None if not known."""
+    """The queue is full; ``seconds`` is how long its drawings are expected to take, None if unknown."""
 
     def __init__(self, waiting: int, seconds: float | None):
         self.waiting = waiting
@@ -28,27 +28,27 @@ class QueueFull(OneWordError):
 class Device:
     """The device, which one drawing or one training step holds at a time.
 
-    After a drawing comes a training step, and after a step a drawing, where one waits. So a drawing waits for
-    one step at most, and training never starves.
+    If both are waiting, drawings and training steps alternate. So the first drawing in the queue waits for at
+    most one step, and training never starves.
     """
 
     def __init__(self, max_waiting: int):
         self._max_waiting = max_waiting
-        self._changed = threading.Condition()  # guards all below; while nobody holds it, nobody waits
+        self._changed = threading.Condition()  # guards all below; nobody waits while it is free
         self._holder: object | None = None
         self._since = 0.0
-        self._drawings: deque[Ticket] = deque()  # these wait,
-        self._steps: deque[object] = deque()  # and these
+        self._drawings: deque[Ticket] = deque()  # waiting drawings
+        self._steps: deque[object] = deque()  # waiting training steps
         self._durations: deque[float] = deque(maxlen=MEASURED_DRAWINGS)
 
     @property
     def waiting(self) -> int:
-        """How many drawings wait now."""
+        """How many drawings are waiting."""
         with self._changed:
             return len(self._drawings)
 
     def enter(self) -> Ticket:
-        """Join the queue of drawings. Raises :class:`QueueFull` if as many wait already as may."""
+        """Join the queue of drawings. Raises :class:`QueueFull` if the queue is full."""
         ticket = Ticket(self)
         with self._changed:
             if self._holder is None:
@@ -61,7 +61,7 @@ class Device:
 
     @contextmanager
     def training_step(self) -> Iterator[None]:
-        """Hold the device for one training step, before which at most one more drawing is taken."""
+        """Hold the device for one training step; at most one more drawing goes first."""
         step = object()
         try:
             with self._changed:
@@ -75,7 +75,7 @@ class Device:
             with self._changed:
                 if self._holder is step:
                     self._hand_to_first(self._drawings or self._steps)
-                elif step in self._steps:  # interrupted while it waited
+                elif step in self._steps:  # interrupted while waiting
                     self._steps.remove(step)
 
     def _leave(self, ticket: Ticket, *, measured: bool) -> None:
@@ -95,7 +95,7 @@ class Device:
         self._changed.notify_all()
 
     def _seconds(self, ahead: int) -> float | None:
-        """How long the drawing under way, if there is one, and ``ahead`` more take; None if not known."""
+        """Predict the seconds that the current drawing, if any, and ``ahead`` more take; None if unknown."""
         if not self._durations:
             return None
         mean = sum(self._durations) / len(self._durations)
@@ -105,7 +105,7 @@ class Device:
 
 
 class Ticket:
-    """A drawing's place in the queue, and then its hold of the device; leaving gives up either."""
+    """A drawing's place in the queue, and later its hold on the device; leaving gives up either."""
 
     def __init__(self, device: Device):
         self._device = device
@@ -121,7 +121,7 @@ class Ticket:
     def seconds_left(self) -> float | None:
         """The expected wait, from the mean of the last few drawings; None if none was measured.
 
-        Raises as :attr:`position`.
+        Raises :class:`ValueError` once left.
         """
         device = self._device
         with device._changed:
@@ -134,7 +134,7 @@ class Ticket:
             return device._changed.wait_for(lambda: device._holder is self, timeout)
 
     def leave(self) -> None:
-        """Give up the place, also while waiting; does nothing if that was done before."""
+        """Give up the place, even while waiting; does nothing the second time."""
         self._device._leave(self, measured=True)
 
     def __enter__(self) -> Ticket:
@@ -143,4 +143,4 @@ class Ticket:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._device._leave(self, measured=error is None)  # how long a failed one took predicts nothing
+        self._device._leave(self, measured=error is None)  # a failed one's duration predicts nothing

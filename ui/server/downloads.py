@@ -1,4 +1,4 @@
-"""Files that a browser may fetch: copies, for the homes themselves are served to no one."""
+"""Files that a browser may fetch: always copies, because the homes themselves are never served."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ti_core.words.library import Library
 
 
 def serve_copy(path: Path) -> str:
-    """Copy a file of a home to where the page may show it; returns the copy's path."""
+    """Copy a file from a home to a folder that the page may serve; return the copy's path."""
     return str(save_file_to_cache(path, get_upload_folder()))
 
 
 def export_word(library: Library, token: str, layout: Layout = "native") -> str:
-    """Write a word as a file of this or another program; several files come in one archive.
+    """Write a word as a file of this or another program; several files are packed into one archive.
 
-    Raises as :meth:`Library.export_file` and :meth:`Library.export_archive`.
+    Raises the errors of :meth:`Library.export_file` and :meth:`Library.export_archive`.
     """
     name = token.strip("<>")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Drawing for a visitor: wait for the device, draw in a thread beside the page, keep every picture."""
+"""Draw for a visitor: wait for the device, draw in a background thread, keep every picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DrawSlice = Callable[[Sequence[Order]], list[GeneratedPicture]]
 
 
 class Draw(Protocol):
-    """A function that draws on the model's device, or slice by slice if it is given ``draw_slice``."""
+    """A function that draws on the model's device or, if given ``draw_slice``, slice by slice."""
 
     def __call__(
         self,
@@ -47,9 +47,9 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture that was drawn: its file, and the recipe that is also inside it.
+    """A drawn picture: its file, and the recipe that is also embedded in the file.
 
-    The file of a ``hidden`` picture is a sign in its place: the model's safety checker withheld it.
+    For a ``hidden`` picture, which the model's safety checker withheld, the file shows a notice instead.
     """
 
     path: Path
@@ -63,9 +63,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class DrawingProgress:
-    """How far a drawing is.
+    """The progress of a drawing.
 
-    ``place`` is its place in the queue while it waits. While it is drawn, ``done`` of ``total`` steps are
+    ``place`` is its place in the queue while it waits. During drawing, ``done`` of ``total`` steps have been
     taken, and ``pictures`` are finished.
     """
 
@@ -78,9 +78,9 @@ class DrawingProgress:
 
 
 def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
-    """Make a function that draws what ``plan`` orders for the model in use, in batches.
+    """Make a function that draws the orders which ``plan`` makes for the model in use, in batches.
 
-    It raises what is wrong with any of the orders before it draws the first.
+    It raises the errors of all orders before it draws the first.
     """
 
     def draw(
@@ -101,9 +101,9 @@ def draw_orders(plan: Callable[[Backbone], Sequence[Order]]) -> Draw:
 def _draw_in_slices(
     draw_slice: DrawSlice, orders: Sequence[Order], on_progress: OnProgress, should_stop: ShouldStop
 ) -> Iterator[GeneratedPicture]:
-    """Draw each picture as an order of its own, as each has a seed of its own.
+    """Draw each picture as a separate order, because each has its own seed.
 
-    A slice does not look at the orders that it leaves to the next, so all prompts are checked before.
+    A slice does not check the orders that it leaves to the next, so all prompts are checked first.
     """
     for order in orders:
         for prompt in (order.settings.prompt, order.settings.negative_prompt):
@@ -124,9 +124,10 @@ def _draw_in_slices(
 
 
 def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float) -> tuple[Concept, ...]:
-    """Move the concepts between the words they started from, at 0, and themselves, at 1, or beyond.
+    """Interpolate each concept between its initial word (strength 0) and itself (1), or extrapolate beyond 1.
 
-    Raises as :func:`~ti_core.words.arithmetic.interpolate_from_initial`, but needs no initial word at 1.
+    Raises the errors of :func:`~ti_core.words.arithmetic.interpolate_from_initial`; strength 1 needs no
+    initial word.
     """
     if strength == 1:
         return tuple(concepts)
@@ -134,10 +135,10 @@ def at_strength(backbone: Backbone, concepts: Sequence[Concept], strength: float
 
 
 def draw_in_turn(studio: Studio, request: gr.Request, draw: Draw) -> Iterator[DrawingProgress]:
-    """Draw when it is this visitor's turn. The last progress is done or stopped.
+    """Draw when it is this visitor's turn. The phase of the last progress is "done" or "stopped".
 
     Closing the iterator, as Gradio does when the tab is closed, stops the drawing. Raises
-    :class:`~ui.server.device_queue.QueueFull`, :class:`ModelError` and what ``draw`` raises.
+    :class:`~ui.server.device_queue.QueueFull`, :class:`ModelError` and the errors of ``draw``.
     """
     home = studio.home(request)
     with studio.drawing(request) as stop:
@@ -169,10 +170,10 @@ def _draw(
             for picture in draw(backbone, news.put, stop.is_set):
                 news.put(keep_picture(home, picture, studio.limits.kept_pictures))
             news.put(None)
-        except Exception as error:  # raised again where the visitor is
+        except Exception as error:  # raised again in the visitor's thread
             news.put(error)
 
-    # In the visitor's context, for on ZeroGPU it is the visitor to whom the GPU is lent.
+    # Run in the visitor's context: ZeroGPU lends the GPU to the visitor.
     worker = threading.Thread(target=copy_context().run, args=(work,), name="drawing", daemon=True)
     started, progress = time.monotonic(), DrawingProgress("drawing")
     worker.start()
@@ -189,7 +190,7 @@ def _draw(
             else:
                 left = (time.monotonic() - started) / entry.done * (entry.total - entry.done)
                 progress = replace(progress, done=entry.done, total=entry.total, seconds_left=left)
-            if isinstance(entry, Drawn) or news.empty():  # of the progress only the newest is worth sending
+            if isinstance(entry, Drawn) or news.empty():  # only the newest progress is worth sending
                 yield progress
         yield replace(progress, phase="done", done=progress.total, seconds_left=None)
     finally:
@@ -198,7 +199,7 @@ def _draw(
 
 
 def keep_picture(home: Home, picture: GeneratedPicture, kept: int) -> Drawn:
-    """Write a picture into the visitor's home, and delete the oldest of more than ``kept``."""
+    """Write a picture into the visitor's home; beyond ``kept`` pictures, delete the oldest."""
     home.pictures.mkdir(parents=True, exist_ok=True)
     path = home.pictures / f"{time.time_ns()}-{secrets.token_hex(4)}.png"
     save_png(picture.image, path, picture.recipe)

@@ -1,4 +1,4 @@
-"""How errors reach the reader: as one sentence in their language, whatever went wrong."""
+"""Show every error to the reader as one sentence in their language."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def errors_shown(request: gr.Request) -> Iterator[None]:
-    """Raise whatever goes wrong as :class:`gr.Error`, with one sentence in the reader's language."""
+    """Convert any error to :class:`gr.Error` with one sentence in the reader's language."""
     try:
         yield
     except gr.Error:
@@ -33,7 +33,7 @@ def errors_shown(request: gr.Request) -> Iterator[None]:
 
 
 def error_text(language: Language, error: Exception) -> str:
-    """Say in one sentence what went wrong; an error that nobody foresaw is logged under an id."""
+    """Say in one sentence what went wrong; an unexpected error is logged under an id."""
     if isinstance(error, NoHomeError):
         return say(language, "frame_no_cookie")
     if isinstance(error, QueueFull):
@@ -54,6 +54,6 @@ def error_text(language: Language, error: Exception) -> str:
 
 
 def refusal(language: Language, key: str, **values: object) -> gr.Error:
-    """Make an error to raise, which says in the text of a key what to do next."""
+    """Make an error to raise; the text of its key says what to do next."""
     text = html.escape(say(language, key, **values))
     return gr.Error(text, title=say(language, "frame_error"), print_exception=False)

@@ -1,7 +1,7 @@
-"""Training in the background: one thread trains the runs of all visitors, in one batch.
+"""Train in the background: one thread trains the runs of all visitors together, in one batch.
 
-A job belongs to no browser tab. What was learned is in the run's folder; the trainer remembers only what is
-going on now, and why a job failed.
+A job does not belong to a browser tab. Results are kept in the run's folder; the trainer remembers only the
+jobs in progress, and why a job failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ti_core.training.state import Snapshot
 from ti_core.words.concept import Concept
 from ui.server.device_queue import Device
 
-PACE_STEPS = 10  # the last ones, whose mean duration predicts the time left
+PACE_STEPS = 10  # the time left is predicted from the mean duration of this many recent steps
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ OnResult = Callable[[Run, Concept], None]
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How far a run is.
+    """The status of a run.
 
-    ``seconds_left`` is the time until all ``steps`` are done at the recent pace, None before that is known.
-    ``companions`` other runs train in the same batch now. ``error`` says why a failed run failed.
+    ``seconds_left`` is the time until all ``steps`` are done at the recent pace, None until that is known.
+    ``companions`` is how many other runs train in the same batch now. ``error`` says why a run failed.
     """
 
     phase: Phase
@@ -47,9 +47,9 @@ class JobStatus:
 
 
 class TooManyJobs(OneWordError):
-    """As many runs are in training as may be.
+    """The maximum number of runs is already training.
 
-    The first of them has taken all its steps after ``seconds``, None before that is known.
+    ``seconds`` is the time until the first of them has taken all its steps, None if unknown.
     """
 
     def __init__(self, jobs: Sequence[JobStatus]):
@@ -61,7 +61,7 @@ class TooManyJobs(OneWordError):
 
 @dataclass(eq=False)
 class _Job:
-    """A run that waits, is in the batch, or has left it with its result still to be handed over."""
+    """A run that waits, is in the batch, or has left it but has not handed over its result yet."""
 
     backbone: Backbone
     run: Run
@@ -96,28 +96,29 @@ class _Job:
 
 
 class Trainer:
-    """Trains at most ``max_jobs`` runs together, a step each time the device lets it."""
+    """Trains at most ``max_jobs`` runs together, one step each time it gets the device."""
 
     def __init__(self, device: Device, max_jobs: int = 8):
         self._device = device
         self._max_jobs = max_jobs
-        self._changed = threading.Condition()  # guards what follows; held briefly, never during a step
+        self._changed = threading.Condition()  # guards the state below; held briefly, never during a step
         self._jobs: dict[Path, _Job] = {}
         self._waiting: deque[_Job] = deque()
         self._batch: list[_Job] = []
         self._failures: dict[Path, Exception] = {}
         self._worker: threading.Thread | None = None
         self._closing = False
-        # The worker's own. Runs that leave the list are closed when the iterator goes on.
+        # Used by the worker thread only. Runs that leave the list are closed when the iterator advances.
         self._runs: list[Run] = []
         self._iterator: Generator[tuple[Run, Snapshot], None, None] | None = None
         self._leaving: list[_Job] = []
 
     def start(self, backbone: Backbone, run: Run, on_result: OnResult) -> None:
-        """Train a run, from where it was, until it has finished or is stopped.
+        """Train a run from its saved state until it has finished or is stopped.
 
-        ``on_result`` then gets what was learned, in the trainer's thread. Raises :class:`RunError` if the run
-        is in training here, :class:`TooManyJobs`, and :class:`ConfigError` if others train on another model.
+        Then ``on_result`` is called with the result, in the trainer's thread. Raises :class:`RunError` if the
+        run is already in training here, :class:`TooManyJobs` if the trainer is full, and :class:`ConfigError`
+        if others train on another model.
         """
         step = run.step
         job = _Job(backbone, run, on_result, step, tried_until=step)
@@ -147,16 +148,16 @@ class Trainer:
             self._changed.notify_all()
 
     def stop(self, run: Run) -> None:
-        """Stop a run after the step under way; the best of the last vectors become its result, if any.
+        """Stop a run after the current step; the best of its last vectors, if any, become its result.
 
-        :meth:`start` goes on with it. Nothing happens if it is not in training.
+        :meth:`start` resumes it. Does nothing if the run is not in training.
         """
         with self._changed:
             if run.folder in self._jobs:
                 self._jobs[run.folder].stop_asked = True
 
     def status(self, run: Run) -> JobStatus:
-        """How far a run is, also one that was trained before this program started."""
+        """Return the status of a run, even one that was trained before this program started."""
         with self._changed:
             job = self._jobs.get(run.folder)
             if job is not None:
@@ -177,9 +178,9 @@ class Trainer:
         return job is None or job.ended.wait(timeout)
 
     def close(self) -> None:
-        """End all jobs, each saved so that it can go on, and take no more; waits for the step under way.
+        """End all jobs and accept no more; waits for the current step.
 
-        Runs that have not finished get no result.
+        Each run is saved so that it can be resumed. Unfinished runs get no result.
         """
         with self._changed:
             self._closing = True
@@ -205,7 +206,7 @@ class Trainer:
                 self._end(job)
 
     def _wait_for_jobs(self) -> bool:
-        """Wait until there is something to train; returns False at the end of the program."""
+        """Wait until there is something to train; return False once the trainer is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closing)
             return not self._closing
@@ -217,7 +218,7 @@ class Trainer:
             self._conclude(job)
 
     def _step_or_close(self) -> list[_Job]:
-        """Take one step of the batch; returns the jobs that have left it and whose runs are closed."""
+        """Take one step of the batch; return the jobs that have left it and whose runs are closed."""
         with self._changed:
             if self._closing:
                 return []
@@ -231,12 +232,12 @@ class Trainer:
         return closed
 
     def _leave_and_join(self) -> list[_Job]:
-        """Take the stopped jobs out, and one that waits in; returns all jobs that the next step closes."""
+        """Remove the stopped jobs, add one that waits, and return all jobs that the next step closes."""
         stopped = [job for job in (*self._batch, *self._waiting) if job.stop_asked]
         self._batch = [job for job in self._batch if job not in stopped]
         self._waiting = deque(job for job in self._waiting if job not in stopped)
         leaving, self._leaving = self._leaving + stopped, []
-        # One on trial at a time, and while nobody leaves: then it is clear whose an error is.
+        # One job joins at a time, and only while none leaves, so that an error can be attributed to it.
         if self._waiting and not leaving and not any(job.on_trial for job in self._batch):
             job = self._waiting.popleft()
             job.phase = "preparing"
@@ -252,7 +253,7 @@ class Trainer:
         try:
             for run, snapshot in self._iterator:
                 job = self._jobs[run.folder]
-                if job not in awaited:  # the next step: those still awaited had ended before they joined
+                if job not in awaited:  # the next step began: the awaited jobs had ended before they joined
                     self._complete(awaited)
                     awaited = list(self._batch)
                 awaited.remove(job)
@@ -274,7 +275,7 @@ class Trainer:
                 self._leaving.append(job)
 
     def _end_failed(self, error: OneWordError) -> None:
-        """End the jobs at fault for a failed step; the others join again from their saved state."""
+        """End the jobs that caused a failed step; the others rejoin from their saved state."""
         self._iterator = None
         with self._changed:
             batch, self._batch = self._batch, []
@@ -288,7 +289,7 @@ class Trainer:
             self._end(job, error)
 
     def _conclude(self, job: _Job) -> None:
-        """Hand over what was learned, and end the job."""
+        """Hand over the result and end the job."""
         try:
             concept = self._result(job)
             if concept is not None:
@@ -330,14 +331,14 @@ class Trainer:
             try:
                 self._iterator.close()
             except Exception:
-                logger.exception("A run could not be saved.")  # it goes on from where it was saved before
+                logger.exception("A run could not be saved.")  # it resumes from its previous save
             self._iterator = None
 
 
 def _at_fault(batch: Sequence[_Job], error: OneWordError) -> list[_Job]:
-    """The jobs that an error names, or else the one on trial.
+    """Return the jobs that an error names, else the job on trial.
 
-    Without either nobody knows: then no job ends, and each is on trial until it has passed that step.
+    If there is neither, the cause is unknown: no job ends, and each is on trial until it passes that step.
     """
     folders = error.folders if isinstance(error, TrainingError) else ()
     named = [job for job in batch if job.run.folder in folders]
@@ -345,6 +346,6 @@ def _at_fault(batch: Sequence[_Job], error: OneWordError) -> list[_Job]:
 
 
 def _without_frames(error: Exception) -> Exception:
-    """The error without its traceback, which would hold the device's memory as long as it is remembered."""
+    """Return the error without its traceback, whose frames would keep device memory alive."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

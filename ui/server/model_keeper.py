@@ -26,20 +26,20 @@ from ui.server.zero import ON_ZERO_GPU
 
 log = logging.getLogger(__name__)
 
-CLOSING_SECONDS = 30.0  # that a loading may take to end
-ONE_AT_A_TIME = threading.Lock()  # two loadings in one process would spoil each other
+CLOSING_SECONDS = 30.0  # how long closing waits for a loading to end
+ONE_AT_A_TIME = threading.Lock()  # two loadings in one process interfere with each other
 
-# The files that diffusers loads if it is not asked for a variant such as fp16.
+# The files that diffusers loads if no variant such as fp16 is requested.
 COUNTED_FILES = re.compile(r"(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors")
 UNCOUNTED_PARTS = ("safety_checker", "image_encoder")
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """What is known of the model in use.
+    """The status of the model in use.
 
-    ``seconds`` have passed since its loading began, and ``error`` says why it failed. While it is being
-    downloaded, ``fetched`` is how many bytes are here, and of how many.
+    ``seconds`` is the time since its loading began, and ``error`` says why it failed. During a download,
+    ``fetched`` holds the number of bytes that are here and the total number of bytes.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How another process loads the model in use: the same weights in the same precision."""
+    """Options for another process to load the model in use: the same weights in the same precision."""
 
     name: str
     dtype: torch.dtype
@@ -60,7 +60,7 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """The bytes of a model's weights, None if not known, and the bytes that are free on its device."""
+    """The bytes of a model's weights, None if unknown, and the free bytes on its device."""
 
     weights: float | None
     free: float
@@ -71,14 +71,14 @@ class MemoryNeed:
 
 
 class ModelKeeper:
-    """Holds the one loaded model, and loads another in a thread of its own.
+    """Holds the one loaded model, and loads another in a background thread.
 
-    A model's safety checker is left out if ``safety_checker`` is set to False before it is loaded.
+    If ``safety_checker`` is False when a model is loaded, the model gets no safety checker.
     """
 
     def __init__(self) -> None:
         self.safety_checker = True
-        self._changed = threading.Condition()  # guards what follows
+        self._changed = threading.Condition()  # guards the state below
         self._status = ModelStatus("", "none")
         self._started = 0.0
         self._fetched: tuple[int, int] | None = None
@@ -94,9 +94,9 @@ class ModelKeeper:
             return replace(self._status, seconds=time.monotonic() - self._started, fetched=self._fetched)
 
     def load(self, name: str) -> None:
-        """Begin to load a model in place of the one in use; returns at once.
+        """Begin to load a model that replaces the one in use; return at once.
 
-        Raises :class:`ModelError` if there can be no such model, :class:`ConfigError` while another loads.
+        Raises :class:`ModelError` if the name cannot be a model, :class:`ConfigError` while another loads.
         """
         model_source(name)
         with self._changed:
@@ -112,7 +112,7 @@ class ModelKeeper:
         self._loader.start()
 
     def cancel(self) -> None:
-        """Give up the loading under way: a download stops, and a model that is loaded after all is dropped.
+        """Cancel the current loading: a download stops, and a model that still finishes loading is dropped.
 
         The next loading begins when this one has ended.
         """
@@ -122,15 +122,15 @@ class ModelKeeper:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Give up the loading under way and wait for its end, as a program cannot end while it imports."""
+        """Cancel the current loading and wait for its end: a program cannot exit during an import."""
         self.cancel()
         if self._loader is not None:
             self._loader.join(CLOSING_SECONDS)
 
     def wait(self) -> tuple[Backbone, Pace | None]:
-        """Wait until the model is loaded; returns it and its pace, None where training borrows a GPU.
+        """Wait until the model is loaded; return it and its pace, which is None where training borrows a GPU.
 
-        Raises :class:`ModelError` if no model is loaded or its loading failed or was cancelled.
+        Raises :class:`ModelError` if no model is loaded, or if its loading failed or was cancelled.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._status.phase != "loading")
@@ -142,12 +142,12 @@ class ModelKeeper:
 
     @property
     def backbone(self) -> Backbone | None:
-        """The model if it is ready now, else None."""
+        """Return the model if it is ready now, else None."""
         with self._changed:
             return self._backbone
 
     def load_options(self, backbone: Backbone) -> LoadOptions:
-        """How another process loads the model in use, which is this one."""
+        """Return the options for another process to load ``backbone``, the model in use."""
         with self._changed:
             return LoadOptions(self._status.name, backbone.dtype, self.safety_checker)
 
@@ -155,10 +155,10 @@ class ModelKeeper:
         backbone, pace, error = None, None, None
         try:
             with ONE_AT_A_TIME:
-                if self._status is not loading:  # cancelled while it waited
+                if self._status is not loading:  # cancelled while waiting
                     return
                 device = device_here()
-                free_unused_memory(device)  # of the model before
+                free_unused_memory(device)  # the previous model's
                 backbone = Backbone.load(
                     loading.name,
                     device=device.type,
@@ -193,7 +193,7 @@ class ModelKeeper:
 
 
 def memory_need(name: str) -> MemoryNeed:
-    """How much memory a preset, a folder or a file needs in the precision used here, and how much is free."""
+    """Estimate what a preset, folder or file needs in the precision used here, and the free memory."""
     device = device_here()
     preset = find_preset(name)
     parameters = preset.parameters * 1e6 if preset else count_parameters(Path(name))
@@ -201,13 +201,13 @@ def memory_need(name: str) -> MemoryNeed:
 
 
 def count_parameters(model: Path) -> int:
-    """Count the parameters of a folder or a .safetensors file by its headers; 0 if none can be read."""
+    """Count the parameters in a folder or a .safetensors file from the headers; 0 if none can be read."""
     is_file = model.suffix.lower() == ".safetensors" and model.is_file()
     files = [file for file in model.glob("*/*.safetensors") if COUNTED_FILES.fullmatch(file.name)]
     files = [model] if is_file else [file for file in files if file.parent.name not in UNCOUNTED_PARTS]
     try:
         return sum(_parameters_in(file) for file in files)
-    except (OSError, SafetensorError):  # loading it will say what is wrong
+    except (OSError, SafetensorError):  # loading it will report the error
         return 0
 
 
@@ -217,12 +217,12 @@ def _parameters_in(file: Path) -> int:
 
 
 def device_here() -> torch.device:
-    """The device of this process: on ZeroGPU the CPU, as the GPU is lent to other processes."""
+    """Return this process's device; on ZeroGPU the CPU, because the GPU is lent to other processes."""
     return torch.device("cpu") if ON_ZERO_GPU else best_device()
 
 
 def dtype_on(device: torch.device) -> torch.dtype:
-    """The precision of the model. On ZeroGPU it is chosen for the GPU that will be lent."""
+    """Return the model's precision. On ZeroGPU it is the one for the GPU that will be lent."""
     return torch.bfloat16 if ON_ZERO_GPU else fastest_dtype(device)
 
 

@@ -1,9 +1,9 @@
-"""Who is asking, and the home in which their words, runs and pictures are kept.
+"""Identify visitors and find their homes, which hold their words, runs and pictures.
 
-On one's own machine there is one home. On a shared server each browser has its own, found by a cookie
-that cannot be guessed; its name on disk is a digest, so that reading the disk gives no one's cookie away.
-On a Space people may sign in with Hugging Face. The home of the browser where a person does so first becomes
-theirs, with the words learned before: from then on it opens only to them, in every browser.
+A private machine has one home. On a shared server each browser has its own, found by an unguessable cookie.
+The home's name on disk is a digest, so that reading the disk reveals no cookie. On a Space, people may sign
+in with Hugging Face. The home of the browser in which a person first signs in becomes theirs, with the words
+learned before: from then on it opens only to them, in every browser.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from ti_core.words.library import Library
 COOKIE = "one-word-home"
 YEAR = 365 * 24 * 3600
 SECRET = "[0-9A-Za-z_-]{40,64}"
-PEOPLE_REMEMBERED = 1000  # logins, so that the Hub is not asked about them again
+PEOPLE_REMEMBERED = 1000  # cached logins, so that the Hub is not asked about them again
 SENT_COOKIE = re.compile(f"(^|; *){COOKIE}={SECRET}(;|$)".encode())
 
 
 class NoHomeError(OneWordError):
-    """A request to a shared server comes without the cookie that says whose it is."""
+    """A request to a shared server lacks the cookie that identifies its home."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folders of one person, or of one browser where nobody has signed in."""
+    """The folders of one person, or of one browser if nobody has signed in there."""
 
     folder: Path
 
@@ -71,14 +71,14 @@ class Homes:
         """The name of each signed-in person's home, by the digest of their identity."""
 
     def token_of(self, request: gr.Request) -> str | None:
-        """The asker's token for the Hub: on one's own machine its login, elsewhere that of who signed in."""
+        """Return the requester's Hub token: on a private machine its login, elsewhere the visitor's."""
         return signed_in_token(request) if self.shared else get_token()
 
     def of(self, request: gr.Request) -> Home:
         """Find the home of a request.
 
-        Raises :class:`NoHomeError` on a shared server for a request without its cookie, and
-        :class:`HubError` if the Hub does not say who has signed in.
+        Raises :class:`NoHomeError` if a request to a shared server has no cookie, and :class:`HubError` if
+        the Hub does not say who has signed in.
         """
         name = self._name_of(request) if self.shared else "home"
         return self._known.setdefault(name, Home(self._root / name))
@@ -96,7 +96,7 @@ class Homes:
             return _digest(f"{browser} signed out") if browser in self._owners.values() else browser
 
     def _person(self, token: str) -> str:
-        """The digest of a token's owner, "" if it is not valid any more. The Hub is asked once per token."""
+        """Return the digest of a token's owner, "" if the token has expired. Asks the Hub once per token."""
         login = _digest(token)
         if login not in self._people:
             try:
@@ -109,7 +109,7 @@ class Homes:
         return self._people[login]
 
     def _take_over(self, browser: str, person: str) -> str:
-        """Give a person the home of their browser, or a new one if another person has that already."""
+        """Give a person the home of their browser, or a new home if that one belongs to another person."""
         name = person if browser in self._owners.values() else browser
         (self._root / "people").mkdir(parents=True, exist_ok=True)
         write_text_whole(self._root / "people" / person, name)
@@ -123,7 +123,7 @@ def people_sign_in() -> bool:
 
 
 def signed_in_token(request: gr.Request) -> str | None:
-    """The token of the person who has signed in on a Space, from the signed cookie of their request."""
+    """Return the token of the person who signed in on a Space, from the signed cookie of their request."""
     scope = getattr(request.request, "scope", None) or {}
     login = scope.get("session", {}).get("oauth_info") or {}
     return login.get("access_token") if login.get("expires_at", 0) > time.time() else None
@@ -134,7 +134,7 @@ def _digest(text: str) -> str:
 
 
 class HomeCookie:
-    """ASGI middleware that gives a browser a cookie if it loads the page without one."""
+    """ASGI middleware that sets a cookie in a browser that loads the page without one."""
 
     def __init__(self, app: Any):
         self._app = app
@@ -146,7 +146,7 @@ class HomeCookie:
             await self._app(scope, receive, send)
             return
         secure = scope["scheme"] == "https" or headers.get(b"x-forwarded-proto") == b"https"
-        # A Space is shown inside another page, where only such a cookie is kept.
+        # A Space is embedded in another site's page, where browsers keep only such cookies.
         site = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
         cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Path=/; Max-Age={YEAR}; HttpOnly; {site}"
 

@@ -1,8 +1,8 @@
-"""Work on a GPU that is lent for seconds at a time: training goes in slices, as do large drawings.
+"""Work on a GPU that is lent for seconds at a time: training and large drawings run in slices.
 
-The work is done in another process, which loads the model itself and gets and gives nothing but values: the
-model of this process is only read. A run's folder holds its state, so a slice can begin where the one before
-ended, or was killed.
+Another process does the work. It loads the model itself, and only plain values pass between the processes:
+this process only reads its own model. A run's folder holds its state, so a slice can begin where the previous
+one ended or was killed.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from ui.server.jobs import JobStatus, OnResult, Phase, TooManyJobs
 from ui.server.model_keeper import LoadOptions, ModelKeeper
 from ui.server.zero import WORK_SECONDS, Borrow
 
-ABANDONED_SECONDS = 90.0  # after so long without a slice no page is open; a hidden tab asks once a minute
-STOP_FILE = "stop"  # in a run's folder: asks the slice under way to end
+ABANDONED_SECONDS = 90.0  # without a slice for this long, no page is open; a hidden tab asks once a minute
+STOP_FILE = "stop"  # in a run's folder: asks the current slice to end
 
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
 
-# --- what the other process does ----------------------------------------------------------------------------
+# --- in the other process -----------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1)
 def _load(model: LoadOptions) -> Backbone:
-    """Load the model in the process that has the GPU, once for all the calls that it may serve."""
+    """Load the model in the process that has the GPU, once for all the calls that the process serves."""
     return Backbone.load(model.name, dtype=model.dtype, safety_checker=model.safety_checker)
 
 
 def train_slice(model: LoadOptions, folder: Path, seconds: float) -> None:
-    """Train a run for so many seconds, at least one step, or until it is asked to stop.
+    """Train a run for ``seconds``, but at least one step, or until it is asked to stop.
 
-    If it is, the best of the last vectors become the run's result. Raises as
+    After a stop, the best of the last vectors become the run's result. Raises the errors of
     :func:`~ti_core.training.runs.train_runs`.
     """
     end, asked = monotonic() + seconds, folder / STOP_FILE
@@ -66,9 +66,9 @@ def train_slice(model: LoadOptions, folder: Path, seconds: float) -> None:
 
 
 def draw_slice(model: LoadOptions, orders: Sequence[Order], seconds: float) -> list[GeneratedPicture]:
-    """Draw orders of one picture each: as many as can be begun within so many seconds, at least one.
+    """Draw orders of one picture each: as many as can begin within ``seconds``, at least one.
 
-    Raises as :func:`~ti_core.drawing.generate.generate`.
+    Raises the errors of :func:`~ti_core.drawing.generate.generate`.
     """
     end, backbone = monotonic() + seconds, _load(model)
     pictures: list[GeneratedPicture] = []
@@ -80,14 +80,14 @@ def draw_slice(model: LoadOptions, orders: Sequence[Order], seconds: float) -> l
 
 
 def choose_word(model: LoadOptions, pictures: Sequence[Picture], config: TrainingConfig) -> str:
-    """Choose the initial word for the pictures. Raises as :func:`~ti_core.training.preparation.prepare`."""
+    """Choose the initial word. Raises the errors of :func:`~ti_core.training.preparation.prepare`."""
     return prepare(_load(model), pictures, config).initializer
 
 
 class BorrowedGpu:
-    """The functions above, each called in a process that a GPU is lent to.
+    """The functions above, each run in a process to which a GPU is lent.
 
-    Call them only where a visitor's event is handled, as the GPU is lent to the visitor.
+    Call them only while handling a visitor's event, because the GPU is lent to the visitor.
     """
 
     def __init__(self, borrow: Borrow):
@@ -97,9 +97,9 @@ class BorrowedGpu:
 
 
 def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
-    """Make a function do its work where the GPU is.
+    """Make a function run in a process with the GPU.
 
-    The core's errors come back as their messages, since what else they hold may not be pickled.
+    The core's errors come back as their messages, because their other contents may not be picklable.
     """
 
     @borrow
@@ -118,12 +118,12 @@ def _lent(borrow: Borrow, work: Callable[..., Result]) -> Callable[..., Result]:
     return here
 
 
-# --- what this process does ---------------------------------------------------------------------------------
+# --- in this process ----------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
 class _Job:
-    """A run that is trained as long as an open page asks for its next slice."""
+    """A run that trains as long as an open page asks for its next slice."""
 
     model: LoadOptions
     run: Run
@@ -141,24 +141,24 @@ class _Job:
 
 
 class SlicedTrainer:
-    """Trains runs where a GPU is only lent; it stands in for :class:`ui.server.jobs.Trainer`.
+    """Trains runs on a lent GPU; has the interface of :class:`ui.server.jobs.Trainer`.
 
-    A run is trained while :meth:`go_on` is called for it. After :data:`ABANDONED_SECONDS` without that it
-    counts as stopped until it is started again, and the best of its last saved steps is its result.
+    A run trains only during calls of :meth:`go_on`. After :data:`ABANDONED_SECONDS` without a call it counts
+    as stopped until it is started again, and the best of its last saved steps is its result.
     """
 
     def __init__(self, gpu: BorrowedGpu, models: ModelKeeper, max_jobs: int = 8):
         self._gpu = gpu
         self._models = models
         self._max_jobs = max_jobs
-        self._lock = threading.RLock()  # guards what follows; never held during a slice
+        self._lock = threading.RLock()  # guards the state below; never held during a slice
         self._jobs: dict[Path, _Job] = {}
         self._failures: dict[Path, Exception] = {}
 
     def start(self, backbone: Backbone, run: Run, on_result: OnResult) -> None:
-        """Let :meth:`go_on` train a run, from where it was; ``on_result`` gets what was learned.
+        """Let :meth:`go_on` train a run from its saved state; ``on_result`` gets the result.
 
-        Raises :class:`RunError` if it is in training here, and :class:`TooManyJobs`.
+        Raises :class:`RunError` if the run is already in training here, and :class:`TooManyJobs`.
         """
         with self._lock:
             self._drop_abandoned()
@@ -173,17 +173,17 @@ class SlicedTrainer:
             self._jobs[run.folder] = _Job(self._models.load_options(backbone), run, on_result)
 
     def wait_for(self, runs: Sequence[Run]) -> None:
-        """Note that a page is open that will ask for the next slices of these runs."""
+        """Note that an open page will ask for the next slices of these runs."""
         with self._lock:
             for run in runs:
                 if run.folder in self._jobs:
                     self._jobs[run.folder].seen = monotonic()
 
     def go_on(self, run: Run) -> None:
-        """Train the next slice of a run, if it was started and is not in one; returns at its end.
+        """Train the next slice of a run, if it was started and no slice is running; return at its end.
 
-        A slice that was killed counts for what it has saved. If that is nothing, this raises what the lender
-        does, as for a quota that is used up: the run is stopped then, and can be started again.
+        A killed slice counts if it saved anything. Otherwise the run stops and the lender's error is raised,
+        for example about an exhausted quota; the run can be started again.
         """
         with self._lock:
             job = self._jobs.get(run.folder)
@@ -198,7 +198,7 @@ class SlicedTrainer:
                 if isinstance(error, OneWordError):
                     self._failures[run.folder] = error
             _keep_saved(job)
-            if not isinstance(error, OneWordError):  # which the status tells
+            if not isinstance(error, OneWordError):  # the status reports those
                 raise
             return
         with self._lock:
@@ -207,21 +207,21 @@ class SlicedTrainer:
                 del self._jobs[run.folder]
 
     def stop(self, run: Run) -> None:
-        """End a run after the step under way; the best of the last vectors become its result, if any."""
+        """End a run after the current step; the best of its last vectors, if any, become its result."""
         with self._lock:
             if run.folder in self._jobs:
                 (run.folder / STOP_FILE).touch()
                 self._jobs[run.folder].stop_asked = True
 
     def status(self, run: Run) -> JobStatus:
-        """How far a run is, also one that was trained before this program started."""
+        """Return the status of a run, even one that was trained before this program started."""
         with self._lock:
             self._drop_abandoned()
             job, error = self._jobs.get(run.folder), self._failures.get(run.folder)
         if job is None:
             ended: Phase = "failed" if error else "finished" if run.finish else "stopped"
             return JobStatus(ended, run.step, run.config.steps, error=error)
-        steps, metrics = run.config.steps, read_metrics(run)  # which are ahead of what is saved
+        steps, metrics = run.config.steps, read_metrics(run)  # the metrics are ahead of the saved state
         step = metrics[-1].step if metrics else 0
         if job.stop_asked:
             return JobStatus("stopping", step, steps)
@@ -235,16 +235,16 @@ class SlicedTrainer:
             return len(self._jobs)
 
     def close(self) -> None:
-        """Do nothing: no run goes on by itself, and what was learned is in the folders."""
+        """Do nothing: no run continues by itself, and the folders hold the results."""
 
     def _train(self, job: _Job) -> bool:
-        """Train one slice; returns whether the run has ended. Its result, if any, is handed over then."""
+        """Train one slice; return whether the run has ended. If it has, hand over its result, if any."""
         before, since = job.run.step, monotonic()
         try:
             self._gpu.train(job.model, job.run.folder, WORK_SECONDS)
         except OneWordError:
             raise
-        except Exception:  # of the lender: its own errors have no common class
+        except Exception:  # the lender's errors have no common base class
             if job.run.step == before:
                 raise
             return False
@@ -264,7 +264,7 @@ class SlicedTrainer:
 
 
 def _keep_saved(job: _Job) -> None:
-    """Make the best of the last saved steps the result of a run that has none, which takes no GPU."""
+    """Make the best of the last saved steps the result of a run without one; needs no GPU."""
     run = job.run
     if run.has_result:
         return
@@ -277,5 +277,5 @@ def _keep_saved(job: _Job) -> None:
         ]
         if evaluations:
             job.on_result(run, keep_step(run, best_of(evaluations, run.config.stop_window).step))
-    except OneWordError:  # it can still go on, and to a result then
+    except OneWordError:  # it can still be resumed, and get a result then
         log.exception("Nothing was kept of %s", run.folder)

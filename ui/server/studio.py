@@ -1,4 +1,4 @@
-"""The studio: everything that one server shares among its visitors."""
+"""The studio: the state that one server shares among its visitors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ui.server.zero import Borrow, borrow
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one server takes on."""
+    """Limits on the work that one server accepts."""
 
     waiting: int = 16
     """Drawings that may wait for the device."""
@@ -35,7 +35,7 @@ class Limits:
     kept_runs: int = 30
     """Trainings that a home on a shared server keeps; of those that ended the oldest go first."""
 
-    # One training on a shared server, where others wait for the device:
+    # Limits on one training on a shared server, where others wait for the device:
     steps: int = 2000
     step_rows: int = 16
     """Batch size times gradient accumulation."""
@@ -46,8 +46,8 @@ class Limits:
 class Studio:
     """The visitors' homes, the device with its queue, the model in use, and the trainer of one server.
 
-    ``root`` is the folder of all homes. Where the GPU has to be borrowed, by ``borrow``, ``gpu`` does work on
-    it and ``slices`` is the trainer; elsewhere both are None.
+    ``root`` is the folder of all homes. If the GPU has to be borrowed through ``borrow``, ``gpu`` runs work
+    on it and ``slices`` is the trainer; otherwise both are None.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Studio:
 
     @contextmanager
     def drawing(self, request: gr.Request) -> Iterator[threading.Event]:
-        """Enlist a drawing while it goes on; the event that this yields is set to ask it to stop."""
+        """Register a drawing while it runs; yields the event that asks the drawing to stop."""
         event = threading.Event()
         self._drawings[event] = self.home(request), request.session_hash
         try:
@@ -82,7 +82,7 @@ class Studio:
             del self._drawings[event]
 
     def stop_drawing(self, request: gr.Request) -> None:
-        """Ask all drawings of this page to stop after the step under way."""
+        """Ask all drawings of this page to stop after the current step."""
         page = self.home(request), request.session_hash
         for event, other in list(self._drawings.items()):
             if other == page:

@@ -1,4 +1,4 @@
-"""A visitor's words: all of them, those that the model in use can draw, and those that a prompt mentions."""
+"""Select a visitor's words: all, those that the model in use can draw, or those that a prompt mentions."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ READY_WORDS = ASSETS / "words"
 
 
 def all_words(library: Library) -> dict[str, Concept]:
-    """The concepts of a library by their tokens, newest first."""
+    """Return the concepts of a library by token, newest first."""
     return {entry.concept.token: entry.concept for entry in library.entries()[0]}
 
 
 def usable_words(entries: Sequence[Entry], base: BaseModel | None) -> dict[str, Concept]:
-    """The concepts that fit a model, or all of them if it is None, by their tokens."""
+    """Return the concepts that fit a model, by token; all of them if the model is None."""
     words = [entry.concept for entry in entries]
     return {word.token: word for word in words if base is None or word.base.fits(base)}
 
 
 def fitting_words(studio: Studio, request: gr.Request) -> list[Concept]:
-    """The visitor's words that fit the model in use, newest first; all of them while none is loaded."""
+    """Return the visitor's words that fit the model in use, newest first; all while no model is loaded."""
     backbone = studio.models.backbone
     entries, _ = studio.home(request).library.entries()
     return list(usable_words(entries, backbone.base if backbone else None).values())
 
 
 def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, ...]:
-    """The words whose tokens stand in the prompts, in the order in which they do.
+    """Return the words whose tokens occur in the prompts, in order of occurrence.
 
-    Raises :class:`UnknownTokenError` with the closest words, and :class:`PromptError`, also for a prompt of
-    more than :data:`MAX_PROMPT_LENGTH`.
+    Raises :class:`UnknownTokenError` with the closest words if a token is unknown, and :class:`PromptError`
+    if a prompt is invalid or longer than :data:`MAX_PROMPT_LENGTH`.
     """
     for prompt in prompts:
         check_length(prompt, MAX_PROMPT_LENGTH)
@@ -53,9 +53,9 @@ def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, .
 
 
 def take_ready_words(studio: Studio, request: gr.Request) -> list[Concept]:
-    """Give the visitor the words that come with the program, as far as the model in use can draw them.
+    """Give the visitor those words that ship with the program and that the model in use can draw.
 
-    Raises :class:`gr.Error` if it can draw none.
+    Raises :class:`gr.Error` if the model can draw none of them.
     """
     library, backbone = studio.home(request).library, studio.models.backbone
     own = {entry.concept.token for entry in library.entries()[0]}

@@ -1,4 +1,4 @@
-"""Whether this is a ZeroGPU Space, and how its GPU is borrowed. Import this before anything touches CUDA."""
+"""Detect a ZeroGPU Space and borrow its GPU. Import this module before anything touches CUDA."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Its arguments and its result are pickled, and it is killed when the GPU has to b
 
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as spaces itself reads it
 LENT_SECONDS = 45
-WORK_SECONDS = 35  # after which no other step or picture is begun: the rest is for the last one, and to start
+WORK_SECONDS = 35  # no step or picture begins after this; the rest is for startup and the last one
 
 borrow: Borrow | None = None
-"""None elsewhere, where the device is there all the time."""
+"""None outside ZeroGPU, where the device is always available."""
 if ON_ZERO_GPU:
     import spaces  # type: ignore[import-not-found]
 

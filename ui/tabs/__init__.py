@@ -1,1 +1,1 @@
-"""The tabs, a room each."""
+"""The tabs of the page, one package each."""

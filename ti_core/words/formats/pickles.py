@@ -1,19 +1,20 @@
-"""Files of torch.save, read as data: no object of a pickle is made and nothing in it is ever called.
+"""Read files of torch.save as data: no pickled object is constructed, and nothing in the pickle is called.
 
-``torch.load(weights_only=True)`` runs no foreign code either, but it believes what a file says of itself:
+``torch.load(weights_only=True)`` runs no foreign code either, but it trusts what a file says about itself:
 
-- a dict whose keys are pairs of pairs of pairs …, or numbers of one hash, keeps it busy without end, and one
-  of a key a hundred thousand tuples deep ends the process;
-- ``bytearray`` and ``_codecs.encode``, which it calls, make gigabytes out of a few bytes;
-- of a file of torch < 1.6 it may return a tensor that was never filled: what stood in memory before;
-- before torch 2.10 a storage that claims more numbers than the file has makes it read and write behind their
-  end (CVE-2026-24747);
-- it passes over the checksums of an archive.
+- a dict whose keys are pairs of pairs of pairs …, or numbers with the same hash, keeps it busy forever, and a
+  key that is nested a hundred thousand tuples deep crashes the process;
+- it calls ``bytearray`` and ``_codecs.encode``, which can make gigabytes out of a few bytes;
+- from a file of torch < 1.6 it may return an uninitialized tensor, which exposes old memory contents;
+- before torch 2.10, a storage that claims more numbers than the file holds makes it read and write out of
+  bounds (CVE-2026-24747);
+- it does not verify the checksums of an archive.
 
-To tell such a pickle from others is to know what lies on its stack, which is most of running it. So it is run
-here, by :func:`_objects`: a global is only its name, a call of torch's own functions for tensors only a
-:class:`StoredTensor`, and whatever else stands there is refused. Trusted are zipfile with the archive and its
-checksums, pickletools with decoding the instructions, and torch with the form of a tensor.
+Recognizing such a pickle requires knowing what is on its stack, which is most of the work of running it. So
+:func:`_objects` interprets the pickle: a global becomes only its name, a call of one of torch's own tensor
+functions becomes only a :class:`StoredTensor`, and everything else is refused. We trust zipfile to read the
+archive and verify its checksums, pickletools to decode the instructions, and torch to compute a tensor's
+layout.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from ti_core.words.formats.contents import (
 )
 
 MAX_PICKLE_BYTES = 4 * 2**20
-MAX_WORK = 120_000  # instructions, and entries of dicts; a whole Stable Diffusion model takes some 40,000
-MAX_NAME_LENGTH = 1000  # letters of a key or a global
+MAX_WORK = 120_000  # instructions and dict entries; a whole Stable Diffusion model takes about 40,000
+MAX_NAME_LENGTH = 1000  # characters of a key or a global
 MAX_DIRECTORY_BYTES = 2**20
-MAX_NUMBER = 2**48  # of the numbers in a storage, and of a key
+MAX_NUMBER = 2**48  # bound for the element count of a storage, and for an integer key
 MAX_DIMENSIONS = 8
-OLD_MAGIC = 0x1950A86A20F9469CFC6C  # of torch < 1.6
-OLD_HEAD_BYTES = 8 * 2**20  # what is read of such a file
+OLD_MAGIC = 0x1950A86A20F9469CFC6C  # magic number of torch < 1.6
+OLD_HEAD_BYTES = 8 * 2**20  # only this much of such a file is read
 
 DTYPES = {
     "torch DoubleStorage": torch.float64,
@@ -69,7 +70,7 @@ ReadBytes = Callable[[str, int, int], bytes]
 
 @dataclass(frozen=True)
 class _Storage:
-    """A block of ``count`` numbers in the file."""
+    """A storage of ``count`` numbers in the file."""
 
     key: str
     dtype: torch.dtype
@@ -78,9 +79,9 @@ class _Storage:
 
 @contextmanager
 def opened_pickle(path: Path) -> Iterator[Contents]:
-    """What ``torch.save`` wrote; its tensors can be read as long as the file is open.
+    """Read what ``torch.save`` wrote; its tensors can be read as long as the file is open.
 
-    Raises :class:`ConceptError` for a damaged, hostile or other file.
+    Raises :class:`ConceptError` if the file is damaged, hostile or of another kind.
     """
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\3\4"
@@ -93,7 +94,7 @@ def opened_pickle(path: Path) -> Iterator[Contents]:
 
 
 def write_pickle(values: Mapping[str, Any], path: Path) -> None:
-    """``torch.save``, with no more in the archive than A1111's own check of it allows."""
+    """Write values like ``torch.save``, but keep only the archive entries that A1111's own check allows."""
     saved = io.BytesIO()
     torch.save(dict(values), saved)
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
@@ -126,7 +127,7 @@ def _read_archive(file: IO[bytes]) -> Any:
     def read(key: str, start: int, count: int) -> bytes:
         member = members[f"{prefix}data/{key}"]
         if member.file_size != member.compress_size or start + count > member.file_size:
-            raise ConceptError(IS_DAMAGED)  # before zipfile seeks as far as the file claims to go
+            raise ConceptError(IS_DAMAGED)  # before zipfile seeks as far as the file claims
         with archive.open(member) as record:
             record.seek(start)
             return record.read(count)
@@ -135,7 +136,10 @@ def _read_archive(file: IO[bytes]) -> Any:
 
 
 def _read_old(file: IO[bytes]) -> Any:
-    """Five pickles, the fourth the object and the fifth the order of the storages, which follow."""
+    """Read a file of torch < 1.6: five pickles, then the storages.
+
+    The fourth pickle is the object, and the fifth lists the order of the storages.
+    """
     data = file.read(OLD_HEAD_BYTES)
     stream = io.BytesIO(data)
     places: dict[str, int] = {}
@@ -148,13 +152,13 @@ def _read_old(file: IO[bytes]) -> Any:
     objects = _objects(stream, read, storages)
     if next(objects) != OLD_MAGIC:
         raise ConceptError("It is a pickle, but not one of torch: choose another file.")
-    next(objects), next(objects)  # versions of the protocol and of the machine
+    next(objects), next(objects)  # the protocol version and the machine's properties
     values, keys = next(objects), next(objects)
     place = stream.tell()
     if not isinstance(keys, list):
         raise ConceptError(IS_DAMAGED)
     for key in map(_name, keys):
-        places[key] = place + 8  # after the number of its elements
+        places[key] = place + 8  # skips the number of elements
         place += 8 + storages[key].count * storages[key].dtype.itemsize
     return values
 
@@ -163,7 +167,7 @@ def _read_old(file: IO[bytes]) -> Any:
 
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 LITERALS = re.compile(r"GLOBAL|(SHORT_)?BIN(INT|INT1|INT2|FLOAT|UNICODE|UNICODE8|STRING|BYTES)|LONG1")
-TAKEN = {  # by an instruction from the top of the stack; None is all since the last mark
+TAKEN = {  # how many values an instruction pops from the stack; None means all since the last mark
     **dict.fromkeys(("TUPLE", "APPENDS", "SETITEMS"), None),
     **dict.fromkeys(("TUPLE1", "APPEND", "BINPERSID", "BUILD"), 1),
     **dict.fromkeys(("TUPLE2", "SETITEM", "STACK_GLOBAL", "REDUCE", "NEWOBJ"), 2),
@@ -172,10 +176,11 @@ TAKEN = {  # by an instruction from the top of the stack; None is all since the 
 
 
 def _objects(stream: io.BytesIO, read: ReadBytes, storages: dict[str, _Storage]) -> Iterator[Any]:
-    """The object of each pickle in the stream, as data; the storages named there are put in ``storages``.
+    """Yield the object of each pickle in the stream as data; its storages are added to ``storages``.
 
-    See :mod:`pickletools` for what each instruction does. It may use an object of any size again and again,
-    so none goes through a whole one, but where dicts are joined: there each entry counts as an instruction.
+    :mod:`pickletools` documents each instruction. A pickle may use an object of any size again and again, so
+    no instruction here traverses a whole object. The exception is joining dicts: each entry counts as an
+    instruction.
     """
     left = MAX_WORK
     while True:
@@ -243,21 +248,21 @@ def _objects(stream: io.BytesIO, read: ReadBytes, storages: dict[str, _Storage])
 
 
 def _entries(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A dict; its keys are names and numbers, for the hash of a tuple may never end."""
+    """Make a dict. Keys must be names or numbers, because hashing a nested tuple may never end."""
     return {
         key if isinstance(key, int) and abs(key) < MAX_NUMBER else _name(key): value for key, value in pairs
     }
 
 
 def _name(value: Any) -> str:
-    """The text, if it takes but a moment to hash and to compare."""
+    """Return the text if it is short enough to hash and compare quickly."""
     if not isinstance(value, str) or len(value) > MAX_NAME_LENGTH:
         raise ConceptError(IS_DAMAGED)
     return value
 
 
 def _called(function: Any, arguments: Any, read: ReadBytes) -> Any:
-    """What one of torch's own functions would make; any other is refused."""
+    """Return what one of torch's own functions would make. Raises :class:`ConceptError` for any other."""
     match function:
         case "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor":
             storage, offset, shape, strides = arguments[:4]
@@ -275,7 +280,7 @@ def _called(function: Any, arguments: Any, read: ReadBytes) -> Any:
 
 
 def _parameters(state: Any) -> dict[Any, Any]:
-    """Those in the state of a ``ParameterDict``; other states say nothing of tensors."""
+    """Return the parameters in the state of a ``ParameterDict``; other states hold no tensors."""
     parameters = state.get("_parameters") if isinstance(state, dict) else None
     return parameters if isinstance(parameters, dict) else {}
 
@@ -288,7 +293,7 @@ def _storage(reference: Any) -> _Storage:
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, read: ReadBytes) -> StoredTensor:
-    """Checked against its storage; only rows that lie one after the other are taken."""
+    """Make a tensor after checking it against its storage; only contiguous rows are accepted."""
     if not isinstance(storage, _Storage) or not len(shape) == len(strides) <= MAX_DIMENSIONS:
         raise ConceptError(IS_DAMAGED)
     form = torch.empty_strided(shape, strides, dtype=storage.dtype, device="meta")

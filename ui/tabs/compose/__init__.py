@@ -1,1 +1,1 @@
-"""The tab where words meet: in one picture, over a grid of their weights, or blended into one word."""
+"""The Compose tab: combine words in one picture, over a grid of weights, or blended into one word."""

@@ -1,4 +1,4 @@
-"""Which words are put together, and what follows from that: sentences, weights, the name of their blend."""
+"""The choice of words to compose, and what depends on it: sentences, weights and the blend's name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tokens = tuple[str, ...]
 
 @dataclass(frozen=True)
 class ComposeChoice:
-    """The chosen words, things before styles, and what follows from them.
+    """The chosen words, things before styles, and the values that depend on them.
 
     ``cards`` shows all words, of which ``usable`` can be chosen.
     """
@@ -74,13 +74,13 @@ def choose_words(
 
 
 def choose_ready_words(studio: Studio, request: gr.Request) -> ComposeChoice:
-    """Choose two of the words that come with the program; raises as :func:`take_ready_words`."""
+    """Choose two of the words that ship with the program. Raises the errors of :func:`take_ready_words`."""
     words = take_ready_words(studio, request)[:MIN_COMPOSED]
     return choose_words(studio, request, None, tuple(word.token for word in words), "", "")
 
 
 def hint_for(language: Language, usable: int, chosen: int) -> str:
-    """Say what to do next, with so many usable and chosen words."""
+    """Say what to do next, given the numbers of usable and chosen words."""
     if usable < MIN_COMPOSED:
         return say(language, "compose_few", count=usable)
     if chosen > MAX_COMPOSED:
@@ -89,7 +89,7 @@ def hint_for(language: Language, usable: int, chosen: int) -> str:
 
 
 def sentences_with(tokens: Sequence[str]) -> list[str]:
-    """Fill the templates with the words: the last in the last place, all others in the first."""
+    """Fill the templates with the words: the last word in the last place, all others in the first."""
     if len(tokens) < MIN_COMPOSED:
         return []
     *others, last = tokens
@@ -103,7 +103,7 @@ def sentences_html(language: Language, tokens: Sequence[str]) -> str:
 
 
 def blend_name(tokens: Sequence[str]) -> str:
-    """Name the blend of the first two words, such as cat-dog; "" if there are no two."""
+    """Name the blend of the first two words, such as cat-dog; "" if there are fewer than two."""
     if len(tokens) < 2:
         return ""
     longest = (MAX_NAME_LENGTH - 1) // 2

@@ -1,4 +1,4 @@
-"""What the Compose tab draws: words in one picture, a grid over their weights, or a blend of two."""
+"""Draw for the Compose tab: words in one picture, a grid over their weights, or a blend of two."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_WEIGHT_PAIRS = 25
 
 @dataclass(frozen=True)
 class ComposeResults:
-    """Where the pictures appear, what the judge's marks under them are, and the contact sheet of a grid."""
+    """The components for the pictures, the remark on the judge's marks, and a grid's contact sheet."""
 
     area: ResultArea
     marks: gr.HTML
@@ -70,7 +70,7 @@ def draw_grid(
     prompt: str,
     *values: Any,
 ) -> Iterator[Updates]:
-    """Draw a picture for each pair of weights of the first two words, and at the end their contact sheet."""
+    """Draw a picture for each pair of weights of the first two words, then their contact sheet."""
     language, home = language_of(request), studio.home(request)
     settings = replace(read_settings(prompt, *values[MAX_COMPOSED:]), count=1)
     weights = weights_of(settings.prompt, chosen, values[:MAX_COMPOSED])
@@ -111,7 +111,7 @@ def draw_blend(
     name: str,
     *controls: Any,
 ) -> Iterator[Updates]:
-    """Draw the word that lies between the two chosen ones; the marks of an earlier drawing go."""
+    """Draw the word between the two chosen ones; clear the marks of an earlier drawing."""
     home = studio.home(request)
     blended = blend_of(home, language_of(request), chosen, share, name)
     if blended.kind == "style":
@@ -133,7 +133,7 @@ def keep_blend(
     drawn: Sequence[Drawn],
     words_changed: int,
 ) -> int:
-    """Add the blend to the visitor's words, with the pictures that were just drawn of it.
+    """Add the blend to the visitor's words, with the pictures just drawn of it.
 
     Returns the new value of :attr:`Frame.words_changed`.
     """
@@ -151,15 +151,15 @@ def keep_blend(
 
 
 def weights_of(prompt: str, chosen: Tokens, weights: Sequence[float]) -> dict[str, float]:
-    """The weight of each chosen word, and 1 for each other word that the prompt mentions."""
+    """Return the weight of each chosen word, and 1 for each other word that the prompt mentions."""
     tokens = dict.fromkeys([*chosen, *concept_tokens(prompt)], 1.0)
     return tokens | dict(zip(chosen, weights, strict=False))
 
 
 def words_for(home: Home, settings: GenerationSettings, weights: Mapping[str, float]) -> list[Concept]:
-    """The concepts that have a weight, and those of the negative prompt.
+    """Return the concepts that have a weight, and those in the negative prompt.
 
-    Raises :class:`UnknownTokenError` for a token in a prompt that is not one of the person's words.
+    Raises :class:`UnknownTokenError` if a token in a prompt is not one of the person's words.
     """
     known = all_words(home.library)
     mentioned = concepts_in(known, settings.prompt, settings.negative_prompt)
@@ -170,14 +170,14 @@ def words_for(home: Home, settings: GenerationSettings, weights: Mapping[str, fl
 def compose_order(
     settings: GenerationSettings, words: Sequence[Concept], weights: Mapping[str, float]
 ) -> Order:
-    """Write the weights into the prompt; raises as :func:`weighted_prompt`."""
+    """Write the weights into the prompt. Raises the errors of :func:`weighted_prompt`."""
     composed = [word.token for word in words if word.token in weights]
     prompt = weighted_prompt(settings.prompt, composed, [weights[token] for token in composed])
     return Order(replace(settings, prompt=prompt), tuple(words))
 
 
 def read_weights(language: Language, text: str) -> tuple[float, ...]:
-    """Read the numbers between commas. Raises :class:`gr.Error` if there is none, or something else."""
+    """Read comma-separated numbers. Raises :class:`gr.Error` if there is none, or if one is invalid."""
     try:
         weights = read_list(text, float)
     except ValueError as error:
@@ -188,7 +188,10 @@ def read_weights(language: Language, text: str) -> tuple[float, ...]:
 
 
 def blend_of(home: Home, language: Language, chosen: Tokens, share: float, name: str) -> Concept:
-    """Blend the two chosen words. Raises as :func:`blend`, and :class:`gr.Error` for any but two."""
+    """Blend the two chosen words.
+
+    Raises the errors of :func:`blend`, and :class:`gr.Error` unless exactly two words are chosen.
+    """
     if len(chosen) != 2:
         raise refusal(language, "compose_blend_two")
     first, second = (home.library.find(token).concept for token in chosen)

@@ -1,4 +1,4 @@
-"""The components of the Compose tab, and what happens when they are used."""
+"""The components of the Compose tab and their events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GRID_WEIGHTS = "0.5, 1, 1.5"
 
 @dataclass(frozen=True)
 class WeightGrid:
-    """The weights of the first two words, down and across, and the button that draws the grid."""
+    """The weights of the first two words, by row and by column, and the button that draws the grid."""
 
     down: gr.Textbox
     across: gr.Textbox
@@ -43,7 +43,7 @@ class WeightGrid:
 
 @dataclass(frozen=True)
 class BlendControls:
-    """How far a blend lies from the first of two words to the second, its name, and its buttons."""
+    """The controls of a blend: its position between two words, its name, and its buttons."""
 
     share: gr.Slider
     name: gr.Textbox
@@ -53,8 +53,10 @@ class BlendControls:
 
 @dataclass(frozen=True)
 class ComposeTab:
-    """The tab's components. ``panel`` is hidden while there are too few words; ``weights`` has a slider for
-    each word that may be chosen."""
+    """The tab's components.
+
+    ``panel`` is hidden while there are too few words; ``weights`` has a slider for each word that may be chosen.
+    """
 
     chooser: WordChooser
     chosen: gr.State
@@ -69,7 +71,7 @@ class ComposeTab:
 
     @property
     def choice_inputs(self) -> list[gr.components.Component]:
-        """The choice before a change, as :func:`choose_words` takes it."""
+        """The components that hold the choice before a change, as :func:`choose_words` takes it."""
         return [self.chosen, self.prompt, self.blend.name, *self.weights]
 
     @property
@@ -82,7 +84,7 @@ class ComposeTab:
 
     @property
     def drawing_inputs(self) -> list[gr.components.Component]:
-        """What is drawn, as :func:`draw_pictures` takes it."""
+        """The inputs of a drawing, as :func:`draw_pictures` takes them."""
         return [self.chosen, self.prompt, *self.weights, *self.controls.inputs]
 
 
@@ -158,7 +160,7 @@ def bind_choice(studio: Studio, frame: Frame, tab: ComposeTab) -> None:
         outputs,
         **QUIET,
     )
-    # Queued, for only then is an error shown, and the change of a state noticed.
+    # Queued: otherwise Gradio neither shows an error nor notices a change of state.
     tab.chooser.ready.click(
         bind(studio, take_ready, tab, frame),
         frame.words_changed,
@@ -190,7 +192,7 @@ def follow_words(
     name: str,
     *weights: float,
 ) -> Updates:
-    """Show the words as they are now. A prompt that stays is not sent: the visitor may be writing on."""
+    """Show the words as they are now. An unchanged prompt is not sent: the visitor may be typing in it."""
     choice = choose_words(studio, request, None, chosen, prompt, name, *weights)
     updates = show_choice(language_of(request), tab, choice)
     if choice.prompt == prompt:

@@ -1,1 +1,1 @@
-"""The tab that draws with learned words."""
+"""The Generate tab, which draws with learned words."""

@@ -1,4 +1,4 @@
-"""The axes of a grid: which setting each varies, and over which values."""
+"""The axes of a grid: the setting that each axis varies, and its values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_SUGGESTED = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting and its values. The axis ``none`` has a single value, which changes nothing."""
+    """A setting and its values. The axis ``none`` has one value, which changes nothing."""
 
     name: AxisName
     values: tuple[Any, ...]
@@ -45,7 +45,7 @@ class Axis:
         return self.name.replace("_", " ")
 
     def labels(self, title: str) -> list[str]:
-        """Label each value; a number is labelled with the title before it."""
+        """Label each value; numbers are preceded by the title."""
         if self.name == "none":
             return [""]
         start = "" if self.name == "word" else title + " "
@@ -54,14 +54,14 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one picture of a grid is drawn with; ``saved_step`` is a step of the prompt's first word."""
+    """The inputs of one picture of a grid; ``saved_step`` is a saved step of the prompt's first word."""
 
     settings: GenerationSettings
     strength: float
     saved_step: int | None = None
 
     def at(self, name: AxisName, value: Any) -> Cell:
-        """Give the cell another value of one setting."""
+        """Return the cell with another value for one setting."""
         if name == "strength":
             return replace(self, strength=value)
         if name == "saved_step":
@@ -71,7 +71,7 @@ class Cell:
             first = concept_tokens(settings.prompt)[0]
             settings = replace(settings, prompt=replace_token(settings.prompt, first, value))
         elif name == "guidance":
-            settings = replace(settings, guidance_scale=value or None)  # 0 as on the slider
+            settings = replace(settings, guidance_scale=value or None)  # 0 means None, as on the slider
         elif name == "steps":
             settings = replace(settings, steps=value)
         elif name == "seed":
@@ -80,7 +80,7 @@ class Cell:
 
 
 def read_axis(language: Language, name: AxisName, text: str) -> Axis:
-    """Read the values between commas. Raises :class:`gr.Error` if there is none, or one is no number."""
+    """Read comma-separated values. Raises :class:`gr.Error` if there is none, or one is not a number."""
     if name == "none":
         return Axis(name, (None,))
     try:
@@ -111,7 +111,7 @@ def suggest_values(
 
 
 def _saved_steps(studio: Studio, request: gr.Request, prompt: str) -> list[int]:
-    """A few saved steps of the prompt's first word, the first and the last among them."""
+    """Return a few saved steps of the prompt's first word, including the first and the last."""
     home = studio.home(request)
     words = all_words(home.library)
     word = next((words[token] for token in concept_tokens(prompt) if token in words), None)

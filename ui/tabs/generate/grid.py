@@ -32,7 +32,7 @@ MAX_CELLS = 36
 
 @dataclass(frozen=True)
 class AxisControls:
-    """A setting to vary, and its values as they are typed."""
+    """The controls of an axis: the setting to vary, and its values as typed."""
 
     name: gr.Dropdown
     values: gr.Textbox
@@ -46,7 +46,7 @@ class GridControls:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        """The inputs of :func:`draw_grid` that are the grid's own."""
+        """The grid's own inputs of :func:`draw_grid`."""
         return [self.columns.name, self.columns.values, self.rows.name, self.rows.values]
 
 
@@ -112,7 +112,7 @@ def draw_grid(
     prompt: str,
     *controls: Any,
 ) -> Iterator[Updates]:
-    """Draw a picture for each pair of values, row by row, and at the end their contact sheet."""
+    """Draw a picture for each pair of values, row by row, then their contact sheet."""
     language = language_of(request)
     columns = read_axis(language, column_name, column_values)
     rows = read_axis(language, row_name, row_values)
@@ -142,7 +142,7 @@ def draw_grid(
 def cells_of(language: Language, columns: Axis, rows: Axis, cell: Cell) -> list[Cell]:
     """Make the grid's cells, row by row.
 
-    Raises :class:`gr.Error` for too many, and for a prompt without the word that is to be varied.
+    Raises :class:`gr.Error` if there are too many, or if the prompt lacks the word to vary.
     """
     names = {columns.name, rows.name}
     if not cell.settings.prompt:
@@ -165,10 +165,10 @@ def _pairs(columns: Sequence[Any], rows: Sequence[Any]) -> list[tuple[Any, Any]]
 
 
 def concepts_of(language: Language, home: Home, cells: Sequence[Cell]) -> list[tuple[Concept, ...]]:
-    """The concepts in each cell's prompts, the first of them as it was at the cell's saved step.
+    """Return the concepts in each cell's prompts, the first of them as of the cell's saved step.
 
-    Raises :class:`UnknownTokenError`, :class:`RunError` for a step that is not saved, and :class:`gr.Error`
-    for a word whose training is not kept here.
+    Raises :class:`UnknownTokenError`, :class:`RunError` if a step is not saved, and :class:`gr.Error` if the
+    word's training is not kept here.
     """
     words = all_words(home.library)
     find = cache(lambda token: find_training(home, words[token]))

@@ -1,4 +1,4 @@
-"""The picture that was clicked in the gallery: its recipe, and what can be done with it."""
+"""The picture that was clicked in the gallery: its recipe, and the actions on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ui.texts import Language, label, language_of, say
 
 @dataclass(frozen=True)
 class ChosenPicture:
-    """What is shown of the picture that was clicked in the gallery; ``path`` is its file."""
+    """The components about the picture that was clicked in the gallery; ``path`` is its file."""
 
     path: gr.State
     group: gr.Group
@@ -40,7 +40,7 @@ def place_chosen() -> ChosenPicture:
             same_seed = gr.Button(label("generate_same_seed"), size="sm", min_width=140)
             same_settings = gr.Button(label("generate_same_settings"), size="sm", min_width=140)
             to_style = gr.Button(label("generate_to_style"), size="sm", min_width=140)
-            name: Any = label("generate_download")  # gradio's own hint takes no translated text
+            name: Any = label("generate_download")  # Gradio's type hint does not allow a translated text
             download = gr.DownloadButton(name, size="sm", min_width=140)
         parameters = gr.Textbox(
             label=label("generate_parameters"),
@@ -96,7 +96,7 @@ def show_recipe(language: Language, chosen: ChosenPicture, path: Path) -> Update
 
 
 def recipe_html(language: Language, recipe: Recipe) -> str:
-    """Render a recipe as a list of terms; what it does not say is left out."""
+    """Render a recipe as a list of terms, without the entries that it lacks."""
     words = ", ".join(
         use.token if use.strength == 1 else f"{use.token} × {use.strength:g}" for use in recipe.concepts
     )
@@ -120,7 +120,7 @@ def recipe_html(language: Language, recipe: Recipe) -> str:
 
 
 def send_to_style(studio: Studio, request: gr.Request, frame: Frame, path: Path) -> Updates:
-    """Put a picture into the Style tab, and open that."""
+    """Put a picture into the Style tab and open that tab."""
     return {
         frame.style_picture: serve_copy(path),
         frame.tabs: gr.update(selected="style"),

@@ -1,4 +1,4 @@
-"""From the recipe inside a picture back into the fields, as far as it can be used."""
+"""Fill the fields from the recipe inside a picture, as far as the recipe can be used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ui.texts import Language, label, language_of, say
 
 @dataclass(frozen=True)
 class RecipeFields:
-    """The fields that a recipe fills in, and the list of what it could not fill in."""
+    """The fields that a recipe fills in, and the remarks on what could not be filled in."""
 
     prompt: gr.Textbox
     strength: gr.Slider
@@ -45,7 +45,7 @@ class RecipeFields:
 
 
 def place_file() -> tuple[gr.File, gr.HTML]:
-    """Place where a picture's settings are read from, and the remarks on them."""
+    """Place the upload that reads a picture's settings, and the remarks on them."""
     with gr.Accordion(label("generate_from_file"), open=False, elem_id="generate-from-file"):
         gr.Markdown(label("generate_file_info"))
         file = gr.File(
@@ -81,9 +81,9 @@ def take_settings(studio: Studio, request: gr.Request, fields: RecipeFields, pat
 
 
 def fill_in(fields: RecipeFields, recipe: Recipe, base: BaseModel | None) -> Updates:
-    """Fill in what of a recipe can be used with a base model.
+    """Fill in the parts of a recipe that can be used with a base model.
 
-    The number of pictures stays as it is, and so do a seed and a sampler that cannot be used.
+    The number of pictures stays unchanged, and so do the seed and the sampler if the recipe's are unusable.
     """
     controls, usable, strength = fields.controls, within_bounds(recipe, base), common_strength(recipe)
     updates: Updates = {
@@ -105,7 +105,7 @@ def fill_in(fields: RecipeFields, recipe: Recipe, base: BaseModel | None) -> Upd
 def remarks_on(
     language: Language, recipe: Recipe, base: BaseModel | None, words: Mapping[str, Concept]
 ) -> Iterator[str]:
-    """Say of each setting that is not used as it is in the recipe why that is so."""
+    """Explain each setting that is not used exactly as in the recipe."""
     usable = within_bounds(recipe, base)
     if base is not None and not is_drawn_with(recipe, base):
         yield say(language, "generate_other_model", model=recipe.model, base=base.id)
@@ -135,9 +135,9 @@ def remarks_on(
 
 
 def within_bounds(recipe: Recipe, base: BaseModel | None) -> Recipe:
-    """Bring steps, guidance scale and size within the bounds of their controls.
+    """Clamp steps, guidance scale and size to the bounds of their controls.
 
-    A size that cannot be drawn, or is another model's, becomes 0, which stands for the model's own.
+    A size that cannot be drawn, or belongs to another model, becomes 0, which means the model's own size.
     """
     width, height = recipe.width, recipe.height
     fits = max(width, height) <= MAX_SIDE and width % SIZE_STEP == height % SIZE_STEP == 0
@@ -153,12 +153,12 @@ def within_bounds(recipe: Recipe, base: BaseModel | None) -> Recipe:
 
 
 def is_drawn_with(recipe: Recipe, base: BaseModel | None) -> bool:
-    """Whether a recipe is of this base model, as far as both are known."""
+    """Whether a recipe belongs to this base model, as far as both are known."""
     return base is None or recipe.model in ("", base.id)
 
 
 def common_strength(recipe: Recipe) -> float | None:
-    """The strength that all words of a recipe have, None if it cannot be set here for all of them at once."""
+    """Return the strength that all words of a recipe share, None if the slider cannot set it for all."""
     strengths = {use.strength for use in recipe.concepts} or {1.0}
     strength = strengths.pop()
     return None if strengths or not 0 <= strength <= MAX_WORD_STRENGTH else strength

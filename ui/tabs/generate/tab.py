@@ -105,7 +105,7 @@ def draw_pictures(
     prompt: str,
     *controls: Any,
 ) -> Iterator[Updates]:
-    """Draw the prompt; with ``pairs`` each picture also with the initial words in place of the concepts."""
+    """Draw the prompt; with ``pairs``, also draw each picture with the concepts' initial words."""
     language = language_of(request)
     settings = read_settings(prompt, *controls)
     if not settings.prompt:
@@ -130,7 +130,7 @@ def draw_pairs(
     concepts: Sequence[Concept],
     strength: float,
 ) -> Iterator[Updates]:
-    """Draw each seed with the concepts, and beside it with the words that they started from."""
+    """Draw each seed with the concepts and, beside it, with their initial words."""
     language = language_of(request)
     if not concepts:
         raise refusal(language, "generate_no_word")
@@ -158,9 +158,9 @@ def draw_pairs(
 
 
 def without(text: str, concepts: Sequence[Concept]) -> str:
-    """Write the word that each concept started from in its place.
+    """Replace each concept's token with its initial word.
 
-    Raises :class:`ConceptError` if one does not say which word that was.
+    Raises :class:`ConceptError` if a concept does not record its initial word.
     """
     for concept in concepts:
         text = replace_token(text, concept.token, concept.initial_word())

@@ -1,1 +1,1 @@
-"""The tab where a word's style is put on subjects, or on a picture of the visitor's own."""
+"""The Style tab, which applies a word's style to subjects or to the visitor's own picture."""

@@ -1,4 +1,4 @@
-"""Which word lends its style."""
+"""The choice of the word whose style is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ui.texts import language_of, say
 
 @dataclass(frozen=True)
 class StyleChoice:
-    """The word whose style is taken, "" for none yet.
+    """The token of the word whose style is used, "" for none yet.
 
     ``cards`` shows all words, of which ``usable`` can be chosen and ``styles`` are styles.
     """
@@ -26,7 +26,7 @@ class StyleChoice:
 
 
 def choose_style(studio: Studio, request: gr.Request, token: str) -> StyleChoice:
-    """Choose the word of a token if it can be used, else the newest style; styles are shown before things."""
+    """Choose the word with this token if it is usable, else the newest style; list styles before things."""
     backbone = studio.models.backbone
     entries, _ = studio.home(request).library.entries()
     entries.sort(key=lambda entry: entry.concept.kind != "style")
@@ -41,6 +41,6 @@ def choose_style(studio: Studio, request: gr.Request, token: str) -> StyleChoice
 
 
 def choose_ready_style(studio: Studio, request: gr.Request) -> StyleChoice:
-    """Choose the style that comes with the program; raises as :func:`take_ready_words`."""
+    """Choose the style that ships with the program. Raises the errors of :func:`take_ready_words`."""
     words = take_ready_words(studio, request)
     return choose_style(studio, request, next((word.token for word in words if word.kind == "style"), ""))

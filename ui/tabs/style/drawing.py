@@ -1,4 +1,4 @@
-"""What the Style tab draws: subjects in the style of a word, or a picture drawn over."""
+"""Draw for the Style tab: subjects in the style of a word, or a redrawn picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_PICTURES_AT_ONCE = 24
 
 @dataclass(frozen=True)
 class StyleResults:
-    """Where the pictures appear: with the visitor's picture, as it was drawn over, beside the chosen one."""
+    """The components for the results, including the visitor's picture as redrawn, beside the chosen one."""
 
     area: ResultArea
     before: gr.State
@@ -53,7 +53,7 @@ def draw(
     strength: float,
     *controls: Any,
 ) -> Iterator[Updates]:
-    """Draw what the open half of the tab asks for, in the style of the word."""
+    """Draw for the open half of the tab, in the style of the word."""
     if token not in all_words(studio.home(request).library):
         raise refusal(language_of(request), "style_no_word")
     if way == "subjects":
@@ -65,7 +65,7 @@ def draw(
 def draw_subjects(
     studio: Studio, request: gr.Request, results: StyleResults, token: str, subjects: str, *controls: Any
 ) -> Iterator[Updates]:
-    """Draw each line of ``subjects`` at every seed."""
+    """Draw each line of ``subjects`` with every seed."""
     language, known = language_of(request), all_words(studio.home(request).library)
     lines = [line.strip() for line in subjects.splitlines() if line.strip()]
     if not lines:
@@ -96,7 +96,7 @@ def restyle_picture(
     strength: float,
     *controls: Any,
 ) -> Iterator[Updates]:
-    """Redraw a picture, and set the first result beside it."""
+    """Redraw a picture, and show the first result beside it."""
     language, known = language_of(request), all_words(studio.home(request).library)
     if not picture:
         raise refusal(language, "style_no_picture")

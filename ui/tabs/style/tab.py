@@ -1,4 +1,4 @@
-"""The components of the Style tab, and what happens when they are used."""
+"""The components of the Style tab and their events."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ EXAMPLE_PICTURES = ("cat", "teapot", "monster")
 
 @dataclass(frozen=True)
 class StyleTab:
-    """The tab's components. ``panel`` is hidden while there is no word; ``way`` says which of its two halves
-    is open, ``by_subjects`` or ``by_picture``."""
+    """The tab's components.
+
+    ``panel`` is hidden while there is no word; ``way`` names the open half, ``by_subjects`` or ``by_picture``.
+    """
 
     chooser: WordChooser
     chosen: gr.State
@@ -74,7 +76,7 @@ def make_picture() -> gr.Image:
     return gr.Image(
         label=label("style_picture"),
         type="filepath",
-        image_mode=None,  # the file as it is: the core reads it
+        image_mode=None,  # the original file, which the core reads
         sources=["upload", "clipboard"],
         height=260,
         elem_id="style-picture",
@@ -159,7 +161,7 @@ def bind_choice(studio: Studio, frame: Frame, tab: StyleTab) -> None:
         outputs,
         **QUIET,
     )
-    # Queued, for only then is an error shown, and the change of a state noticed.
+    # Queued: otherwise Gradio neither shows an error nor notices a change of state.
     tab.chooser.ready.click(
         bind(studio, take_ready, tab, frame),
         frame.words_changed,
@@ -196,14 +198,14 @@ def show_choice(tab: StyleTab, choice: StyleChoice) -> Updates:
 
 
 def bind_picture(studio: Studio, frame: Frame, tab: StyleTab) -> None:
-    """Remember which half of the tab is open; it is the picture's when a picture is put there."""
+    """Remember which half of the tab is open; adding a picture opens the picture half."""
     tab.by_subjects.select(lambda: "subjects", None, tab.way, **QUIET)
     tab.by_picture.select(lambda: "picture", None, tab.way, **QUIET)
     frame.style_picture.upload(
         bind(studio, check_picture),
         frame.style_picture,
         frame.style_picture,
-        preprocess=False,  # which would open the file, and fail without a reason
+        preprocess=False,  # preprocessing would open the file, and fail without giving a reason
         **HIDDEN,
     )
     # Also when another tab sends a picture.
@@ -216,7 +218,7 @@ def bind_picture(studio: Studio, frame: Frame, tab: StyleTab) -> None:
 
 
 def check_picture(studio: Studio, request: gr.Request, picture: dict[str, Any]) -> Any:
-    """Take an uploaded picture away again if it cannot be read, and say why it cannot."""
+    """Remove an uploaded picture if it cannot be read, and say why."""
     try:
         open_picture(picture["path"])
     except PictureError as error:

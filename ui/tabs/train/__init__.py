@@ -1,1 +1,1 @@
-"""The tab that learns a word."""
+"""The Train tab, which learns a word."""

@@ -1,6 +1,6 @@
 """The comparison that shows what a word learned: drawn once with one seed, and kept with the run.
 
-It stands beside the person's pictures: the initial word, the learned word, the learned word in a new scene.
+Beside the person's pictures it shows the initial word, the learned word, and the learned word in a new scene.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from ui.texts import Language, language_of, say
 NEW_SCENE = {"object": "a photo of {} on the moon", "style": "a car in the city in the style of {}"}
 EVIDENCE = ("initial", "learned", "scene")
 """The pictures that are drawn to compare, in this order."""
-REAL_PICTURES = 4  # of the person's own, beside them
+REAL_PICTURES = 4  # of the person's own, shown beside the comparison
 
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """What the page shows of the comparison, as HTML."""
+    """The comparison as HTML."""
 
     finding: str
     """What the judge finds; "" until all pictures are drawn, and if they are not to be judged."""
@@ -45,7 +45,7 @@ class EvidenceView:
 
 @dataclass(frozen=True)
 class EvidenceProgress:
-    """How far the drawing of the comparison is."""
+    """The progress of drawing the comparison."""
 
     line: str
     """HTML, "" once the pictures are kept."""
@@ -54,9 +54,9 @@ class EvidenceProgress:
 
 
 def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[EvidenceProgress]:
-    """Draw the comparison, and keep it with the run unless the model's safety checker hides a part of it.
+    """Draw the comparison; keep it with the run unless the safety checker hides a part of it.
 
-    Raises as :func:`ui.server.drawing.draw_in_turn`.
+    Raises the errors of :func:`ui.server.drawing.draw_in_turn`.
     """
     language, concept = language_of(request), run.concept()
     orders = [
@@ -75,7 +75,7 @@ def draw_evidence(studio: Studio, request: gr.Request, run: Run) -> Iterator[Evi
 
 
 def evidence_files(run: Run, concept: Concept) -> list[Path]:
-    """Return the pictures of the comparison if it was drawn for exactly these vectors, else none."""
+    """Return the pictures of the comparison if they were drawn with exactly these vectors, else none."""
     files = [_evidence_file(run, concept, name) for name in EVIDENCE]
     return files if all(file.is_file() for file in files) else []
 
@@ -83,9 +83,9 @@ def evidence_files(run: Run, concept: Concept) -> list[Path]:
 def evidence_view(
     language: Language, run: Run, concept: Concept, drawn: Sequence[Path], *, judged: bool = True
 ) -> EvidenceView:
-    """Show the person's pictures beside those of the comparison that are drawn, and what the judge finds.
+    """Show the person's pictures beside the comparison's pictures so far, and the judge's findings.
 
-    The judge is asked once all are drawn, and only if they are to be ``judged``.
+    The judge runs once all pictures are drawn, and only if ``judged``.
     """
     prompts = _prompts(concept)
     real = "".join(

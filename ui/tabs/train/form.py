@@ -1,4 +1,4 @@
-"""The form for a new word: its pictures and its settings, and what concerns both."""
+"""The form for a new word: its pictures, its settings, and the parts that depend on both."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Form:
 
     @property
     def inputs(self) -> set[Block]:
-        """The values that a training is started with."""
+        """The inputs for starting a training."""
         return {*self.pictures.inputs, *self.settings.controls.values()}
 
 
 def place_form() -> Form:
     """Place the form."""
-    # Outside of what is hidden and shown again: there Gradio would show them, too.
+    # Outside the group that is hidden and shown: Gradio would show these hidden components with it.
     set_name, opened = gr.Textbox("", visible="hidden"), gr.Textbox("", visible="hidden")
     with gr.Column(elem_id="train-form") as column:
         pictures, settings = place_pictures(set_name, opened), place_settings()
@@ -67,7 +67,7 @@ def place_form() -> Form:
 
 
 def bind_form(studio: Studio, frame: Frame, form: Form) -> None:
-    """Let the form answer; its start is bound by :mod:`ui.tabs.train.run_panel`."""
+    """Bind the form's events; :mod:`ui.tabs.train.run_panel` binds its start button."""
     bind_pictures(studio, form.pictures)
     bind_settings(studio, frame, form.settings)
     _bind_examples(studio, form)
@@ -97,7 +97,7 @@ def show_example(
     token: str,
     kind: Kind,
 ) -> Updates:
-    """Show an example's pictures, name and kind; the person's own are set aside."""
+    """Show an example's pictures, name and kind; set the person's own aside."""
     set_aside = _own(chosen, token, kind) or chosen.set_aside
     free = studio.home(request).library.free_token(f"our-{example}")
     after = example_set(studio, request, example, set_aside)
@@ -118,7 +118,7 @@ def put_back(
     token: str,
     kind: Kind,
 ) -> Updates:
-    """Show the person's own pictures again; what has become their own meanwhile is set aside in turn."""
+    """Show the person's own pictures again; anything of their own in the current set is set aside in turn."""
     before, own = chosen.set_aside, _own(chosen, token, kind)
     if before is None:
         return {}
@@ -134,14 +134,14 @@ def put_back(
 
 
 def _own(chosen: PictureSet, token: str, kind: Kind) -> SetAside | None:
-    """Return the set with its name and kind, None if it holds nothing of the person's own."""
+    """Return the set with its name and kind, or None if it holds nothing of the person's own."""
     if chosen.is_example or not chosen.pictures:
         return None
     return SetAside(chosen.name, token, kind)
 
 
 def _leave(chosen: PictureSet) -> None:
-    """Delete an example's set, which can be had again, so that it makes no other set of the person's go."""
+    """Delete an example's set: it can be recreated, and must not push out another of the person's sets."""
     if chosen.is_example:
         delete_set(chosen)
 
@@ -156,13 +156,13 @@ def _bind_examples(studio: Studio, form: Form) -> None:
     form.pictures.put_back.click(back, inputs, outputs, **PRIVATE, **IN_LINE)
 
 
-# --- what depends on pictures and settings ----------------------------------------------------------------
+# --- the parts that depend on both ------------------------------------------------------------------------
 
 
 def fill_in_word(
     studio: Studio, request: gr.Request, form: Form, set_name: str, kind: Kind, seed: int
 ) -> Iterator[Updates]:
-    """Fill in the word that the model suggests. A line says how far it is, and is gone if that fails."""
+    """Fill in the word that the model suggests. A line shows the progress, and disappears on failure."""
     part, chosen = form.settings, open_set(studio.home(request), set_name)
     try:
         for word, text in suggest_word(studio, request, chosen, kind, seed):
@@ -174,7 +174,7 @@ def fill_in_word(
 
 
 def show_times(studio: Studio, request: gr.Request, form: Form, values: Mapping[Block, Any]) -> Updates:
-    """Show which preset the settings are, and the times; nothing is sent if that is shown already."""
+    """Show the preset that the settings match, and the times; send nothing if they are shown already."""
     language, settings = language_of(request), form.settings.read(values)
     count = len(open_set(studio.home(request), values[form.pictures.set_name]).pictures)
     preset, choices = preset_of(settings), preset_choices(studio, language, count, settings)
@@ -201,7 +201,7 @@ def _bind_suggestion(studio: Studio, form: Form) -> None:
 def _bind_times(studio: Studio, frame: Frame, form: Form) -> None:
     controls = form.settings.controls.values()
     gr.on(
-        # The words change for a page when the model does, which has another pace.
+        # `words_changed` also changes with the model, and each model has its own pace.
         [
             frame.demo.load,
             frame.words_changed.change,

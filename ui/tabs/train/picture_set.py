@@ -1,8 +1,8 @@
-"""The pictures that a person has chosen for one word: a folder with the files, and what was made of each.
+"""The pictures that a person has chosen for one word: a folder with the files and the choices for each.
 
-The folder is the only place where they are kept. Every change is written there, and the page knows no more
-than the folder's name. A picture is prepared once for each part of it that is kept: the page, the remarks on
-all pictures together and the training use the same result.
+The folder is the only place where they are kept. Every change is written there, and the page knows only the
+folder's name. A picture is prepared once for each crop of it: the page, the remarks on the whole set and the
+training use the same result.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from ui.texts import explain, language_of, say
 
 EXAMPLES: dict[str, Kind] = {"teapot": "object", "cat": "object", "monster": "object", "x-ray": "style"}
 """Folder of example pictures to what they show; the one that the embedded model learns best comes first."""
-USUAL_RESOLUTION = 512  # stands for that of a model which nothing is known of yet
-SETS_KEPT = 8  # in a home; the oldest go
+USUAL_RESOLUTION = 512  # pixels per side, assumed while the model is unknown
+SETS_KEPT = 8  # per home; the oldest are deleted
 PREPARED_KEPT = 64  # in memory, for all visitors: 50 MB at 512 x 512 pixels, 200 MB at 1024 x 1024
 SET_NAME = re.compile(r"[0-9a-f]{32}")
-NOTE = "pictures.json"  # in the folder of a set: all that is known of it beside the files
+NOTE = "pictures.json"  # in the folder of a set: everything about it but the files
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Which square of a picture is kept: ``zoom`` times smaller than the largest, placed from 0 to 1."""
+    """The square crop of a picture: ``zoom`` times smaller than the largest, with its position from 0 to 1."""
 
     zoom: float = 1.0
     across: float = 0.5
     down: float = 0.5
 
     def crop(self, size: tuple[int, int]) -> Box:
-        """Return the square as a part of a picture of ``(width, height)``."""
+        """Return the crop for a picture of size ``(width, height)``."""
         width, height = size
         side = min(size) / max(self.zoom, 1.0)
         left, top = (width - side) * self.across, (height - side) * self.down
@@ -56,7 +56,7 @@ class Framing:
 
 @dataclass(frozen=True)
 class ChosenPicture:
-    """One picture of a set: our own copy of the file, and what the person wants of it."""
+    """One picture of a set: our own copy of the file, and the person's choices for it."""
 
     file: Path
     name: str
@@ -73,7 +73,7 @@ class ChosenPicture:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A person's own pictures while an example's are shown in their place, and their word's name and kind."""
+    """A person's own pictures, name and kind while an example's are shown in their place."""
 
     set_name: str
     token: str
@@ -82,7 +82,7 @@ class SetAside:
 
 @dataclass(frozen=True)
 class PictureSet:
-    """The pictures for one word, as they were written to ``folder`` last."""
+    """The pictures for one word, as last written to ``folder``."""
 
     folder: Path
     pictures: tuple[ChosenPicture, ...] = ()
@@ -100,14 +100,14 @@ class PictureSet:
 
 
 def new_set(home: Home) -> PictureSet:
-    """Make an empty set. Its folder is made with its first picture."""
+    """Make an empty set. Its folder is created with its first picture."""
     return PictureSet(_sets(home) / secrets.token_hex(16))
 
 
 def open_set(home: Home, name: str) -> PictureSet:
     """Read the set of that name in a home.
 
-    It is an empty one if there is none, and an empty one of another name if that is no name of a set.
+    Returns an empty set if there is none, with another name if ``name`` is not a valid name of a set.
     """
     if not SET_NAME.fullmatch(name):
         return new_set(home)
@@ -122,7 +122,7 @@ def open_set(home: Home, name: str) -> PictureSet:
 def add_pictures(
     studio: Studio, request: gr.Request, chosen: PictureSet, files: Sequence[str]
 ) -> tuple[PictureSet, list[str]]:
-    """Copy files into a set; also returns, in the reader's language, why some could not be used."""
+    """Copy files into a set; also return, in the reader's language, why some could not be used."""
     language, limits = language_of(request), studio.limits
     _make_folder(chosen.folder)
     pictures, rejected = list(chosen.pictures), []
@@ -150,7 +150,7 @@ def example_set(
 
 
 def with_set_aside(chosen: PictureSet, set_aside: SetAside | None) -> PictureSet:
-    """Note with a set which other pictures it is shown in place of."""
+    """Note in a set which other pictures it is shown in place of."""
     return _write(replace(chosen, set_aside=set_aside))
 
 
@@ -170,7 +170,7 @@ def remove_picture(chosen: PictureSet, identifier: str) -> PictureSet:
 
 
 def reframe_picture(studio: Studio, chosen: PictureSet, identifier: str, framing: Framing) -> PictureSet:
-    """Keep another part of a picture. Raises :class:`PictureError` if nothing can be seen in that part."""
+    """Change the crop of a picture. Raises :class:`PictureError` if nothing can be seen in the crop."""
     picture = chosen.find(identifier)
     if picture is not None:
         prepared(replace(picture, framing=framing), model_resolution(studio))
@@ -178,7 +178,7 @@ def reframe_picture(studio: Studio, chosen: PictureSet, identifier: str, framing
 
 
 def caption_picture(chosen: PictureSet, identifier: str, caption: str) -> PictureSet:
-    """Describe a picture."""
+    """Set the caption of a picture."""
     return _change(chosen, identifier, caption=" ".join(caption.split()))
 
 
@@ -206,12 +206,12 @@ def model_resolution(studio: Studio) -> int:
 
 @lru_cache(maxsize=PREPARED_KEPT)
 def _prepare(file: Path, name: str, crop: Crop, resolution: int) -> Picture:
-    """Prepare a picture. The result can be kept, for a file of a set never changes."""
+    """Prepare a picture. The result can be cached, because a file of a set never changes."""
     return prepare_picture(file, resolution, crop=crop, name=name)
 
 
 def _take_in(file: Path, folder: Path, resolution: int) -> ChosenPicture:
-    """Copy a file under a name of ours. Raises :class:`PictureError` if it is no picture."""
+    """Copy a file under a name of ours. Raises :class:`PictureError` if it is not a picture."""
     copy = folder / secrets.token_hex(8)
     shutil.copyfile(file, copy)
     try:
@@ -226,16 +226,16 @@ def _sets(home: Home) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder of a set if it is not there; of many sets, the oldest go."""
+    """Make the folder of a set if it is missing; if there are too many sets, delete the oldest."""
     if folder.is_dir():
         return
     folder.mkdir(parents=True)
     for old in sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-SETS_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)  # on Windows one in use stays until the next time
+        shutil.rmtree(old, ignore_errors=True)  # on Windows a folder in use stays until the next time
 
 
 def _change(chosen: PictureSet, identifier: str, **changes: Any) -> PictureSet:
-    """Change one picture, if it is still there."""
+    """Change one picture, if it is still in the set."""
     if chosen.find(identifier) is None:
         return chosen
     pictures = tuple(
@@ -258,7 +258,7 @@ def _write(chosen: PictureSet) -> PictureSet:
     ]
     set_aside = None if chosen.set_aside is None else astuple(chosen.set_aside)
     note = {"pictures": pictures, "is_example": chosen.is_example, "set_aside": set_aside}
-    if chosen.folder.is_dir():  # of many sets the oldest are gone
+    if chosen.folder.is_dir():  # it may have been deleted as one of the oldest sets
         write_text_whole(chosen.folder / NOTE, json.dumps(note))
     return chosen
 
