@@ -55,7 +55,7 @@ class BlendControls:
 class ComposeTab:
     """The tab's components.
 
-    ``panel`` is hidden while there are too few words; ``weights`` has a slider for each word that may be chosen.
+    ``panel`` is hidden while there are too few words; ``weights`` has one slider per word that may be chosen.
     """
 
     chooser: WordChooser

@@ -38,7 +38,7 @@ EXAMPLE_PICTURES = ("cat", "teapot", "monster")
 class StyleTab:
     """The tab's components.
 
-    ``panel`` is hidden while there is no word; ``way`` names the open half, ``by_subjects`` or ``by_picture``.
+    ``panel`` is hidden while there is no word; ``way`` is the open half, ``by_subjects`` or ``by_picture``.
     """
 
     chooser: WordChooser

@@ -40,7 +40,7 @@ NOTE = "pictures.json"  # in the folder of a set: everything about it but the fi
 
 @dataclass(frozen=True)
 class Framing:
-    """The square crop of a picture: ``zoom`` times smaller than the largest, with its position from 0 to 1."""
+    """The square crop of a picture: ``zoom`` times smaller than the largest, at a position from 0 to 1."""
 
     zoom: float = 1.0
     across: float = 0.5
