@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c const
 
 OPTIONS ?=
 TESTS ?= tests
-# A file's tests share a process, in the order of the files.
+# The tests of one file run in one process, and files run in order.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""The catalogues of languages: complete and well-formed."""
+"""The languages' catalogues are complete and well-formed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def texts() -> list[Text]:
 
 
 def test_there_is_much_to_translate(texts: list[Text]) -> None:
-    """Were a kind of text no longer found, no other test here would notice that."""
+    """No other test here would notice if a kind of text were no longer found."""
     contexts = {text.context for text in texts}
     assert set(TERMS) <= contexts and set(TEXTS) <= contexts
     assert sum(not text.context for text in texts) > 250
@@ -182,7 +182,7 @@ def test_the_texts_of_the_help_are_read_from_the_source(
 
 
 def test_every_message_gets_the_values_that_its_template_needs() -> None:
-    """As far as a call says both; others are seen by the tests that raise them."""
+    """Only calls with both a template and values are checked; the tests that raise the others cover those."""
     wrong = []
     for file in source_files():
         known = {text.english for text in messages_in(file)}

@@ -1,9 +1,9 @@
-"""The README and the pages of docs/: their code runs, their links lead somewhere, both languages agree.
+"""The README and the pages of docs/: their code runs, their links resolve, and both languages agree.
 
-Every page is executed from top to bottom, Python and commands alike, in a folder that holds what the pages
-speak of (see ``imagined_folder``). What this machine cannot do is marked in the page by a comment above the
-block, ``<!-- not run: … -->``, and listed here; its commands are still parsed, its Python is compiled and its
-imports are resolved.
+Every page is executed from top to bottom, Python and commands alike, in a folder with the files that the
+pages mention (see ``imagined_folder``). A block that this machine cannot run is marked in the page by a
+comment above it, ``<!-- not run: … -->``, and listed here; its commands are still parsed, its Python is
+compiled and its imports are resolved.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OURS: Sequence[tuple[list[str], list[str]]] = (
     (["python", "app.py"], ["page"]),
 )
 """How our commands begin, and what that means to the installed one."""
-PARSED_ONLY = ("page", "pull", "push")  # a server, and the Hub
+PARSED_ONLY = ("page", "pull", "push")  # they need a server or the Hub
 QUICKLY = {  # said last, so that it counts
     "train": ["--steps", "2", "--init", "cat"],
     "generate": ["--steps", "2", "--count", "1"],
@@ -82,16 +82,16 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture
 def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training that does not say otherwise takes two steps, and chooses no initial word."""
+    """Make two steps and no search for an initial word the defaults of a training."""
     defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)[1:]}
     defaults |= {"steps": 2, "initializer": "cat"}
     monkeypatch.setattr(TrainingConfig.__init__, "__defaults__", tuple(defaults.values()))
 
 
 def imagined_folder(folder: Path, page: Path) -> None:
-    """The folder that a reader of the page stands in: photographs, a picture, and words learned before.
+    """Make the working directory of a page's reader: photographs, a picture, and words learned before.
 
-    A word that the page learns itself is not there yet.
+    A word that the page itself learns is not there yet.
     """
     examples = ROOT / "assets" / "examples"
     shutil.copytree(examples / "cat", folder / "photos")
@@ -111,7 +111,7 @@ def imagined_folder(folder: Path, page: Path) -> None:
 
 
 def code_to_run(page: Path) -> list[Block]:
-    """Nothing of the Japanese README, whose code is the English one's, as another test says."""
+    """Skip the Japanese README: another test checks that its code equals the English one's."""
     return [
         block
         for block in blocks(page)
@@ -135,12 +135,12 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def compiled(block: Block) -> object:
-    """The code of a block, in whose traceback the page and its lines stand."""
+    """Compile a block so that its tracebacks name the page and the lines."""
     return compile("\n" * block.line + block.code, str(block.page), "exec")
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The words of each command; one may go on in the next line after a backslash."""
+    """Split each command into words; a backslash continues a command on the next line."""
     lines = block.code.replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
@@ -158,7 +158,7 @@ def run_command(block: Block, words: Sequence[str]) -> None:
 
 
 def arguments_of(words: Sequence[str]) -> list[str] | None:
-    """What the installed command is given, or what would be the same to it; None for another command."""
+    """Return the arguments of our command, or equivalent ones; None for another command."""
     for start, meaning in OURS:
         if [*words[: len(start)]] == start:
             return [*meaning, *words[len(start) :]]
@@ -166,7 +166,7 @@ def arguments_of(words: Sequence[str]) -> list[str] | None:
 
 
 def check_command(block: Block, words: Sequence[str]) -> None:
-    """A command is one that exists, with options that it has; nothing is run."""
+    """Check that a command and its options exist, without running it."""
     place, arguments = f"{block}: {shlex.join(words)}", arguments_of(words)
     if arguments is not None:
         check_arguments(place, arguments or ["--help"])
@@ -182,7 +182,7 @@ def check_command(block: Block, words: Sequence[str]) -> None:
 
 
 def check_arguments(place: str, arguments: Sequence[str]) -> None:
-    """Parse a command line with the real parser, whose commands are taken away."""
+    """Parse a command line with the real parser, whose commands do nothing."""
     group = installed_command()
     for command in group.commands.values():
         command.callback = None
@@ -193,7 +193,7 @@ def check_arguments(place: str, arguments: Sequence[str]) -> None:
 
 
 def installed_command() -> Any:
-    """What ``one-word`` is, as :mod:`ui.command` puts it together."""
+    """Return ``one-word`` as :mod:`ui.command` assembles it."""
     commands = typer.Typer(cls=CommandGroup, **cli.STYLE)
     commands.registered_callback = cli.app.registered_callback
     commands.registered_commands = [*cli.app.registered_commands]
@@ -242,7 +242,7 @@ def test_commands_within_sentences_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_within_sentences_exist(page: Path) -> None:
-    """Of our commands, or of a benchmark."""
+    """They are options of our commands or of a benchmark."""
     group = installed_command()
     options = [option for command in (group, *group.commands.values()) for option in command.params]
     known = {"--help", "--lang", *(name for option in options for name in option.opts)}
@@ -318,7 +318,7 @@ def test_the_readme_stays_short() -> None:
 
 
 def test_both_readmes_say_the_same() -> None:
-    """In other words, but under as many headings, with the same code, pictures and links."""
+    """The texts differ, but the number of headings, the code, the pictures and the links agree."""
 
     def in_english(target: str) -> str:
         return target.replace(".ja.", ".").replace("/ja/", "/")
@@ -334,12 +334,12 @@ def test_both_readmes_say_the_same() -> None:
 
 
 def meaning(block: Block) -> object:
-    """The code without its comments."""
+    """Return the code without its comments."""
     return ast.dump(ast.parse(block.code)) if block.language == "python" else commands(block)
 
 
 def test_every_chapter_leads_to_the_next() -> None:
-    """The index names them in their order; each begins with a line to its neighbours and the index."""
+    """The index lists them in order; each begins with links to its neighbours and the index."""
     order = [INDEX.parent / link.target for link in links(INDEX) if re.fullmatch(r"[\w-]+\.md", link.target)]
     assert sorted(order) == CHAPTERS
     for before, chapter, after in zip([None, *order], order, [*order[1:], None], strict=False):

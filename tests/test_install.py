@@ -1,4 +1,4 @@
-"""The program as a stranger gets it: its wheel, in an empty environment, used from another folder."""
+"""The program as a new user gets it: the wheel in an empty environment, used from another folder."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Installed:
         return {**mine, "PATH": os.pathsep.join([str(self.programs), mine["PATH"]])}
 
     def run(self, command: Sequence[str], folder: Path) -> str:
-        """What a command prints on stdout. Raises :class:`AssertionError` if it fails."""
+        """Run a command and return its stdout. Raises :class:`AssertionError` if it fails."""
         done = subprocess.run(command, cwd=folder, env=self.variables, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -57,14 +57,14 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Installed]:
-    """It takes more than a gigabyte, so it is removed at once, and pip is not installed into it."""
+    """Install the wheel; the environment exceeds a gigabyte, so it is removed at once and has no pip."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     with tempfile.TemporaryDirectory() as name:
-        home = Path(name) / ".venv"  # hidden, as most are: Gradio serves no hidden files by itself
+        home = Path(name) / ".venv"  # hidden, as usual: Gradio does not serve hidden files
         subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", name, str(ROOT)], check=True)
         [wheel] = Path(name).glob("*.whl")
         venv.create(home, symlinks=True)
-        # Without compiling, for most modules are never imported: half the time.
+        # Without compiling, which halves the time: most modules are never imported.
         into = ["--python", str(home / "bin" / "python"), "install", "--no-compile"]
         subprocess.run([*pip, *into, "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
         yield Installed(wheel, home / "bin")
@@ -96,7 +96,7 @@ def test_the_command_tells_its_version_and_what_it_can_do(installed: Installed, 
 
 
 def test_a_word_is_learned_and_drawn(installed: Installed, tmp_path: Path) -> None:
-    """Ctrl-C stops the training; the command that it prints, typed as it is, finishes it."""
+    """Ctrl-C stops the training; running the command that it prints finishes the training."""
     pictures = shutil.copytree(ASSETS / "examples" / "cat", tmp_path / "pictures")
     words = ["one-word", "train", "pictures", "--name", "our-cat", "--init", "cat", "--stop", "never"]
     command = [*words, "--steps", "12", "--batch-size", "1"]
@@ -130,7 +130,7 @@ def test_a_word_is_learned_and_drawn(installed: Installed, tmp_path: Path) -> No
 
 
 def test_the_page_is_served_and_draws(installed: Installed, tmp_path: Path) -> None:
-    """It has its own script and the examples' pictures, and keeps what it draws where it was started."""
+    """The page serves its script and the example pictures, and saves drawings in the working directory."""
     port = free_port()
     command = [str(installed.programs / "one-word"), "page", "--port", str(port)]
     with answering(command, port, tmp_path, tmp_path / "page.log", installed.variables) as address:

@@ -1,4 +1,4 @@
-"""The notebook for Colab, executed as it is but for what a person fills in."""
+"""The notebook for Colab, executed unchanged except for the fields that a person fills in."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from ti_core.words.folder import load_concept
 pytestmark = pytest.mark.slow
 
 NEEDED = ("app.py", "ui", "ti_core", "assets", "notebooks", "requirements.txt")
-PATIENCE = 300  # seconds for a cell, on a machine that does other things too
+PATIENCE = 300  # seconds for a cell, on a busy machine
 
 
 class Notebook:
-    """The notebook's code cells by their names, in a kernel of their own."""
+    """The notebook's code cells by name, in their own kernel."""
 
     def __init__(self, client: NotebookClient):
         self._client = client
 
     def fill_in(self, name: str, **values: object) -> None:
-        """Give the fields of a cell's form other values."""
+        """Set the fields of a cell's form to other values."""
         cell = self._cell(name)
         for field, value in values.items():
             cell.source, count = re.subn(rf"(?m)^{field} = [^#\n]*", f"{field} = {value!r}  ", cell.source)
             assert count == 1
 
     def run(self, name: str) -> list[NotebookNode]:
-        """Execute a cell; its outputs. Raises :class:`CellExecutionError`."""
+        """Execute a cell and return its outputs. Raises :class:`CellExecutionError` if the cell fails."""
         cell = self._cell(name)
         self._client.execute_cell(cell, self._client.nb.cells.index(cell))
         return cell.outputs
 
     def ask(self, code: str) -> str:
-        """What a line of code prints in the kernel."""
+        """Return what a line of code prints in the kernel."""
         cell = nbformat.v4.new_code_cell(code)
         self._client.nb.cells.append(cell)
         self._client.execute_cell(cell, len(self._client.nb.cells) - 1)
@@ -62,7 +62,7 @@ class Notebook:
 
 @contextmanager
 def notebook(folder: Path) -> Iterator[Notebook]:
-    """The notebook in a fresh kernel that starts in a folder."""
+    """Open the notebook in a fresh kernel with a folder as its working directory."""
     book = nbformat.read(ROOT / "notebooks" / "one_word_colab.ipynb", as_version=4)
     nbformat.validate(book)
     client = NotebookClient(book, timeout=PATIENCE, resources={"metadata": {"path": str(folder)}})
@@ -76,7 +76,7 @@ def printed(outputs: list[NotebookNode]) -> str:
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip runs, but finds nothing except what is installed; nobody is there who would make a tunnel."""
+    """Let pip find only installed packages, and let no service create a tunnel."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
@@ -84,7 +84,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the program, to which the page and the word are written."""
+    """Make a copy of the program, into which the page and the word are written."""
     for name in NEEDED:
         source, target = ROOT / name, tmp_path / "checkout" / name
         target.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A release says the same of itself everywhere."""
+"""All files that describe a release agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walls of the house: who may import whom, and how heavy the repository may get."""
+"""The architecture's rules: which modules may import which, and how large the repository may get."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CORE = ROOT / "ti_core"
 ABOVE_THE_CORE = {"app", "ui", "gradio", "demo_model", "benchmarks"}
 MODEL_LIBRARIES = {"diffusers", "transformers"}
 HEAVY_LIBRARIES = {*MODEL_LIBRARIES, "gradio", "huggingface_hub", "numpy", "torch"}
-# A module of the core may import from its own layer and from those before it. The longest name that fits
-# a module is its place: "words.arithmetic" stands apart from the rest of "words".
+# A module of the core may import from its own layer and from earlier ones. The longest matching name decides
+# a module's layer: "words.arithmetic" is apart from the rest of "words".
 LAYERS = (
     {"errors", "files", "interrupts", "languages", "messages", "resources"},
     {"pictures", "prompts", "drawing.recipe"},
@@ -28,8 +28,8 @@ LAYERS = (
     {"hub"},
     {"cli", "__main__"},
 )
-# A room or module of the page may import from those before it. So the server knows no component, and what
-# two tabs share stands in parts.
+# A package or module of the page may import from those before it. So the server knows no components, and
+# code that two tabs share belongs in parts.
 PAGE_LAYERS = (
     {"texts"},
     {"server"},
@@ -47,7 +47,7 @@ LARGEST_ASSETS = 80 * MEGABYTE
 
 
 def imports_of(path: Path, root: Path = ROOT) -> set[str]:
-    """Dotted names that a file imports anywhere in it; ``from a import b`` counts as a and as a.b."""
+    """Return the dotted names that a file imports anywhere; ``from a import b`` counts as a and as a.b."""
     package = path.relative_to(root).parent.parts
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -62,19 +62,19 @@ def imports_of(path: Path, root: Path = ROOT) -> set[str]:
 
 
 def core_modules() -> dict[str, Path]:
-    """Every file of the core by its module's name, such as ``errors``, ``cli`` and ``cli.train``."""
+    """Return every file of the core by module name, such as ``errors``, ``cli`` and ``cli.train``."""
     names = {path: ".".join(path.relative_to(CORE).with_suffix("").parts) for path in CORE.rglob("*.py")}
     return {name.removesuffix(".__init__"): path for path, name in names.items()}
 
 
 def core_imports(path: Path) -> set[str]:
-    """The core's modules that a file imports."""
+    """Return the core's modules that a file imports."""
     names = {name.removeprefix("ti_core.") for name in imports_of(path) if name.startswith("ti_core.")}
     return names & set(core_modules())
 
 
 def sources(*, outside: set[str]) -> list[Path]:
-    """The project's Python files, leaving out hidden folders, virtual environments and ``outside``."""
+    """Return the project's Python files, except in hidden folders, virtual environments and ``outside``."""
     files: list[Path] = []
     for entry in ROOT.iterdir():
         if entry.name.startswith(".") or entry.name in outside or (entry / "pyvenv.cfg").exists():
@@ -123,10 +123,10 @@ def test_the_launcher_only_starts_the_page() -> None:
 
 
 def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
-    """Behind it stand the modules that load models and make samplers for it, and for no one else."""
+    """The modules that load models and make samplers serve the backbone alone."""
     files = sources(outside={"demo_model", "benchmarks", "tests"})
     behind_the_door = {CORE / "model" / "loading.py", CORE / "model" / "samplers.py"}
-    judge = CORE / "judging" / "judge.py"  # a model of its own, which only looks at pictures
+    judge = CORE / "judging" / "judge.py"  # its own model, which only looks at pictures
     assert offenders([path for path in files if path not in {*behind_the_door, judge}], MODEL_LIBRARIES) == []
     for module in ("ti_core.model.loading", "ti_core.model.samplers"):
         users = {path for path in files if module in imports_of(path)}
@@ -134,7 +134,7 @@ def test_the_backbone_is_the_only_door_to_the_model_libraries() -> None:
 
 
 def test_the_page_is_built_without_the_model_libraries() -> None:
-    """They take seconds to import, and are needed only once a model is loaded."""
+    """They take seconds to import, and are needed only when a model is loaded."""
     program = f"import sys, ui.page; assert not {MODEL_LIBRARIES} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
@@ -151,7 +151,7 @@ def test_the_program_does_not_import_how_its_model_was_made() -> None:
 
 
 def layer_of(module: str) -> int | None:
-    """The number of a module's layer, by the longest name in LAYERS that it or a room around it has."""
+    """Return a module's layer number, by the longest name in LAYERS of it or a package that contains it."""
     layers = {name: number for number, names in enumerate(LAYERS) for name in names}
     parts = module.split(".")
     places = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
@@ -175,11 +175,11 @@ def test_core_imports_point_one_way() -> None:
 
 def test_core_imports_run_in_no_circle() -> None:
     graph = {module: core_imports(path) for module, path in core_modules().items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
 def page_place(module: str) -> tuple[int, str] | None:
-    """The number of a module's layer in PAGE_LAYERS, and the room there that it belongs to."""
+    """Return a module's layer number in PAGE_LAYERS, and the package there that contains it."""
     return next(
         (
             (number, room)
@@ -207,7 +207,7 @@ def test_the_rooms_of_the_page_import_one_way() -> None:
 
 
 def repository_files() -> Iterator[Path]:
-    """Files under version control; in a copy without git, all but hidden folders and environments."""
+    """Return the files under version control; without git, all but hidden folders and environments."""
     try:
         listing = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True

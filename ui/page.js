@@ -1,10 +1,10 @@
-// What the browser does by itself: the language (one of LANGUAGES, which the server writes before this), the
-// address of the open tab, and the drawer.
+// The page's behaviour in the browser: the language (one of LANGUAGES, which the server writes before this
+// script), the address of the open tab, and the drawer.
 window.oneWord = {
   // --- language ---------------------------------------------------------------------------------------
 
-  // The language of the page: from its address (?lang=ja), else the first of the browser's that it speaks; the
-  // server chooses in the same way.
+  // The page's language: from its address (?lang=ja), else the first of the browser's languages that the page
+  // supports. The server chooses in the same way.
   language() {
     const asked = new URLSearchParams(location.search).get("lang");
     const primary = (name) => name.toLowerCase().split("-")[0];
@@ -16,14 +16,14 @@ window.oneWord = {
     return LANGUAGES[0];
   },
 
-  // Gradio translates to the browser's language once, as it starts: it finds the one asked for there.
+  // Gradio reads the browser's language once, when it starts, so the chosen language is put there.
   applyLanguage() {
     const language = this.language();
     document.documentElement.lang = language;
     Object.defineProperty(navigator, "language", { value: language });
   },
 
-  // Gradio calls every message by its kind, in English, whatever title it was given.
+  // Gradio titles every message with its kind in English, whatever title it was given.
   nameMessages() {
     new MutationObserver(() => {
       for (const title of document.querySelectorAll(".toast-title")) {
@@ -33,7 +33,7 @@ window.oneWord = {
     }).observe(document.documentElement, { childList: true, subtree: true });
   },
 
-  // The server reads the language from the address, so the page is loaded again with it.
+  // The server reads the language from the address, so the page is reloaded with it.
   switchLanguage(language) {
     const address = new URL(location.href);
     address.searchParams.set("lang", language);
@@ -42,7 +42,7 @@ window.oneWord = {
 
   // --- tabs -------------------------------------------------------------------------------------------
 
-  // While the page opens, Gradio chooses its first tab before the one that the address names.
+  // While the page opens, Gradio selects its first tab before the one that the address names.
   opened: false,
 
   rememberTab(name) {
@@ -52,7 +52,7 @@ window.oneWord = {
     history.replaceState(history.state, "", address);
   },
 
-  // --- what was written, over a reload of the page: kept as long as the browser's tab -----------------------
+  // --- the fields' values: they survive a reload of the page, as long as the browser's tab is open ----------
 
   keep(name, values) {
     if (this.opened) sessionStorage.setItem(name, JSON.stringify(values));
@@ -66,14 +66,14 @@ window.oneWord = {
 
   // --- the drawing controls -------------------------------------------------------------------------------
 
-  // That of the open tab: the others' are not in sight.
+  // The visible element belongs to the open tab; those of the other tabs are hidden.
   focusSeed() {
     [...document.querySelectorAll(".seed input")].find((input) => input.offsetParent)?.focus();
   },
 
-  // --- what is published: another word is in sight, for which nothing is filled in or ticked yet ----------
+  // --- the publishing panel: cleared and closed when the page shows another word --------------------------
 
-  // By the browser itself: an answer of the server could come after the panel was opened again.
+  // Done in the browser: the server's answer could arrive after the panel was opened again.
   foldPanel(id) {
     document.querySelector(`#${id} button.label-wrap.open`)?.click();
     return ["", "", false, false, ""];
@@ -89,7 +89,7 @@ window.oneWord = {
     document.querySelector("#words > .toggle-button").click();
   },
 
-  // Where the drawer covers the page, it makes way for what was asked for.
+  // If the drawer covers the page, it closes to reveal the requested content.
   leaveWords() {
     if (this.wordsAreOpen() && matchMedia("(max-width: 768px)").matches) this.toggleWords();
   },
@@ -98,7 +98,7 @@ window.oneWord = {
     document.querySelector("#words-chosen")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
   },
 
-  // A closed drawer takes no focus; an open one begins at its search, and Escape closes it.
+  // A closed drawer takes no focus. Opening it focuses its search, and Escape closes it.
   async watchWords() {
     const drawer = await this.appeared("#words");
     const button = await this.appeared("#words-button");
@@ -106,7 +106,7 @@ window.oneWord = {
     const follow = () => {
       const open = this.wordsAreOpen();
       drawer.querySelector(".sidebar-content").inert = !open;
-      window.dispatchEvent(new Event("resize")); // Gradio measures only then how far the page must move
+      window.dispatchEvent(new Event("resize")); // only this makes Gradio measure how far to shift the page
       button.setAttribute("aria-expanded", open);
     };
     new MutationObserver(follow).observe(drawer, { attributeFilter: ["class"] });
@@ -115,7 +115,8 @@ window.oneWord = {
     button.addEventListener("click", () => setTimeout(() => {
       if (this.wordsAreOpen()) document.querySelector("#words-search textarea, #words-search input")?.focus();
     }, 300));
-    // Before Gradio's own: an Escape that ends the writing of a word or closes a list is not for the drawer.
+    // Runs before Gradio's own handler: an Escape that ends text input or closes a list must not close the
+    // drawer.
     document.addEventListener("keydown", (event) => {
       const focused = document.activeElement;
       if (event.key !== "Escape" || event.isComposing || !drawer.contains(focused)) return;

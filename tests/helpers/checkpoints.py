@@ -1,4 +1,4 @@
-"""Convert a tiny Stable Diffusion 1 model to a single checkpoint with the original program's tensor names."""
+"""Convert a tiny Stable Diffusion 1 model to one checkpoint file with the original tensor names."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-// The texts in sight that stand out from what is behind them by less than WCAG 2.2 asks of small text
-// (success criterion 1.4.3). Text that cannot be used, and text over a picture, is left out.
+// List the visible texts whose contrast with their background is below what WCAG 2.2 requires of small text
+// (success criterion 1.4.3). Disabled text and text over a picture are left out.
 () => {
   const LEAST = 4.5;
 
-  // A computed colour as red, green and blue up to 255, and its opacity.
+  // Parse a computed colour: red, green and blue up to 255, and opacity.
   const parts = (colour) => {
     const [red, green, blue, opacity = 1] = colour.match(/[\d.]+/g).map(Number);
     return colour.startsWith("rgb") ? [red, green, blue, opacity] : [255 * red, 255 * green, 255 * blue, opacity];

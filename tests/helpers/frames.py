@@ -1,4 +1,4 @@
-"""The frame of a page that has no tabs yet, to place one of them in."""
+"""Make a page without tabs, in which a test places one tab."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The pictures of the page in the README and in docs/: ``make journey`` draws them anew.
+"""Make the pictures of the page for the README and docs/: ``make journey``.
 
-A browser goes the whole way on the running page, once in each language: it gives four pictures, has a word
-learned on the embedded model, and draws a new scene with it. On the way it films ``journey.webp``; then it
-takes a picture of every tab. All go to ``assets/readme``; what is Japanese has ``.ja`` in its name, and what
-only docs/ shows is English.
+A browser uses the running page from start to finish, once in each language: it uploads four pictures, trains
+a word on the embedded model, and draws a new scene with it. It films this as ``journey.webp``; then it takes
+a picture of every tab. All files go to ``assets/readme``. Japanese ones have ``.ja`` in their names; pictures
+that only docs/ shows are in English.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ui.texts import Language, say
 FOLDER = ROOT / "assets" / "readme"
 PICTURES = sorted((ROOT / "assets" / "examples" / "monster").glob("*.png"))
 LANGUAGES: dict[Language, str] = {"en": "en-US", "ja": "ja-JP"}
-SIZE = {"width": 1080, "height": 720}  # of the browser's window, in pixels of the page
-SHARPNESS = 1.25  # pixels of a picture in one of the page
+SIZE = {"width": 1080, "height": 720}  # CSS pixels of the browser's window
+SHARPNESS = 1.25  # pixels of a picture per CSS pixel
 LONG = 600_000  # milliseconds that learning or drawing may take on a busy machine
 NAME, SCENE = "our-monster", " on the beach"
 SUBJECTS = "a house\na robot\na teapot\na fish"
@@ -41,7 +41,7 @@ CAPTIONS: dict[Language, Sequence[str]] = {
         "4  どんな文の中でも使える",
     ),
 }
-# A line below that says what is happening, and an arrow that shows where the browser clicks.
+# A caption that says what is happening, and an arrow that shows where the browser clicks.
 STAGE = """
 () => {
   const line = document.createElement('div');
@@ -66,7 +66,7 @@ TO_THE_TOP = "element => scrollTo(0, element.getBoundingClientRect().top + scrol
 
 
 class Film:
-    """What is seen of a page, picture by picture, and how long each is shown."""
+    """The frames of a film of a page, and how long each is shown."""
 
     def __init__(self, page: Page, captions: Sequence[str]):
         self.page = page
@@ -79,7 +79,7 @@ class Film:
         self.page.evaluate(SAY, self._captions[number - 1])
 
     def show(self, seconds: float) -> None:
-        """Add what is seen now; the same as before is only shown longer."""
+        """Add the current view; if it equals the last frame, show that frame longer."""
         frame = screenshot(self.page)
         if self._frames and frame.tobytes() == self._frames[-1].tobytes():
             self._milliseconds[-1] += round(1000 * seconds)
@@ -98,7 +98,7 @@ class Film:
         button.click()
 
     def type(self, field: Locator, text: str, letters: int = 4) -> None:
-        """Write into a field, a few letters at a time."""
+        """Type into a field, a few letters at a time."""
         field.focus()
         field.press("End")
         for start in range(0, len(text), letters):
@@ -216,7 +216,7 @@ def draw_a_scene(film: Film, text: Callable[..., str]) -> None:
 
 
 def take_stills(browser: Browser, address: str, language: Language, text: Callable[..., str]) -> None:
-    """A picture of each tab at work, with the words learned before and those that came with the program."""
+    """Take a picture of each tab in use, with the learned words and those that ship with the program."""
     context = new_context(browser, language)
     page = go_to(context.new_page(), address, "train")
     expect(page.get_by_role("heading", name=text("train_title", token=f"<{NAME}>"))).to_be_visible()
@@ -282,7 +282,7 @@ def draw(page: Page, text: Callable[..., str], count: int) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait for what the page shows a moment later: pictures, and lines below the fields."""
+    """Wait for the parts that the page shows with a delay: pictures, and lines below the fields."""
     page.wait_for_timeout(1200)
 
 
@@ -303,7 +303,7 @@ def save(shot: Image.Image, name: str, language: Language) -> None:
 
 
 def picture(name: str, language: Language) -> Path:
-    """The file of a picture; prints what is written."""
+    """Return the file of a picture, and print its name."""
     path = FOLDER / (f"{name}.webp" if language == "en" else f"{name}.{language}.webp")
     print(path.relative_to(ROOT), flush=True)
     return path

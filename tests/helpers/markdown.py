@@ -1,4 +1,4 @@
-"""What stands in a Markdown page: its code blocks, links, pictures and headings, each with its line."""
+"""Read a Markdown page: its code blocks, links, pictures and headings, with their lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code; ``not_run`` is the reason that the comment above it gives, "" for one to run."""
+    """A code block; ``not_run`` is the reason in the comment above it, "" if the block is to be run."""
 
     page: Path
     line: int
@@ -31,7 +31,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Link:
-    """A link or a picture, with its address as it is written."""
+    """A link or a picture, with its address as written."""
 
     line: int
     target: str
@@ -41,7 +41,7 @@ class Link:
 @lru_cache
 def _tokens(page: Path) -> list[Token]:
     text = page.read_text(encoding="utf-8")
-    text = FRONT_MATTER.sub(lambda match: "\n" * match[0].count("\n"), text)  # which keeps the lines' numbers
+    text = FRONT_MATTER.sub(lambda match: "\n" * match[0].count("\n"), text)  # keeps the line numbers
     return MarkdownIt("commonmark").enable("table").parse(text)
 
 
@@ -65,12 +65,12 @@ def links(page: Path) -> list[Link]:
 
 
 def inline_code(page: Path) -> list[tuple[int, str]]:
-    """What is written as code within a sentence, with its line."""
+    """Return the code spans within sentences, with their lines."""
     return [(line, child.content) for line, child in _inline(page) if child.type == "code_inline"]
 
 
 def headings(page: Path) -> list[tuple[str, str]]:
-    """The tag (h1, h2, …) and the text of each heading."""
+    """Return the tag (h1, h2, …) and the text of each heading."""
     tokens = _tokens(page)
     return [
         (token.tag, tokens[index + 1].content)
@@ -80,7 +80,7 @@ def headings(page: Path) -> list[tuple[str, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The names by which a code host links to the headings."""
+    """Return the anchors that a code host gives the headings."""
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for _, text in headings(page)}
 
 

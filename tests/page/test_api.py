@@ -1,4 +1,4 @@
-"""The page as programs see it: the running app, called by the real client."""
+"""The page's endpoints: the running app, called by the real client."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_every_endpoint_is_named_and_documented(client: Client) -> None:
 
 def test_a_word_is_learned_and_drawn(client: Client, local: Running, pictures: list[Any]) -> None:
     job = client.predict(pictures, "our dog", initializer="dog", steps=3, api_name="/train")
-    assert len(job) >= 32  # not to be guessed
+    assert len(job) >= 32  # unguessable
     local.finish(job)
     assert client.predict(job, api_name="/status") == {
         "phase": "finished",
@@ -163,7 +163,7 @@ def test_what_is_sent_to_learn_from_leaves_the_pictures_of_the_open_form(
 
 
 def test_a_training_is_stopped(client: Client, local: Running, pictures: list[Any]) -> None:
-    with local.studio.device.enter():  # so that no step is taken
+    with local.studio.device.enter():  # holding the device prevents training steps
         job = client.predict(pictures, "slow", initializer="cat", steps=1000, api_name="/train")
         assert client.predict(job, api_name="/status")["phase"] in ("waiting", "preparing")
         assert "<slow>" in refused(client, pictures, "slow", api_name="/train")
@@ -261,7 +261,7 @@ def test_a_name_that_is_taken_is_refused(client: Client, pictures: list[Any]) ->
     assert "<our-cat>" in refused(client, pictures, "our cat", steps=2, api_name="/train")
 
 
-# --- whose is whose ---------------------------------------------------------------------------------------
+# --- ownership --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +307,7 @@ def test_on_a_shared_server_no_one_sees_the_words_and_jobs_of_others(
 def test_drawings_are_shown_but_the_data_folder_is_not_served(
     tiny_sd1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """Wherever the data are: in the working folder, or outside it and the folder for temporary files."""
+    """This holds for data in the working directory, and outside it and the temporary directory."""
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     for folder in (work, temporary):
         folder.mkdir()

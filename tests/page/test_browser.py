@@ -1,7 +1,7 @@
-"""The running page as people meet it: in a real browser, with real training and drawing.
+"""The running page in a real browser, with real training and drawing.
 
-One server has the embedded model and a person to itself; the other a tiny model and a home for everybody.
-No page may log an error or ask another host for anything; each test checks that at its end.
+One server has the embedded model and serves one person; the other has a tiny model and a home for everyone.
+No page may log an error or send a request to another host; each test checks that at its end.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ HAVE_A_NAME = {
 
 @dataclass(frozen=True)
 class Site:
-    """A running server and where it keeps what people have."""
+    """A running server and its data folder."""
 
     address: str
     homes: Homes
@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """As it starts on one's own machine."""
+    """Serve the page as on a private machine."""
     data = tmp_path_factory.mktemp("own") / "data"
     with serve(data, free_port()) as address:
         yield Site(address, Homes(data, shared=False))
@@ -80,7 +80,7 @@ def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def shared_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Iterator[Site]:
-    """A tiny model for everyone, where one drawing may wait."""
+    """Serve a tiny model to everyone; one drawing may wait."""
     data = tmp_path_factory.mktemp("shared") / "data"
     options = ["--shared", "--model", str(tiny_sd1), "--max-waiting", "1", "--max-steps", str(MANY_STEPS)]
     with serve(data, free_port(), *options) as address:
@@ -89,7 +89,7 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Ite
 
 @pytest.fixture(scope="module")
 def hub_site(tmp_path_factory: pytest.TempPathFactory, tiny_sd1: Path) -> Iterator[tuple[Site, HubServer]]:
-    """One's own machine, where Ann is logged in to a Hub."""
+    """Serve the page as on a private machine where Ann is logged in to a Hub."""
     data = tmp_path_factory.mktemp("logged-in") / "data"
     with serve_hub() as hub:
         environment = {
@@ -108,7 +108,7 @@ def tiny_base(tiny_sd1: Path) -> BaseModel:
 
 
 class Visitors:
-    """The people of one test: each has cookies of their own, and is nobody's of another test."""
+    """The people of one test: each has their own cookies, and none appears in another test."""
 
     def __init__(self, browser: Browser, test: str):
         self.complaints: list[str] = []
@@ -117,7 +117,7 @@ class Visitors:
         self._contexts: dict[str, BrowserContext] = {}
 
     def open(self, site: Site, person: str = "Ann", tab: str = "train", **look: str) -> Page:
-        """A tab of the page in a new tab of the person's browser; ``look`` as for :func:`new_visitor`."""
+        """Open a tab of the page in a new browser tab of the person; ``look`` as for :func:`new_visitor`."""
         if person not in self._contexts:
             self._contexts[person] = self._new_context(site, person, look)
         page = self._contexts[person].new_page()
@@ -191,7 +191,7 @@ def set_training(page: Page, *, steps: int, previews: int = 0, word: str = "toy"
 
 
 def learn_example(page: Page, example: str, **settings: Any) -> None:
-    """Fill the form by one of the example buttons, and start once the model is there."""
+    """Fill the form with an example button, and start once the model is loaded."""
     page.get_by_role("button", name=example).click()
     expect(thumbnails(page)).to_have_count(4)
     set_training(page, **settings)
@@ -212,7 +212,7 @@ def draw(page: Page) -> None:
 
 
 def draw_for_long(page: Page) -> None:
-    """Begin a drawing that somebody has to end."""
+    """Begin a drawing that does not end by itself."""
     set_drawing(page, count=8, steps=100, side=SLOW_SIDE)
     page.get_by_role("textbox", name="Prompt", exact=False).first.fill("a photo of a cat")
     draw(page)
@@ -228,7 +228,7 @@ def open_words(page: Page) -> Locator:
 
 
 def give_words(home: Home, base: BaseModel) -> None:
-    """A thing and a style, as if they had been learned."""
+    """Add a thing and a style, as if they had been learned."""
     named: list[tuple[str, Literal["object", "style"]]] = [("<our-cat>", "object"), ("<our-ink>", "style")]
     for seed, (token, kind) in enumerate(named):
         generator = torch.Generator().manual_seed(seed)
@@ -238,7 +238,7 @@ def give_words(home: Home, base: BaseModel) -> None:
 
 
 def tabs_in_turn(page: Page) -> Iterator[str]:
-    """Open one tab after the other, in any language; the name of each while it is open."""
+    """Open the tabs one after the other, in any language; yield the name of each while it is open."""
     for number, name in enumerate(TAB_NAMES):
         page.locator("#tabs").get_by_role("tab").nth(number).click()
         expect(page).to_have_url(re.compile(f"tab={name}"))
@@ -246,7 +246,7 @@ def tabs_in_turn(page: Page) -> Iterator[str]:
 
 
 def wait_until(happened: Callable[[], bool], seconds: float) -> None:
-    """For what no page shows."""
+    """Wait for a condition that no page shows."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline
@@ -254,7 +254,7 @@ def wait_until(happened: Callable[[], bool], seconds: float) -> None:
 
 
 def nameless(page: Page) -> list[str]:
-    """The controls in sight that a screen reader has no name for."""
+    """Return the visible controls that have no accessible name."""
     session = page.context.new_cdp_session(page)
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     found = []
@@ -329,7 +329,7 @@ def test_stopping_keeps_what_was_learned_and_resuming_goes_on(visitors: Visitors
 
 
 def stop_training(page: Page, after: int) -> int:
-    """Stop once more than ``after`` steps are shown; how many there were then."""
+    """Stop once more than ``after`` steps are shown; return the number of steps."""
     page.wait_for_function("after => document.querySelector('#train-run progress')?.value > after", arg=after)
     page.get_by_role("button", name="Stop").click()
     line = page.get_by_text("It can be resumed from there.")
@@ -357,7 +357,7 @@ def test_training_that_ends_out_of_sight_is_noticed(visitors: Visitors, shared_s
     learn_example(page, "A cat", steps=100)
     page.get_by_role("button", name="Learn another word").click()
     expect(page.get_by_role("button", name="Learn the word")).to_be_visible()
-    expect(page.get_by_role("textbox", name="Textbox")).to_have_count(0)  # what Gradio calls a hidden one
+    expect(page.get_by_role("textbox", name="Textbox")).to_have_count(0)  # Gradio's name for a hidden one
     expect(page.get_by_role("button", name="My words (1)")).to_be_visible(timeout=LONG)
 
 
@@ -704,7 +704,7 @@ def test_word_is_published_and_found_again(
     assert {"README.md", "learned_embeds.safetensors", "learned_embeds.bin"} <= published.files.keys()
     assert not any(path.startswith("concept_images/") for path in published.files)
 
-    published.tags = ("textual_inversion",)  # which the real Hub reads from the card
+    published.tags = ("textual_inversion",)  # the real Hub reads them from the card
     words.get_by_role("button", name="Delete", exact=True).click()
     expect(word).to_have_count(0)
     words.get_by_role("button", name="Words on the Hub").click()
@@ -747,7 +747,7 @@ def test_language_follows_the_browser_and_the_switch(visitors: Visitors, shared_
 def test_another_language_than_the_browsers_is_everywhere(visitors: Visitors, shared_site: Site) -> None:
     page = visitors.open(shared_site)
     page.get_by_role("button", name="日本語").click()
-    for _ in range(2):  # the second time from the browser's memory, in another order
+    for _ in range(2):  # the second time from the browser's cache, in another order
         page.wait_for_function("window.oneWord?.opened && oneWord.language() === 'ja'")
         for name in ("学習", "生成", "組み合わせ", "スタイル"):
             expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()
@@ -828,7 +828,7 @@ def press_tab_until_focused(page: Page, target: Locator, most: int = 40) -> None
 
 
 def outline_width(focused: Locator) -> float:
-    """Pixels of the line around what has the focus."""
+    """Return the width in pixels of the focused element's outline."""
     return float(
         focused.evaluate(
             """element => {

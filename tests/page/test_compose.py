@@ -64,7 +64,7 @@ def models(tiny_sd1: Path) -> ModelKeeper:
 
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
-    """A shared one, where ``ME`` has three words, and one more of another model."""
+    """Make a shared studio where ``ME`` has three words, and one more of another model."""
     studio = Studio(tmp_path, shared=True)
     studio.models = models
     add(studio, "<old-hat>", base=BaseModel("elsewhere", "sd1", {"clip_l": 8}))
@@ -103,7 +103,7 @@ def concept(studio: Studio, token: str) -> Concept:
 def click(
     studio: Studio, token: str | None, before: ComposeChoice | None = None, **changed: Any
 ) -> ComposeChoice:
-    """The choice after a click on a card, from nothing or from the choice before."""
+    """Return the choice after a click on a card, starting from nothing or from an earlier choice."""
     state: dict[str, Any] = {"chosen": (), "prompt": "", "name": "", "weights": EVEN}
     if before is not None:
         state |= {"chosen": before.tokens, "prompt": before.prompt, "name": before.blend_name}
@@ -125,7 +125,7 @@ def captions_of(tab: ComposeTab, updates: list[Updates]) -> list[str]:
 
 
 def refused(handler: Any, *arguments: Any) -> str:
-    """What the reader is told when a bound handler, also a streaming one, refuses."""
+    """Return the error that a bound handler, which may be a generator, shows to the reader."""
     with pytest.raises(gr.Error) as refusal:
         list(bind(arguments[0], handler)(*arguments[1:]) or ())
     return refusal.value.message
@@ -291,7 +291,7 @@ def test_under_each_picture_stands_which_words_the_judge_finds(
     studio: Studio, tab: ComposeTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def last_update(request: gr.Request = ME) -> tuple[str, str]:
-        """The caption, and the remark."""
+        """Return the last caption and remark."""
         updates = list(draw_pictures(studio, request, tab.results, PAIR, PROMPT, *EVEN, *CONTROLS))
         return captions_of(tab, updates)[0], updates[-1][tab.results.marks]
 

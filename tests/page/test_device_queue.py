@@ -1,4 +1,4 @@
-"""The device's queue: drawings in their order, one at a time, with training in between."""
+"""The device's queue: drawings in order, one at a time, with training steps in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 60.0  # seconds after which a test has failed
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Come back once another thread has made it so."""
+    """Wait until another thread has made the condition true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
@@ -34,7 +34,7 @@ def join(*threads: threading.Thread) -> None:
 
 
 def start_step(device: Device, log: list[str]) -> threading.Thread:
-    """A thread with a training step that waits for the device."""
+    """Start a thread whose training step waits for the device."""
 
     def work() -> None:
         with device.training_step():
@@ -48,7 +48,7 @@ def start_step(device: Device, log: list[str]) -> threading.Thread:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time by which the device measures."""
+    """Replace the clock of the device."""
     now = [100.0]
     monkeypatch.setattr("ui.server.device_queue.monotonic", lambda: now[0])
     return now

@@ -84,7 +84,7 @@ def drawing_threads() -> list[threading.Thread]:
 
 
 def waiting(turn: Iterator[DrawingProgress]) -> DrawingProgress:
-    """The first progress of a drawing that has to wait for another."""
+    """Return the first progress of a drawing that has to wait for another."""
     return next(progress for progress in turn if progress.phase != "loading")
 
 
@@ -268,7 +268,7 @@ def test_the_page_is_sent_progress_each_picture_when_it_is_done_and_all_at_the_e
     assert [caption for _, caption in galleries[-1]] == ["seed 5", "seed 6", "seed 7"]
     for (file, _), drawn in zip(galleries[-1], pictures, strict=True):
         assert read_recipe(Path(file)) == drawn.recipe
-        assert studio.home(ME).folder not in Path(file).parents  # the homes are served to no one
+        assert studio.home(ME).folder not in Path(file).parents  # homes are never served
     assert [update[area.cancel]["interactive"] for update in (updates[0], updates[-1])] == [True, False]
     assert any("<progress" in update[area.progress] for update in updates)
     assert "3 drawn." in updates[-1][area.progress]

@@ -1,4 +1,4 @@
-"""How handlers are bound: what they are given, and what Gradio makes of what they return."""
+"""Bound handlers: what they are given, and what Gradio makes of their return values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def studio(tmp_path: Path) -> Studio:
 
 
 def sent(studio: Studio, handler: Callable[..., Updates], outputs: int) -> list[Any]:
-    """What Gradio sends the page of a handler that is bound to text boxes."""
+    """Return what Gradio sends to the page for a handler that is bound to text boxes."""
 
     async def answer(demo: gr.Blocks) -> dict[str, Any]:
         [event] = demo.fns.values()

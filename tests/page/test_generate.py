@@ -65,7 +65,7 @@ def models(tiny_sd1: Path) -> ModelKeeper:
 
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
-    """One with <our-cat>, which began as “cat” and means “dog”, and <their-cat> of another base model."""
+    """Make a studio with <our-cat>, which began as “cat” and means “dog”, and another model's <their-cat>."""
     studio = Studio(tmp_path)
     studio.models = models
     backbone, _ = models.wait()
@@ -111,7 +111,7 @@ def pixels(picture: Drawn) -> np.ndarray:
 
 
 def text_of(markup: str) -> str:
-    """What a reader sees of HTML."""
+    """Return the visible text of HTML."""
     return re.sub(r"<[^>]*>", " ", markup).replace("&lt;", "<").replace("&gt;", ">")
 
 

@@ -30,7 +30,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def slow_model(tiny_sd1: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A model whose loading takes until the test has ended."""
+    """Make a model whose loading lasts until the test has ended."""
     ended, load = threading.Event(), Backbone.load
 
     def load_later(name: str, **options: Any) -> Backbone:

@@ -1,4 +1,4 @@
-"""The page and the Hub: publishing a word, finding words of others, and who does it."""
+"""The page and the Hub: publishing a word, finding others' words, and signing in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_concept(token: str = "<our-cat>", value: float = 1) -> Concept:
 def signed_in(
     token: str = "hf_ann", person: str = "someone", minutes: float = 60, language: str = "en"
 ) -> gr.Request:
-    """A request of someone who signed in on a Space."""
+    """Make a request from someone who signed in on a Space."""
     request = request_of(person, language)
     scope: dict[str, Any] = dict(request.request.scope)  # type: ignore[union-attr]
     info = {"access_token": token, "expires_at": time.time() + 60 * minutes}
@@ -51,14 +51,14 @@ def signed_in(
 
 @pytest.fixture
 def own(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """The page on one's own machine, where ann is logged in."""
+    """Make a studio as on a private machine where ann is logged in."""
     monkeypatch.setenv("HF_TOKEN", "hf_ann")
     return Studio(tmp_path / "data")
 
 
 @pytest.fixture
 def space(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """The page on a Space, whose own token is not for its visitors."""
+    """Make a studio as on a Space, whose own token its visitors must not use."""
     monkeypatch.setenv("HF_TOKEN", "hf_ben")
     for name, value in OAUTH.items():
         monkeypatch.setenv(name, value)
@@ -179,7 +179,7 @@ def repositories(cards: str) -> list[str]:
 
 @pytest.fixture
 def published(hub: HubServer, tmp_path: Path) -> HubServer:
-    """A word of ben's, and one of the sd-concepts-library, which names no base model."""
+    """Publish a word by ben, and one of the sd-concepts-library, which names no base model."""
     push_concept(make_concept("<ink>"), "ben/ink", token="hf_ben")
     hub.repositories["ben/ink"].tags = ("textual-inversion",)
     files = write_embedding(make_concept("<toy>"), tmp_path / "toy", "diffusers-bin")

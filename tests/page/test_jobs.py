@@ -1,4 +1,4 @@
-"""Training in the background: whoever comes, leaves or fails, each run learns what it would have alone."""
+"""Training in the background: whichever runs join, leave or fail, each learns the same as alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMPANY_TOLERANCE = 5e-4  # as in test_runs.py: kernels round differently for an
 
 
 class SteppedDevice(Device):
-    """A device that lets training have it only as often as the test says."""
+    """A device that training can hold only as often as the test allows."""
 
     def __init__(self) -> None:
         super().__init__(max_waiting=4)
@@ -49,19 +49,19 @@ class SteppedDevice(Device):
             self._taken.release()
 
     def let(self, turns: int) -> None:
-        """Let training have the device, and come back once it has given it back so many times."""
+        """Let training hold the device ``turns`` times, and wait until it has returned it as often."""
         for _ in range(turns):
             self._allowed.release()
             assert self._taken.acquire(timeout=PATIENCE)
 
     def let_all(self) -> None:
-        """From now on training need not ask."""
+        """Give training free use of the device from now on."""
         self._free = True
         self._allowed.release()
 
 
 class Results:
-    """What a trainer handed over, in order."""
+    """The results that a trainer handed over, in order."""
 
     def __init__(self) -> None:
         self.all: list[tuple[Run, Concept]] = []
@@ -75,7 +75,7 @@ class Results:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Come back once another thread has made it so."""
+    """Wait until another thread has made the condition true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
@@ -83,7 +83,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def close(trainer: Trainer, device: SteppedDevice) -> None:
-    """Close it before it has the device again."""
+    """Close the trainer before it gets the device again."""
     thread = threading.Thread(target=trainer.close, daemon=True)
     thread.start()
     until(lambda: trainer._closing)
@@ -93,7 +93,7 @@ def close(trainer: Trainer, device: SteppedDevice) -> None:
 
 
 def create(folder: Path, backbone: Backbone, seed: int = 0, **changes) -> Run:
-    """A run of six steps on two pictures of 16 × 16."""
+    """Create a run of six steps on two pictures of 16 × 16 pixels."""
     numbers = np.random.default_rng(seed)
     pictures = [
         Picture(
@@ -134,7 +134,7 @@ def sd1(backbones: dict[Family, Backbone]) -> Backbone:
 
 @pytest.fixture(scope="module")
 def alone(sd1: Backbone, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Run]:
-    """Runs by the seed of their pictures, each trained without a trainer and without company."""
+    """Return runs by the seed of their pictures, each trained without a trainer and without other runs."""
     root = tmp_path_factory.mktemp("alone")
     runs = {seed: create(root / str(seed), sd1, seed) for seed in range(3)}
     for run in runs.values():
@@ -387,7 +387,7 @@ def test_runs_that_cannot_be_opened_end_alone(sd1, tmp_path, device, trainer, re
 
 
 def test_a_run_that_cannot_be_written_ends_alone(sd1, tmp_path, device, trainer, results, alone):
-    """The error comes from the middle of the batch's work and does not say whose it is."""
+    """The error occurs inside the batch's work and does not name the run that caused it."""
     broken, other = create(tmp_path / "broken", sd1), create(tmp_path / "other", sd1, 1)
     trainer.start(sd1, broken, results)
     trainer.start(sd1, other, results)

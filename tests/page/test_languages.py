@@ -1,4 +1,4 @@
-"""A further language is one more file: the page speaks a made-up one."""
+"""Adding a language takes one file: the page speaks a made-up one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a catalogue of a Finnish in which every text stands between guillemets."""
+    """Make a folder with a catalogue of fake Finnish: every text is enclosed in guillemets."""
     folder = tmp_path_factory.mktemp("locale")
     file = folder / "fi" / CATALOGUE
     file.parent.mkdir(parents=True)
@@ -36,7 +36,7 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(locales: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The page of somebody whose browser asks for Finnish."""
+    """Open the page in a browser whose language is Finnish."""
     data = tmp_path_factory.mktemp("finnish") / "data"
     with (
         serve(data, free_port(), environment={FOLDER_VARIABLE: str(locales)}) as address,

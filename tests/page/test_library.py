@@ -48,7 +48,7 @@ def backbone(backbones: dict[str, Backbone]) -> Backbone:
 
 @pytest.fixture
 def studio(tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    """A studio with a model in use."""
+    """Make a studio with a model in use."""
     studio = Studio(tmp_path)
     monkeypatch.setattr(studio.models, "_backbone", backbone)
     yield studio
@@ -83,7 +83,7 @@ def concept_of(backbone: Backbone, token: str, kind: Any = "object", initializer
 
 
 def foreign(concept: Concept) -> Concept:
-    """The word as one of another model."""
+    """Return the word as if it belonged to another model."""
     base = BaseModel("sd-other", "sd1", {"clip_l": 16})
     vectors = {"clip_l": concept.vectors["clip_l"][:, :16]}
     return dataclasses.replace(concept, vectors=vectors, base=base)
@@ -99,7 +99,7 @@ def tokens_in(content: str) -> list[str]:
 
 
 def shown(studio: Studio, drawer: Drawer, token: str) -> dict[str, Any]:
-    """The updates of the panel of a word, by the names of its components."""
+    """Return the updates of a word's panel by component name."""
     panel = drawer.panel
     updates = drawer_word.show_word(studio, request_of(), panel, token)
     assert set(updates) <= set(panel.outputs)
@@ -301,7 +301,7 @@ def bring_in(studio: Studio, drawer: Drawer, file: Path, changes: int = 0, langu
 
 
 def chosen_and_changes(drawer: Drawer, updates: Updates) -> tuple[str, int]:
-    """The token of the word that is shown now, and how often the words have changed."""
+    """Return the token of the word shown now, and how often the words have changed."""
     return updates[drawer.panel.chosen], updates[drawer.frame.words_changed]
 
 

@@ -1,4 +1,4 @@
-"""The model in use: loaded beside the page, and what is known of one before."""
+"""The model in use: loading in the background, and estimates before loading."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_safety_checker_is_loaded_unless_it_was_left_out(
 def test_what_a_cancelled_loading_ends_with_is_thrown_away(
     tiny_sd1: Path, tiny_sd2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And another that was asked for meanwhile is loaded after it."""
+    """A model that was requested meanwhile is loaded after it."""
     keeper, load, go_on = ModelKeeper(), Backbone.load, threading.Event()
 
     def load_when_told(name: str, **options: Any) -> Backbone:
@@ -154,7 +154,7 @@ def test_what_a_cancelled_loading_ends_with_is_thrown_away(
 
 @pytest.fixture
 def held_load(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Loading takes until the test has ended."""
+    """Make loading last until the test has ended."""
     ended, load = threading.Event(), Backbone.load
 
     def load_later(name: str, **options: Any) -> Backbone:

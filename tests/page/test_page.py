@@ -1,4 +1,4 @@
-"""What the page is served as."""
+"""How the page is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose words are whose: one home on one's own machine, one for each browser on a shared server."""
+"""Homes: one on a private machine, one for each browser on a shared server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def seen(request: Request) -> PlainTextResponse:
 def get(
     path: str = "/", address: str = "http://localhost", headers: dict[str, str] | None = None
 ) -> httpx.Response:
-    """A page's answer to a browser, through the middleware."""
+    """Return the page's response to a browser, through the middleware."""
     app = HomeCookie(Starlette(routes=[Route("/", seen), Route("/other", seen)]))
 
     async def ask() -> httpx.Response:
@@ -41,7 +41,7 @@ def asking_with(secret: str) -> gr.Request:
 
 
 def home_of(homes: Homes, response: httpx.Response) -> Home:
-    """Where a browser that keeps the cookie of a response belongs."""
+    """Return the home of a browser that keeps a response's cookie."""
     return homes.of(asking_with(response.cookies[COOKIE]))
 
 

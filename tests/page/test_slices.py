@@ -1,7 +1,7 @@
-"""Training and drawing on a GPU that is lent: what the slices learn is what one run would have learned.
+"""Training and drawing on a lent GPU: slices learn the same as one uninterrupted run.
 
-The lender is these tests' own. Like that of a ZeroGPU Space it forks a process, pickles what goes there and
-comes back, and kills the process when its time is up.
+These tests have their own lender. Like that of a ZeroGPU Space, it forks a process, pickles the arguments and
+results, and kills the process when its time is up.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ VISITOR: ContextVar[str] = ContextVar("VISITOR", default="nobody")
 
 
 class Lender:
-    """Decorates what borrows.
+    """Decorates a function that borrows a GPU.
 
-    ``late_after`` are steps that each next process takes before it is killed; with ``seconds`` it has a real
-    clock, and is killed after so many of them.
+    ``late_after`` lists the steps that each next process takes before it is killed. With ``seconds``, a
+    process has a real clock and is killed after that time.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Lender:
 def serve(
     work: Callable[..., Any], arguments: bytes, sender: Connection, late_after: int | None, own_clock: bool
 ) -> None:
-    """The forked process: by its own clock a second passes with each look at it."""
+    """Run in the forked process, whose clock advances by a second each time it is read."""
     torch.set_num_threads(1)  # the others were not forked
     if own_clock:
         slices.monotonic = map(float, count()).__next__
@@ -125,12 +125,12 @@ def serve(
     loop.train_step = train_step
     try:
         sender.send_bytes(pickle.dumps((work(*pickle.loads(arguments)), None)))
-    except Exception as error:  # of which a lender tells no more than its name
+    except Exception as error:  # a lender reports only its name
         sender.send_bytes(pickle.dumps((None, type(error).__name__)))
 
 
 class Results:
-    """What a trainer handed over."""
+    """The results that a trainer handed over."""
 
     def __init__(self) -> None:
         self.concepts: list[Concept] = []
@@ -141,7 +141,7 @@ class Results:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """As many as the forked processes have: sums over several are rounded otherwise."""
+    """Use one thread, as the forked processes do: sums over several threads round differently."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -150,7 +150,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slices, "WORK_SECONDS", 5)  # of which each step takes one
+    monkeypatch.setattr(slices, "WORK_SECONDS", 5)  # each step takes one
 
 
 @pytest.fixture
@@ -358,7 +358,7 @@ def test_one_slice_at_a_time(tmp_path, backbone, trainer, lender, monkeypatch):
 
 @pytest.fixture
 def endless(tmp_path: Path, backbone: Backbone, trainer: SlicedTrainer) -> Run:
-    """A run that no slice here takes to its end, started; the model is there in each fork."""
+    """Start a run that no slice here finishes; each fork already has the model."""
     slices._load(trainer._models.load_options(backbone))
     run = create(tmp_path / "endless", backbone, steps=1_000_000)
     trainer.start(backbone, run, Results())

@@ -45,7 +45,7 @@ def models(tiny_sd1: Path) -> ModelKeeper:
 
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
-    """A shared one, where ``ME`` has a style, a thing that is newer, and a style of another model."""
+    """Make a shared studio where ``ME`` has a style, a newer thing, and a style of another model."""
     studio = Studio(tmp_path / "data", shared=True)
     studio.models = models
     add(studio, INK, "style")
@@ -69,7 +69,7 @@ def add(studio: Studio, token: str, kind: Any, base: BaseModel | None = None) ->
 
 @pytest.fixture
 def picture(tmp_path: Path) -> str:
-    """A wide one: red on the left, blue on the right."""
+    """Make a wide picture: red on the left, blue on the right."""
     image = Image.new("RGB", (64, 32), "red")
     image.paste("blue", (32, 0, 64, 32))
     image.save(tmp_path / "picture.png")
@@ -99,7 +99,7 @@ def captions_of(tab: StyleTab, updates: list[Updates]) -> list[str]:
 
 
 def refused(studio: Studio, tab: StyleTab, *arguments: Any, request: gr.Request = ME) -> str:
-    """What the reader is told when the drawing is refused."""
+    """Return the error that the reader sees when the drawing is refused."""
     with pytest.raises(gr.Error) as refusal:
         list(bind(studio, draw, tab.results)(request, *arguments))
     return refusal.value.message

@@ -1,4 +1,4 @@
-"""Everything the page says: known, given what it needs, and all of it used."""
+"""The page's texts: every key exists, gets the values it needs, and is used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY_ARGUMENT = {"label": 0, "say": 1, "refusal": 1}
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Everything in the page's code but the tables of its texts, with the file's name."""
+    """Yield all nodes of the page's code except the tables of its texts, with the file's name."""
     for file in sorted(UI.rglob("*.py")):
         if file.parent.name != "texts" or file.stem == "__init__":
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -31,7 +31,7 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def pattern_of(node: ast.JoinedStr) -> re.Pattern[str]:
-    """What an f-string may become."""
+    """Return a pattern that matches every value of an f-string."""
     parts = (
         re.escape(str(part.value)) if isinstance(part, ast.Constant) else "[a-z0-9_-]+"
         for part in node.values
@@ -40,14 +40,14 @@ def pattern_of(node: ast.JoinedStr) -> re.Pattern[str]:
 
 
 def keys_meant(node: ast.expr) -> list[ast.expr]:
-    """The constants and f-strings that an argument may be."""
+    """Return the constants and f-strings that an argument may be."""
     if isinstance(node, ast.IfExp):
         return keys_meant(node.body) + keys_meant(node.orelse)
     return [node]
 
 
 def calls() -> Iterator[tuple[str, ast.Call, ast.expr]]:
-    """The calls of the functions that take a key, each with every key that it may be given."""
+    """Return the calls of functions that take a key, each with all its possible keys."""
     for file, node in nodes():
         name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
         if name in KEY_ARGUMENT and len(node.args) > KEY_ARGUMENT[name]:

@@ -1,4 +1,4 @@
-"""The Train tab: pictures in, a word out, and nobody else's business."""
+"""The Train tab: from pictures to a word, private to each person."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ SIDE = 16  # pixels, of the tiny model
 
 @pytest.fixture(scope="module")
 def studio(tiny_sd1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A shared server with the tiny model, which may take its time; each test is another person."""
+    """Make a shared server with the tiny model and generous limits; each test acts as another person."""
     studio = Studio(tmp_path_factory.mktemp("homes"), shared=True, limits=Limits(steps=100_000))
     studio.models.load(str(tiny_sd1))
     studio.models.wait()
@@ -133,7 +133,7 @@ def frame() -> Frame:
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    """The form's values for a short run."""
+    """Return the form's values for a short run."""
     config = TrainingConfig(
         "word", initializer="cat", steps=4, batch_size=2, eval_every=2, eval_rows=2, lr_warmup_steps=0
     )
@@ -155,12 +155,12 @@ def shown_pictures(studio: Studio, chosen: PictureSet) -> str:
 
 
 def start(studio: Studio, person: gr.Request, chosen: PictureSet, **changes: Any) -> Run:
-    """Start as the page does: with what the form holds."""
+    """Start a training with the form's values, as the page does."""
     return start_run(studio, person, chosen, read_config(settings(**changes)))
 
 
 def learn(studio: Studio, person: gr.Request, folder: Path, **changes: Any) -> Run:
-    """A run that has finished."""
+    """Train a run to its end."""
     run = start(studio, person, some_pictures(studio, person, folder), **changes)
     assert studio.trainer.wait(run, SECONDS)
     return run

@@ -1,6 +1,6 @@
-// Below a prompt: buttons that put a token in at the cursor (data-token), that write the whole prompt
-// (data-prompt), and that replace a token that is not known (data-replace, data-with). A token begun with
-// "<" leaves only the buttons it may become, and Tab takes the first.
+// The buttons below a prompt: they insert a token at the cursor (data-token), write the whole prompt
+// (data-prompt), or replace an unknown token (data-replace, data-with). Typing "<" and the beginning of a
+// token leaves only the matching buttons, and Tab takes the first.
 const prompt = () => document.querySelector(`#${element.querySelector("[data-for]")?.dataset.for} textarea`);
 
 function write(text, start, end) {

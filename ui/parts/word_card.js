@@ -1,4 +1,4 @@
-// A click on a card's button, which is the whole card where a word can be chosen, selects the card's word.
+// A click on a card's button selects the card's word. On a card to choose from, the button is the whole card.
 let clicked = null;
 let scrolled = 0;
 
@@ -10,7 +10,7 @@ element.addEventListener("click", (event) => {
   trigger("select", { word: clicked });
 });
 
-// Drawn anew by the server, the cards have lost the focus of the keyboard and how far they were scrolled.
+// When the server renders the cards anew, they lose the keyboard focus and the scroll position: restore both.
 watch("value", () => {
   const button = clicked && element.querySelector(`button[data-word="${CSS.escape(clicked)}"]`);
   clicked = null;

@@ -1,8 +1,8 @@
-"""Everything the page says.
+"""All texts of the page.
 
-Each part of the page has a module here with its English texts by their keys; the catalogues of the other
-languages have them under the same keys (:mod:`ti_core.languages`). What stands still is translated in the
-browser (:func:`label`); what the server composes, on the server (:func:`say`).
+Each part of the page has a module here with its English texts by key; the catalogues of the other languages
+use the same keys (:mod:`ti_core.languages`). Static texts are translated in the browser (:func:`label`),
+texts that the server composes on the server (:func:`say`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXTS: dict[str, str] = {
 
 
 def page_text(language: Language, key: str) -> str:
-    """The text of a key with its ``{placeholders}`` still open."""
+    """Return the text of a key with unfilled ``{placeholders}``."""
     return translator(language)(TEXTS[key], key)
 
 
@@ -38,28 +38,28 @@ label = gr.I18n(**{language: {key: page_text(language, key) for key in TEXTS} fo
 
 
 def say(language: Language, key: str, **values: Any) -> str:
-    """The text of a key with its ``{placeholders}`` filled in."""
+    """Return the text of a key with its ``{placeholders}`` filled in."""
     translate = translator(language)
     words = {name: in_words(value, translate) for name, value in values.items()}
     return page_text(language, key).format(**words)
 
 
 def explain(language: Language, error: OneWordError) -> str:
-    """What the core says of an error, in the reader's language; its concepts are the page's words."""
+    """Return the core's error message in the reader's language; the page calls concepts “words”."""
     if isinstance(error, UnknownTokenError):
         return " ".join(no_word(language, token, closest) for token, closest in error.unknown.items())
     return tell(language, error)
 
 
 def no_word(language: Language, token: str, closest: Sequence[str]) -> str:
-    """That there is no such word, and what to do; ``closest`` are those that may be meant."""
+    """Say that there is no such word and what to do; ``closest`` are the likely intended words."""
     if not closest:
         return say(language, "drawing_no_word", token=token)
     return say(language, "drawing_no_word_but", token=token, closest=either(closest))
 
 
 def duration(language: Language, seconds: float) -> str:
-    """Such as “40 s”, “3 min” or “2.5 h”."""
+    """Format a duration, such as “40 s”, “3 min” or “2.5 h”."""
     if seconds < 90:
         return say(language, "frame_seconds", seconds=max(1, seconds))
     if seconds < 90 * 60:
@@ -68,7 +68,7 @@ def duration(language: Language, seconds: float) -> str:
 
 
 def language_of(request: gr.Request) -> Language:
-    """The language chosen in the page's address, ``?lang=ja``, else the one that the browser asks for."""
+    """Return the language chosen in the page's address, ``?lang=ja``, else the browser's preferred one."""
     accepted = request.headers.get("accept-language", "")  # browsers list them by preference
     wishes = [entry.partition(";")[0].strip() for entry in accepted.split(",")]
     return choose_language([request.query_params.get("lang", ""), *wishes])

@@ -1,4 +1,4 @@
-"""The Compose tab, and the cards to choose words from."""
+"""Texts of the Compose tab, and of the cards to choose words from."""
 
 TEXTS = {
     "cards_object": "thing",

@@ -1,4 +1,4 @@
-"""What the tabs that draw have in common."""
+"""Texts that the drawing tabs share."""
 
 TEXTS = {
     "drawing_draw": "Draw",

@@ -1,10 +1,9 @@
-"""Bring the catalogues up to date with what the program says: ``make messages``.
+"""Update the catalogues from the program's texts: ``make messages``.
 
-Four kinds of texts are collected from the program's source, which is read and not run: the templates of
-messages and errors, which are written out where they are made; the words of the program that such messages
-are made of; what the help of the command line says; and the page's texts by their keys. A new text is added
-to each catalogue without a translation, one that is gone becomes obsolete, and one that was changed keeps
-its translation, marked as fuzzy.
+Four kinds of texts are collected from the program's source, which is read but not run: the literal templates
+of messages and errors; the program's own words that are inserted into such messages; the help of the command
+line; and the page's texts by key. A new text is added to each catalogue without a translation, a removed text
+becomes obsolete, and a changed text keeps its translation, marked as fuzzy.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ROOT / "ui" / "texts"
 MARKS = {"Message", "give_up", "say", "template"}
 """The functions whose first argument is a template, beside the classes of errors."""
-NO_TEMPLATES = {"UnknownTokenError", "RunMismatchError"}  # which make their message of other arguments
+NO_TEMPLATES = {"UnknownTokenError", "RunMismatchError"}  # their arguments are not templates
 HELPED = {"Typer", "Option", "Argument"}
 """The functions whose arguments ``help`` and ``show_default`` are told by the command line's help."""
-NOTE = "Translators:"  # begins a comment above a text that is meant for them
+NOTE = "Translators:"  # begins a comment for translators above a text
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text to translate: ``context`` tells equal ones apart, ``note`` is for translators."""
+    """A text to translate: ``context`` distinguishes equal texts, ``note`` is for translators."""
 
     english: str
     context: str
@@ -45,11 +44,11 @@ class Text:
 
 
 class NotWrittenOut(Exception):
-    """A message is made of a text that is put together before: it cannot be found in a catalogue."""
+    """A message's template is not a literal, so it cannot be found in a catalogue."""
 
 
 def collect() -> list[Text]:
-    """All texts of the program. Raises :class:`NotWrittenOut`."""
+    """Collect all texts of the program. Raises :class:`NotWrittenOut` if a template is not a literal."""
     texts = [text for file in source_files() for text in messages_in(file)]
     texts += [
         Text(word, context, "ti_core/messages.py") for context, words in TERMS.items() for word in words
@@ -61,13 +60,13 @@ def collect() -> list[Text]:
 
 
 def source_files() -> list[Path]:
-    """The files in which messages are made."""
+    """Return the files in which messages are created."""
     files = [file for room in ("ti_core", "ui") for file in sorted((ROOT / room).rglob("*.py"))]
     return [file for file in files if file.parent != TEXTS]
 
 
 def messages_in(file: Path) -> Iterator[Text]:
-    """The templates that a file gives to :data:`MARKS` and to the classes of errors."""
+    """Collect the templates that a file passes to :data:`MARKS` and to error classes."""
     source = file.read_text(encoding="utf-8")
     lines = source.splitlines()
     tree = ast.parse(source)
@@ -85,7 +84,7 @@ def messages_in(file: Path) -> Iterator[Text]:
 
 
 def _written_out(argument: ast.expr) -> Iterator[ast.Constant | None]:
-    """The literal texts that an argument can be; None for one that is put together there."""
+    """Return the literal texts that an argument can be; None if it is composed there."""
     match argument:
         case ast.Constant(value=str()):
             yield argument
@@ -97,7 +96,7 @@ def _written_out(argument: ast.expr) -> Iterator[ast.Constant | None]:
 
 
 def commands_named_in(file: Path) -> Iterator[str]:
-    """The functions that a file makes commands of: ``app.command("train")(train_command)``."""
+    """Return the functions that a file registers as commands: ``app.command("train")(train_command)``."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Call(func=ast.Call(func=ast.Attribute(attr="command")), args=[ast.Name(id=name)]):
@@ -105,7 +104,7 @@ def commands_named_in(file: Path) -> Iterator[str]:
 
 
 def help_in(file: Path, commands: Collection[str]) -> Iterator[Text]:
-    """What a file says of options and arguments, and the paragraphs of the docstrings of ``commands``."""
+    """Collect a file's help for options and arguments, and the docstring paragraphs of ``commands``."""
     name = file.relative_to(ROOT).as_posix()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
@@ -125,7 +124,7 @@ def help_in(file: Path, commands: Collection[str]) -> Iterator[Text]:
 
 
 def page_texts_in(file: Path) -> Iterator[Text]:
-    """The entries of the table TEXTS in a module of :mod:`ui.texts`."""
+    """Collect the entries of the table TEXTS in a module of :mod:`ui.texts`."""
     source = file.read_text(encoding="utf-8")
     lines = source.splitlines()
     for node in ast.parse(source).body:
@@ -138,7 +137,7 @@ def page_texts_in(file: Path) -> Iterator[Text]:
 
 
 def update(file: Path, texts: list[Text]) -> Catalog:
-    """The catalogue of a file with exactly these texts; see the module for what happens to the others."""
+    """Return a file's catalogue with exactly these texts; the module's docstring explains all changes."""
     current = Catalog(project="One Word", version=__version__)
     for text in texts:
         comments = [text.note] if text.note else []
@@ -159,12 +158,12 @@ def write(catalogue: Catalog, file: Path) -> None:
 
 
 def placeholders(text: str) -> set[str]:
-    """The names of a template's placeholders. Raises :class:`ValueError` for one that is ill-formed."""
+    """Return a template's placeholder names. Raises :class:`ValueError` if the template is malformed."""
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
 def faults(catalogue: Catalog, texts: list[Text]) -> list[str]:
-    """What has to be mended in a catalogue: missing, obsolete, doubtful and ill-formed translations."""
+    """List a catalogue's faults: missing, obsolete, fuzzy and malformed translations."""
     wanted = {(text.english, text.context) for text in texts}
     present = {(str(entry.id), entry.context or "") for entry in catalogue if entry.id}
     found = [f"has no entry: {english!r}" for english, _ in sorted(wanted - present)]
@@ -190,7 +189,7 @@ def _fit(english: str, translation: str) -> bool:
 
 
 def _errors_in(tree: ast.Module) -> set[str]:
-    """The core's errors, and those that a file derives from them."""
+    """Return the core's error classes, and those that a file derives from them."""
     kinds = {
         name
         for name, kind in vars(errors).items()
@@ -205,12 +204,12 @@ def _errors_in(tree: ast.Module) -> set[str]:
 
 
 def _name_of(function: ast.expr) -> str:
-    """The last name of ``a`` or ``a.b``, else nothing."""
+    """Return the last name of ``a`` or ``a.b``, "" for other expressions."""
     return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
 def _note_above(lines: list[str], line: int) -> str:
-    """The comment for translators directly above a line, counted from 1."""
+    """Return the comment for translators directly above a line; lines count from 1."""
     note: list[str] = []
     for above in reversed(lines[: line - 1]):
         if not above.strip().startswith("#"):

@@ -1,4 +1,4 @@
-"""The header, the tabs, and what can go wrong anywhere."""
+"""Texts of the header and the tabs, and of errors that can occur anywhere."""
 
 TEXTS = {
     "frame_tagline": "Teach a picture model one new word from a few pictures.",

@@ -1,4 +1,4 @@
-"""The tab where a person draws with their words."""
+"""Texts of the Generate tab."""
 
 TEXTS = {
     "generate_empty": "Write what to draw first.",

@@ -1,4 +1,4 @@
-"""Words on the Hugging Face Hub: publishing one's own, and finding those of others."""
+"""Texts about the Hugging Face Hub: publishing words, and finding those of others."""
 
 TEXTS = {
     "hub_publish_title": "Publish on the Hub",

@@ -1,4 +1,4 @@
-"""The drawer with a person's words."""
+"""Texts of the drawer with a person's words."""
 
 TEXTS = {
     "library_title": "My words",

@@ -1,4 +1,4 @@
-"""The Style tab."""
+"""Texts of the Style tab."""
 
 TEXTS = {
     "style_choose": "Choose the word whose style to take.",

@@ -1,4 +1,4 @@
-"""The tab that learns a word."""
+"""Texts of the Train tab."""
 
 TEXTS = {
     "train_about": (
@@ -57,7 +57,7 @@ TEXTS = {
     "train_suggest": "Suggest one",
     "train_suggesting": "The model tries {count} known words on your pictures …",
     "train_suggested": "Of the words it knows, “{word}” describes your pictures best.",
-    # How long
+    # Durations
     "train_preset": "How thoroughly?",
     "train_preset_info": "The times are measured on this machine; training often ends earlier by itself.",
     "train_preset_quick": "Quick",
@@ -75,7 +75,7 @@ TEXTS = {
     "train_over_limit": "Others use this server too. {setting} is {value}: lower it to {most}, or less.",
     "train_step_rows": "Batch size × gradient accumulation",
     "train_model_loading": "The model is still being loaded. Try again in a moment.",
-    # Every setting
+    # Settings
     "train_settings": "All settings",
     "train_vectors": "Vectors",
     "train_vectors_info": (

@@ -1,4 +1,4 @@
-"""What the judge says of pictures."""
+"""Texts of the judge's verdicts on pictures."""
 
 TEXTS = {
     "verdict_own_judge": "toybox's own judge",

@@ -208,7 +208,7 @@ def bind_picture(studio: Studio, frame: Frame, tab: StyleTab) -> None:
         preprocess=False,  # preprocessing would open the file, and fail without giving a reason
         **HIDDEN,
     )
-    # Also when another tab sends a picture.
+    # Occurs also when another tab sends a picture.
     frame.style_picture.change(
         lambda: {tab.ways: gr.Tabs(selected="picture"), tab.way: "picture"},
         None,

@@ -1,4 +1,4 @@
-"""What the page shows of the chosen pictures: each as the model sees it, and what is to be said of all."""
+"""Render the chosen pictures: each as the model sees it, with remarks, and hints on the whole set."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ui.tabs.train.picture_set import ChosenPicture, PictureSet, prepared, prepa
 from ui.texts import Language, say
 
 FEW_PICTURES = 3
-WHOLE_PICTURES_KEPT = 64  # in memory, of a few kilobytes each
+WHOLE_PICTURES_KEPT = 64  # in memory, a few kilobytes each
 
 
 def pictures_html(language: Language, chosen: PictureSet, resolution: int, opened: str = "") -> str:
-    """Show the pictures with their remarks and buttons, the ``opened`` one marked, and hints on them all."""
+    """Show the pictures with remarks and buttons, the ``opened`` one marked, and hints on the whole set."""
     pictures = prepared_pictures(chosen, resolution)
     titles = [
         say(language, "train_picture", number=number, name=picture.name)
@@ -47,7 +47,7 @@ def rejected_html(language: Language, reasons: Sequence[str]) -> str:
 
 
 def framing_html(language: Language, picture: ChosenPicture, resolution: int) -> str:
-    """Show the whole picture with its kept square marked, beside that square as the model sees it."""
+    """Show the whole picture with its crop marked, beside the crop as the model sees it."""
     left, top, right, bottom = picture.framing.crop(picture.size)
     place = f"left:{left:.2%};top:{top:.2%};width:{right - left:.2%};height:{bottom - top:.2%}"
     whole, kept = _whole_uri(picture.file, picture.size), data_uri(prepared(picture, resolution).image)
@@ -98,7 +98,7 @@ def _hints_html(hints: Sequence[str]) -> str:
 
 @lru_cache(maxsize=WHOLE_PICTURES_KEPT)
 def _whole_uri(file: Path, size: tuple[int, int]) -> str:
-    """Return the whole picture, made small. The file never changes."""
+    """Return a small copy of the whole picture. It can be cached, because the file never changes."""
     scale = SHOWN_SIDE / max(size)
     width, height = (max(1, round(side * scale)) for side in size)
     return data_uri(prepare_picture(file, (width, height), alpha="flatten").image)

@@ -29,9 +29,9 @@ from ui.texts import label, language_of
 
 MOST_ZOOM = 4
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-# Each change of a set begins with what the last one left. Gradio has one such line for all visitors.
+# Changes of a set run one after the other, because each builds on the last. All visitors share this queue.
 IN_LINE: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "pictures"}
-# Buttons beside the pictures name the picture and the act; one on the clipboard goes the way of an upload.
+# A button beside a picture names the picture and the action; a picture on the clipboard becomes an upload.
 PICTURES_JS = """
 element.addEventListener('click', event => {
   const button = event.target.closest('[data-act]');
@@ -46,7 +46,7 @@ document.addEventListener('paste', event => {
   input.dispatchEvent(new Event('change', {bubbles: true}));
 });
 """
-# The pressed button may be gone: go to the editor if it is open, else to the first picture.
+# The pressed button may be gone: focus the editor if it is open, else the first picture.
 FOCUS_JS = """
 () => requestAnimationFrame(() => {
   const find = (selector) => document.querySelector(selector);
@@ -59,7 +59,7 @@ FOCUS_JS = """
 
 @dataclass(frozen=True)
 class PicturesPart:
-    """The components of this part. The hidden ``set_name`` and ``opened`` are all that the page remembers."""
+    """The components of this part. The page remembers only the hidden ``set_name`` and ``opened``."""
 
     set_name: gr.Textbox
     """The name of the set on disk."""
@@ -91,7 +91,7 @@ class PicturesPart:
 
 
 def place_pictures(set_name: gr.Textbox, opened: gr.Textbox) -> PicturesPart:
-    """Place the part of the form where pictures are chosen; what works unseen is made outside of it."""
+    """Place the part of the form where pictures are chosen; hidden components are created outside it."""
     gr.Markdown(label("train_examples"), elem_classes="train-label")
     with gr.Row(equal_height=True, elem_classes="train-examples"):
         examples = {name: _example_button(name) for name in EXAMPLES}
@@ -126,7 +126,7 @@ def place_pictures(set_name: gr.Textbox, opened: gr.Textbox) -> PicturesPart:
 
 
 def bind_pictures(studio: Studio, part: PicturesPart) -> None:
-    """Let uploads, the buttons beside the pictures and the editor answer."""
+    """Bind the events of uploads, of the buttons beside the pictures and of the editor."""
     part.upload.upload(
         with_set(studio, upload, part), [*part.inputs, part.upload], part.outputs, **PRIVATE, **IN_LINE
     ).then(lambda: None, None, part.upload, queue=False, **PRIVATE)
@@ -149,8 +149,11 @@ def bind_pictures(studio: Studio, part: PicturesPart) -> None:
 
 
 def with_set(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callable[..., Any]:
-    """Bind ``handler(studio, request, *parts, chosen, opened, *values)`` to inputs that begin with
-    :attr:`PicturesPart.inputs`: it is given the set that the page shows and the id of the opened picture."""
+    """Bind ``handler(studio, request, *parts, chosen, opened, *values)``.
+
+    The event's inputs must begin with :attr:`PicturesPart.inputs`. The handler gets the set that the page
+    shows and the id of the opened picture.
+    """
 
     def handle(
         studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str, *values: Any
@@ -162,15 +165,15 @@ def with_set(studio: Studio, handler: Callable[..., Any], *parts: Any) -> Callab
 
 
 def current_set(studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str) -> PictureSet:
-    """Read the set that the page shows, with the description of the opened picture to its last letter."""
+    """Read the set that the page shows, with the latest description of the opened picture."""
     return caption_picture(open_set(studio.home(request), set_name), opened, caption)
 
 
-# --- what happens -----------------------------------------------------------------------------------------
+# --- handlers ---------------------------------------------------------------------------------------------
 
 
 def bring_back(studio: Studio, request: gr.Request, part: PicturesPart, set_name: str | None) -> Updates:
-    """Show the pictures that the page had before it was loaded again; a new page learns its set's name."""
+    """Show the pictures that the page had before a reload; a new page gets the name of its set."""
     return show_set(studio, request, part, open_set(studio.home(request), set_name or ""))
 
 
@@ -182,7 +185,7 @@ def upload(
     opened: str,
     files: Sequence[str] | None,
 ) -> Updates:
-    """Add files, and say which of them are no pictures."""
+    """Add files, and say which of them are not pictures."""
     chosen, reasons = add_pictures(studio, request, chosen, files or [])
     rejected = rejected_html(language_of(request), reasons)
     return {**show_pictures(studio, request, part, chosen, opened), part.rejected: rejected}
@@ -197,7 +200,7 @@ def act(
     opened: str,
     caption: str,
 ) -> Updates:
-    """Do what a button beside a picture says: remove that picture, or open it in the editor."""
+    """Carry out the action of a button beside a picture: remove the picture, or open it in the editor."""
     chosen, identifier = current_set(studio, request, set_name, opened, caption), event._data["picture"]
     if event._data["act"] == "remove":
         return remove(studio, request, part, chosen, opened, identifier)
@@ -207,7 +210,7 @@ def act(
 def remove(
     studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str, identifier: str
 ) -> Updates:
-    """Remove a picture; the editor is closed if it was open there."""
+    """Remove a picture; close the editor if the picture was open in it."""
     return show_set(studio, request, part, remove_picture(chosen, identifier), opened)
 
 
@@ -225,7 +228,7 @@ def reframe(
     opened: str,
     *framing: float,
 ) -> Updates:
-    """Keep another part of the opened picture. The sliders stay as they are, for they may still be moved."""
+    """Change the crop of the opened picture. The sliders are not updated: they may still be moving."""
     chosen = reframe_picture(studio, chosen, opened, Framing(*framing))
     updates = show_pictures(studio, request, part, chosen, opened)
     picture = chosen.find(opened)
@@ -235,17 +238,17 @@ def reframe(
 
 
 def describe(studio: Studio, request: gr.Request, set_name: str, opened: str, caption: str) -> None:
-    """Write a description down: a letter does not change how the page looks."""
+    """Save a description. The page is not updated, because a description does not change its look."""
     current_set(studio, request, set_name, opened, caption)
 
 
-# --- what is shown ----------------------------------------------------------------------------------------
+# --- updates ----------------------------------------------------------------------------------------------
 
 
 def show_set(
     studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str = ""
 ) -> Updates:
-    """Show a set of which nothing was rejected, and whether there is another to go back to."""
+    """Show a set without rejected files, and whether there is a set aside to return to."""
     updates = show_editor(studio, request, part, chosen, opened)
     back = gr.Button(visible=chosen.set_aside is not None)
     return updates | {part.rejected: "", part.put_back: back}
@@ -254,7 +257,7 @@ def show_set(
 def show_editor(
     studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str
 ) -> Updates:
-    """Show a set with its opened picture in the editor, which is closed for none."""
+    """Show a set with its opened picture in the editor, or with the editor closed if none is opened."""
     picture = chosen.find(opened)
     if picture is None:
         closed = {part.opened: "", part.editor: gr.Column(visible=False), part.framing: ""}
@@ -273,7 +276,7 @@ def show_editor(
 def show_pictures(
     studio: Studio, request: gr.Request, part: PicturesPart, chosen: PictureSet, opened: str
 ) -> Updates:
-    """Show a set, and leave the editor as it is."""
+    """Show a set without changing the editor."""
     shown = pictures_html(language_of(request), chosen, model_resolution(studio), opened)
     return {part.set_name: chosen.name, part.pictures: shown}
 

@@ -1,4 +1,4 @@
-"""What the form's settings mean: the configuration that they make, and the presets among them."""
+"""Convert the form's settings to a configuration, and recognize presets."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """What each preset sets; the previews come with an evaluation, so that their vectors can be kept."""
 PRESET_FIELDS = ("steps", "batch_size", "stop", "preview_every")
 DEFAULT_PRESET = "balanced"
-OWN = "own"  # in place of a preset, for settings that are none
-UNNAMED = "word"  # stands for a name that is not written yet
+OWN = "own"  # stands for settings that match no preset
+UNNAMED = "word"  # stands for a name that has not been entered yet
 
 Values = Mapping[str, Any]
 """What the form's controls hold, by the field of the configuration."""
 
 
 def read_config(values: Values) -> TrainingConfig:
-    """Make the configuration that the form's values stand for.
+    """Make the configuration from the form's values.
 
-    Raises :class:`ConfigError` or :class:`TokenNameError` for a value that cannot work.
+    Raises :class:`ConfigError` or :class:`TokenNameError` if a value is invalid.
     """
     return TrainingConfig(**{**values, **{name: values[name] or None for name in OPTIONAL}})
 
 
 def read_unnamed_config(values: Values) -> TrainingConfig:
-    """Make the configuration, whatever the name so far. Raises :class:`ConfigError`."""
+    """Make the configuration regardless of the name so far. Raises :class:`ConfigError` if it is invalid."""
     return read_config({**values, "token": UNNAMED})
 
 
 def preset_of(values: Values) -> str:
-    """Name the preset that the values are, :data:`OWN` if they are none."""
+    """Return the name of the preset that the values match, :data:`OWN` if they match none."""
     return next((name for name, preset in PRESETS.items() if preset.items() <= values.items()), OWN)

@@ -1,4 +1,4 @@
-"""What a run has learned: added to the library, found there again, or taken from an earlier step."""
+"""The result of a run: add it to the library, find it there, or replace it with an earlier step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ui.tabs.train.evidence import evidence_files
 
 
 def add_to_library(home: Home, run: Run, concept: Concept) -> str:
-    """Put what a run has learned into the library, in place of what it learned before. Returns its token.
+    """Add a run's result to the library, replacing its earlier result. Returns the token.
 
-    A word that another training or an import has put there stays: this one gets the next free token.
+    A word from another training or an import is never replaced: the result gets the next free token.
     """
     own = learned_token(home, run)
     token = own or home.library.free_token(concept.name)
@@ -31,14 +31,14 @@ def add_to_library(home: Home, run: Run, concept: Concept) -> str:
 
 
 def add_evidence(home: Home, run: Run) -> None:
-    """Put the pictures of the comparison beside the run's word, if that is in the library."""
+    """Store the pictures of the comparison with the run's word, if the word is in the library."""
     token = learned_token(home, run)
     if token is not None:
         _add_evidence(home, run, run.concept(), token)
 
 
 def use_token(home: Home, run: Run) -> str:
-    """Return the token of what was learned, which is added to the library again if it was deleted there."""
+    """Return the token of the result; if it was deleted from the library, add it again first."""
     return learned_token(home, run) or add_to_library(home, run, run.concept())
 
 
@@ -47,17 +47,17 @@ def prompt_to_try(run: Run, token: str) -> str:
 
 
 def keep_saved_step(home: Home, run: Run, step: float) -> str:
-    """Make the vectors of the closest saved step the run's result, also in the library. Returns its token."""
+    """Make the nearest saved step's vectors the run's result, also in the library. Returns the token."""
     return add_to_library(home, run, keep_step(run, nearest_step(run, step)))
 
 
 def nearest_step(run: Run, step: float) -> int:
-    """Return the saved step that is closest to one on the slider."""
+    """Return the saved step nearest to the slider's step."""
     return min(saved_steps(run), key=lambda saved: abs(saved - step))
 
 
 def slider_step(steps: Sequence[int]) -> int:
-    """Return the largest step of a slider by which it reaches every saved one."""
+    """Return the largest slider increment that reaches every saved step."""
     return math.gcd(*steps)
 
 

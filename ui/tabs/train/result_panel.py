@@ -1,4 +1,4 @@
-"""The part of the page that shows what a run has learned, and lets it be used, compared and given away."""
+"""The panel of a run's result: show it, use it, compare it and share it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXTS = ("headline", "finding", "evidence", "course")
 
 @dataclass(frozen=True)
 class ResultPanel:
-    """The components. ``evidence_due`` holds a number: whoever adds one to it has the evidence drawn."""
+    """The components. Incrementing the number in ``evidence_due`` has the evidence drawn."""
 
     evidence_due: gr.State
     archive: gr.DownloadButton
@@ -51,14 +51,14 @@ class ResultPanel:
 
     @property
     def outputs(self) -> list[Block]:
-        """The components that change with the run that is shown."""
+        """The components that change with the run shown."""
         texts = [getattr(self, name) for name in TEXTS]
         drawing = [self.drawing, self.draw, self.cancel]
         return [self.evidence_due, self.column, *texts, *drawing, self.step, self.step_info]
 
 
 def place_result_panel(evidence_due: gr.State, archive: gr.DownloadButton) -> ResultPanel:
-    """Place the panel, hidden; what works unseen is made outside of it."""
+    """Place the panel, hidden at first; components that are always hidden are created outside it."""
     with gr.Column(visible=False, variant="panel", elem_id="train-result") as column:
         headline, finding = gr.HTML(elem_classes=TIGHT), gr.HTML(elem_classes=TIGHT)
         with gr.Row():
@@ -93,7 +93,7 @@ def place_result_panel(evidence_due: gr.State, archive: gr.DownloadButton) -> Re
 
 
 def bind_result_panel(studio: Studio, frame: Frame, panel: ResultPanel, view: gr.State) -> Dependency:
-    """Let the panel's own buttons answer for the run of the ``view``; returns what draws the comparison."""
+    """Bind the panel's buttons for the run in ``view``; return the event that draws the comparison."""
     comparison: Dependency = gr.on(
         [panel.draw.click, panel.evidence_due.change],
         bind(studio, compare, panel),
@@ -121,11 +121,11 @@ def bind_result_panel(studio: Studio, frame: Frame, panel: ResultPanel, view: gr
     return comparison
 
 
-# --- what is shown ----------------------------------------------------------------------------------------
+# --- updates ----------------------------------------------------------------------------------------------
 
 
 def result_updates(panel: ResultPanel, before: ResultView | None, after: ResultView | None) -> Updates:
-    """Return what has to change for the panel to show another result, or none."""
+    """Return the updates that make the panel show another result, or none."""
     if before == after:
         return {}
     updates: Updates = {getattr(panel, name): getattr(after, name, "") for name in TEXTS}
@@ -137,7 +137,7 @@ def result_updates(panel: ResultPanel, before: ResultView | None, after: ResultV
 
 
 def step_updates(panel: ResultPanel, language: Language, run: Run, result: ResultView) -> Updates:
-    """Set the slider over the saved steps; a run that stopped before its second has nothing to choose."""
+    """Set the slider to the saved steps; a run with fewer than two saved steps offers no choice."""
     first, last = result.steps[0], result.steps[-1]
     slider = gr.Slider(visible=False)
     if first < last:
@@ -147,11 +147,11 @@ def step_updates(panel: ResultPanel, language: Language, run: Run, result: Resul
     return {panel.step: slider, panel.step_info: step_html(language, run, result.step)}
 
 
-# --- what happens -----------------------------------------------------------------------------------------
+# --- handlers ---------------------------------------------------------------------------------------------
 
 
 def compare(studio: Studio, request: gr.Request, panel: ResultPanel, view: RunView) -> Iterator[Updates]:
-    """Draw the evidence; while that lasts it can be cancelled, and begun again if it was not completed."""
+    """Draw the evidence. The drawing can be cancelled, and started again if it was not completed."""
     home, run = studio.home(request), current_run(studio, request, view.run)
     drawing: Updates = {panel.draw: gr.Button(visible=False), panel.cancel: gr.Button(visible=True)}
     try:
@@ -172,13 +172,13 @@ def compare(studio: Studio, request: gr.Request, panel: ResultPanel, view: RunVi
 
 
 def show_step(studio: Studio, request: gr.Request, panel: ResultPanel, view: RunView, step: float) -> Updates:
-    """Say what is known of the saved step nearest to the slider's."""
+    """Describe the saved step nearest to the slider's."""
     run = current_run(studio, request, view.run)
     return {panel.step_info: step_html(language_of(request), run, step)}
 
 
 def use_word(studio: Studio, request: gr.Request, frame: Frame, view: RunView, words: int) -> Updates:
-    """Open a sentence with the word in the tab that draws it."""
+    """Open the tab that draws the word, with a sentence that uses it."""
     home, run = studio.home(request), current_run(studio, request, view.run)
     is_missing = learned_token(home, run) is None
     return {
@@ -189,13 +189,13 @@ def use_word(studio: Studio, request: gr.Request, frame: Frame, view: RunView, w
 
 
 def download_word(studio: Studio, request: gr.Request, panel: ResultPanel, view: RunView) -> Updates:
-    """Give the word as an archive that the browser may fetch."""
+    """Provide the word as an archive that the browser may download."""
     home, run = studio.home(request), current_run(studio, request, view.run)
     return {panel.archive: export_word(home.library, use_token(home, run))}
 
 
 def find_word(studio: Studio, request: gr.Request, view: RunView) -> Word:
-    """Find what was learned, to publish it: in the library, or in the run if it was deleted there."""
+    """Find the result to publish: in the library, or in the run if it was deleted from the library."""
     home, run = studio.home(request), current_run(studio, request, view.run)
     token = learned_token(home, run)
     if token is None:

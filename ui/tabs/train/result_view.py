@@ -1,4 +1,4 @@
-"""What the page shows of a run's result."""
+"""The view of a run's result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ui.texts import Language, say
 
 @dataclass(frozen=True)
 class ResultView:
-    """What the page shows of a result; ``sha256`` tells two results of one run apart. The texts are HTML."""
+    """The page's view of a result; ``sha256`` distinguishes two results of one run. The texts are HTML."""
 
     sha256: str
     headline: str
@@ -42,7 +42,7 @@ class ResultView:
 def result_view(
     studio: Studio, home: Home, language: Language, run: Run, steps: Sequence[int], course: str
 ) -> ResultView:
-    """Read what there is to show of a run that has a result, after what was shown of its ``course``."""
+    """Read the view of a run that has a result; ``course`` is the view of its training."""
     concept, token, backbone = run.concept(), learned_token(home, run), studio.models.backbone
     drawn = evidence_files(run, concept)
     evidence = evidence_view(language, run, concept, drawn)
@@ -61,10 +61,10 @@ def result_view(
 
 
 def loss_text(language: Language, run: Run, concept: Concept) -> str:
-    """Say how far the evaluation loss fell from the initial word to the kept vectors: what was measured."""
+    """Say how far the measured evaluation loss fell from the initial word to the kept vectors."""
     facts = concept.training
     first, best, step = facts["first_evaluation_loss"], facts["evaluation_loss"], facts["best_step"]
-    key = "train_loss_lower" if f"{best:.4f}" < f"{first:.4f}" else "train_loss_not_lower"  # as it is shown
+    key = "train_loss_lower" if f"{best:.4f}" < f"{first:.4f}" else "train_loss_not_lower"  # as shown
     return say(
         language,
         key,
@@ -78,7 +78,7 @@ def loss_text(language: Language, run: Run, concept: Concept) -> str:
 
 
 def step_html(language: Language, run: Run, step: float) -> str:
-    """Show what is known of the closest saved step: its loss, the words nearest to it, its preview."""
+    """Show the nearest saved step: its loss, its nearest words and its preview."""
     saved = nearest_step(run, step)
     loss = concept_at(run, saved).training["evaluation_loss"]
     text = say(language, "train_step_facts", step=saved, loss=loss)
@@ -96,6 +96,6 @@ def step_html(language: Language, run: Run, step: float) -> str:
 
 
 def nearest_text(language: Language, nearest: Sequence[tuple[str, float]]) -> str:
-    """Name the known words nearest to a word, with their cosines: ``cat 0.61, kitten 0.55``."""
+    """List the nearest vocabulary words with their cosine similarities: ``cat 0.61, kitten 0.55``."""
     words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in nearest)
     return say(language, "train_nearest", words=words)

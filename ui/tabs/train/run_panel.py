@@ -1,4 +1,4 @@
-"""The part of the page that shows a run while it trains and after; what starts, stops and resumes one."""
+"""The panel of a run during and after training; it starts, stops and resumes runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Values = Mapping[Block, Any]
 
 @dataclass(frozen=True)
 class RunPanel:
-    """The components of the panel; ``view`` is what the page shows now."""
+    """The components of the panel; ``view`` is the view that the page shows now."""
 
     runs: gr.Dropdown
     view: gr.State
@@ -67,7 +67,7 @@ class RunPanel:
 
     @property
     def outputs(self) -> list[Block]:
-        """The components that change with the run that is shown."""
+        """The components that change with the run shown."""
         texts = [getattr(self, name) for name in TEXTS]
         buttons = [self.stop, self.resume]
         return [self.runs, self.view, self.timer, self.column, *texts, *buttons, *self.result.outputs]
@@ -93,11 +93,11 @@ class Tab:
 
 
 def place_run_panel() -> RunPanel:
-    """Place what shows a run; hidden until there is one."""
+    """Place the panel of a run, hidden until there is a run."""
     view, timer = gr.State(RunView()), gr.Timer(POLL_SECONDS, active=False)
     runs = gr.Dropdown([], label=label("train_runs"), visible=False, elem_id="train-runs")
-    # Outside of what is hidden and shown again: there Gradio would show the button, too, and count the state
-    # as changed.
+    # Outside the group that is hidden and shown: with the group, Gradio would show the button too, and count
+    # the state as changed.
     evidence_due, archive = gr.State(0), gr.DownloadButton(visible="hidden", elem_id="train-archive")
     with gr.Column(visible=False, elem_id="train-run") as column:
         title, progress = gr.HTML(elem_classes=TIGHT), gr.HTML(elem_classes=TIGHT)
@@ -125,11 +125,11 @@ def place_run_panel() -> RunPanel:
 
 
 def bind_run_panel(studio: Studio, tab: Tab) -> None:
-    """Let the buttons and the timer answer; what has changed of the run's view is sent, and no more."""
+    """Bind the buttons and the timer; only the changed parts of the run's view are sent."""
     frame, form, panel = tab.frame, tab.form, tab.panel
 
     def on(event: Callable[..., Any], handler: Callable[..., Any], *inputs: Block) -> None:
-        # Queued, for only then is an error shown, and the change of a state noticed.
+        # Queued: otherwise Gradio neither shows an error nor notices a change of state.
         event(bind(studio, handler, tab), {*tab.inputs, *inputs}, tab.outputs, **HIDDEN)
 
     on(frame.demo.load, open_newest)
@@ -147,12 +147,12 @@ def bind_run_panel(studio: Studio, tab: Tab) -> None:
 
 
 def _bind_slices(studio: Studio, panel: RunPanel) -> None:
-    """Where the GPU is lent, let the open page ask for slice after slice; a tick ends with the last one."""
+    """On a lent GPU, let the open page request slice after slice; a tick ends when its slices have ended."""
     if studio.slices is not None:
         panel.timer.tick(bind(studio, train_slices, studio.slices), None, None, **HIDDEN)
 
 
-# --- what happens -----------------------------------------------------------------------------------------
+# --- handlers ---------------------------------------------------------------------------------------------
 
 
 def train_slices(studio: Studio, request: gr.Request, slices: SlicedTrainer) -> None:
@@ -165,12 +165,12 @@ def train_slices(studio: Studio, request: gr.Request, slices: SlicedTrainer) -> 
 
 
 def open_newest(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Show the newest run, in training if one is."""
+    """Show the newest run in training, else the newest of all."""
     return show_run(studio, request, tab, values, newest_run(studio, studio.home(request)))
 
 
 def poll(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Follow the run that is shown while it trains, and notice when another has ended."""
+    """Update the run shown while it trains, and notice when another run has ended."""
     home, view = studio.home(request), values[tab.panel.view]
     if not view.is_read:
         updates = open_newest(studio, request, tab, values)
@@ -178,14 +178,14 @@ def poll(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updat
     run = find_run(home, view.run)
     if view.run in view.learning:
         return show_run(studio, request, tab, values, run)
-    after = replace(view, learning=names_in_training(studio, home))  # the rest stays as it is
+    after = replace(view, learning=names_in_training(studio, home))  # all else is unchanged
     if after == view:
-        return {}  # the view, too: a training may be started while this is answered
+        return {}  # not even the view: a training may start while this request is answered
     return show_view(studio, request, tab, values, run, after)
 
 
 def choose(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Show the run that was chosen in the list."""
+    """Show the run chosen in the list."""
     run = find_run(studio.home(request), values[tab.panel.runs])
     return show_run(studio, request, tab, values, run)
 
@@ -196,7 +196,7 @@ def show_form(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> 
 
 
 def start(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Learn a word as the form says."""
+    """Start a training with the form's settings."""
     config = read_config(tab.form.settings.read(values))
     current = (values[component] for component in tab.form.pictures.inputs)
     run = start_run(studio, request, current_set(studio, request, *current), config)
@@ -204,21 +204,21 @@ def start(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Upda
 
 
 def stop(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Let the run end after its next step."""
+    """Stop the run after its next step."""
     run = current_run(studio, request, values[tab.panel.view].run)
     studio.trainer.stop(run)
     return show_run(studio, request, tab, values, run)
 
 
 def resume(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Go on with the run."""
+    """Resume the run."""
     run = current_run(studio, request, values[tab.panel.view].run)
     resume_run(studio, request, run)
     return show_run(studio, request, tab, values, run)
 
 
 def keep_step(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> Updates:
-    """Make the vectors of an earlier step the result."""
+    """Make the vectors of an earlier step the run's result."""
     language, run = language_of(request), current_run(studio, request, values[tab.panel.view].run)
     step = values[tab.panel.result.step]
     token = keep_saved_step(studio.home(request), run, step)
@@ -227,18 +227,18 @@ def keep_step(studio: Studio, request: gr.Request, tab: Tab, values: Values) -> 
     return show_run(studio, request, tab, values, run)
 
 
-# --- what is shown ----------------------------------------------------------------------------------------
+# --- updates ----------------------------------------------------------------------------------------------
 
 
 def show_run(studio: Studio, request: gr.Request, tab: Tab, values: Values, run: Run | None) -> Updates:
-    """Show a run as it is now, or the form for none."""
+    """Show a run in its current state, or the form if there is none."""
     return show_view(studio, request, tab, values, run, read_view(studio, request, run))
 
 
 def show_view(
     studio: Studio, request: gr.Request, tab: Tab, values: Values, run: Run | None, after: RunView
 ) -> Updates:
-    """Show what was read of a run; and count the words as changed when one was learned."""
+    """Show a run's view; if a training has ended, count the words as changed."""
     before, result = values[tab.panel.view], tab.panel.result
     updates = view_updates(tab.panel, before, after)
     if after.run != before.run:
@@ -255,7 +255,7 @@ def show_view(
 
 
 def view_updates(panel: RunPanel, before: RunView, after: RunView) -> Updates:
-    """Return what has to change for the panel to show another view."""
+    """Return the updates that make the panel show another view."""
     updates: Updates = {panel.view: after}
     for name in TEXTS:
         if getattr(before, name) != getattr(after, name):
@@ -270,14 +270,14 @@ def view_updates(panel: RunPanel, before: RunView, after: RunView) -> Updates:
 
 
 def is_new_result(before: RunView, after: RunView) -> bool:
-    """Tell whether the page shows other vectors than before."""
+    """Whether the page shows other vectors than before."""
     if before.run != after.run or before.result is None or after.result is None:
         return True
     return before.result.sha256 != after.result.sha256
 
 
 def _switch(studio: Studio, request: gr.Request, tab: Tab, view: RunView) -> Updates:
-    """Show a run in place of the form or of another run, or the form for none."""
+    """Switch to a run, from the form or from another run, or to the form if there is none."""
     choices = run_choices(studio, studio.home(request), language_of(request))
     return {
         tab.panel.runs: gr.Dropdown(choices=choices, value=view.run, visible=len(choices) > 1),

@@ -1,4 +1,4 @@
-"""What the page shows of a training run: its progress in words, a chart and pictures; and its result."""
+"""The view of a training run: its progress as text, chart and pictures, and its result."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ PREVIEW_SIDE = 128  # pixels
 
 @dataclass(frozen=True)
 class RunView:
-    """What the page shows of a run; ``run`` is the name of its folder, "" for none. The rest is HTML.
+    """The page's view of a run; ``run`` is the name of its folder, "" for none. The other texts are HTML.
 
-    ``strip``, ``facts`` and ``chart`` are the result's ``course`` once there is one. ``learning`` are the
-    names of all runs of the home that are in training. ``is_read`` is False for a view that says nothing: of
-    a new page, and of one whose states Gradio forgot, some time after its connection broke.
+    ``strip``, ``facts`` and ``chart`` become the result's ``course`` once there is a result. ``learning``
+    holds the names of all runs of the home that are in training. ``is_read`` is False for an empty view: that
+    of a new page, and that of a page whose state Gradio has discarded some time after its connection broke.
     """
 
     run: str = ""
@@ -60,7 +60,7 @@ class RunView:
 
 @dataclass(frozen=True)
 class _RunNow:
-    """A run with all that is read of it to show it."""
+    """A run with everything read from it for its view."""
 
     run: Run
     status: JobStatus
@@ -78,7 +78,7 @@ class _RunNow:
 
 
 def read_view(studio: Studio, request: gr.Request, run: Run | None) -> RunView:
-    """Read what there is to show of a run now, or of none."""
+    """Read the current view of a run, or of no run."""
     home, language = studio.home(request), language_of(request)
     learning = names_in_training(studio, home)
     if run is None:
@@ -106,7 +106,7 @@ def read_view(studio: Studio, request: gr.Request, run: Run | None) -> RunView:
 
 
 def run_choices(studio: Studio, home: Home, language: Language) -> list[tuple[str, str]]:
-    """List the runs to choose from, after the form for a new one."""
+    """List the choices: the form for a new run, then the runs."""
     runs, _ = list_runs(home.runs)
     return [
         (say(language, "train_new"), ""),
@@ -119,7 +119,7 @@ def run_choices(studio: Studio, home: Home, language: Language) -> list[tuple[st
 
 
 def _when(run: Run, *, shared: bool) -> str:
-    """Say when a run was made: by this machine's clock, or by one that means the same to people anywhere."""
+    """Say when a run was created: in UTC on a ``shared`` server, otherwise in this machine's local time."""
     created = datetime.fromisoformat(run.created)
     if shared:
         return f"{created.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
@@ -153,7 +153,7 @@ def _progress_html(language: Language, now: _RunNow) -> str:
 
 
 def _facts_html(language: Language, now: _RunNow) -> str:
-    """List how it will end, who trains beside it, where it started, what it is near to."""
+    """List the facts of a run: how it will end, its companions, its initial word and its nearest words."""
     config, facts = now.run.config, []
     if now.active:
         key = "train_ends_auto" if config.stop == "auto" else "train_ends_never"
@@ -184,7 +184,7 @@ def _facts_html(language: Language, now: _RunNow) -> str:
 
 
 def _strip_html(language: Language, now: _RunNow) -> str:
-    """Show the real pictures, and below them what the word drew over the steps, always from one seed."""
+    """Show the real pictures and, below them, the word's previews over the steps, all with one seed."""
     config = now.run.config
     real = html.escape(say(language, "train_real_pictures"))
     parts = [f"<h4>{real}</h4><div>{_real_pictures(now.run.folder)}</div>"]
@@ -203,7 +203,7 @@ def _strip_html(language: Language, now: _RunNow) -> str:
 
 @lru_cache(maxsize=64)
 def _real_pictures(folder: Path) -> str:
-    """Show the pictures of a run, which never change."""
+    """Show the pictures of a run. They can be cached, because they never change."""
     return "".join(
         f'<img src="{data_uri(picture.image, PREVIEW_SIDE)}" alt="{html.escape(picture.name)}">'
         for picture in load_run_pictures(open_run(folder))

@@ -1,4 +1,4 @@
-"""A person's training runs: started, resumed, found again, forgotten."""
+"""Start, resume, find and delete a person's training runs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ RUN_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def start_run(studio: Studio, request: gr.Request, chosen: PictureSet, config: TrainingConfig) -> Run:
-    """Start to learn a word from the chosen pictures. The trainer puts the result into the person's library.
+    """Start to learn a word from the chosen pictures. The trainer adds the result to the person's library.
 
-    On a shared server the oldest runs make room. Raises as :func:`_check_start`, :func:`ready_model`,
-    :func:`~ui.tabs.train.picture_set.prepared_pictures`, :func:`~ti_core.training.runs.create_run` and
-    :meth:`ui.server.jobs.Trainer.start`.
+    On a shared server the oldest runs are deleted. Raises the errors of :func:`_check_start`,
+    :func:`ready_model`, :func:`~ui.tabs.train.picture_set.prepared_pictures`,
+    :func:`~ti_core.training.runs.create_run` and :meth:`ui.server.jobs.Trainer.start`.
     """
     home, language = studio.home(request), language_of(request)
     _check_start(studio, home, language, chosen, config)
@@ -49,7 +49,7 @@ def start_run(studio: Studio, request: gr.Request, chosen: PictureSet, config: T
 
 
 def resume_run(studio: Studio, request: gr.Request, run: Run) -> None:
-    """Go on with a run; raises as :func:`ready_model` and :meth:`ui.server.jobs.Trainer.start`."""
+    """Resume a run. Raises the errors of :func:`ready_model` and :meth:`ui.server.jobs.Trainer.start`."""
     _train(studio, studio.home(request), ready_model(studio, language_of(request)), run)
 
 
@@ -64,7 +64,7 @@ def ready_model(studio: Studio, language: Language) -> Backbone:
 
 
 def find_run(home: Home, name: str) -> Run | None:
-    """Open the run of this home whose folder has that name; None if there is none."""
+    """Open the run of this home whose folder has that name; return None if there is none."""
     if not RUN_NAME.fullmatch(name):
         return None
     try:
@@ -74,7 +74,7 @@ def find_run(home: Home, name: str) -> Run | None:
 
 
 def current_run(studio: Studio, request: gr.Request, name: str) -> Run:
-    """Open the run that the page shows. Raises :class:`gr.Error` if the person's home does not have it."""
+    """Open the run that the page shows. Raises :class:`gr.Error` if it is not in the person's home."""
     run = find_run(studio.home(request), name)
     if run is None:
         raise refusal(language_of(request), "train_run_gone")
@@ -99,8 +99,11 @@ def names_in_training(studio: Studio, home: Home) -> frozenset[str]:
 def _check_start(
     studio: Studio, home: Home, language: Language, chosen: PictureSet, config: TrainingConfig
 ) -> None:
-    """Raises :class:`gr.Error` for no pictures, a token that is taken, or more than a shared server gives to
-    one training; and :class:`PromptError` for an endless caption or initial word."""
+    """Check that a training may start.
+
+    Raises :class:`gr.Error` if there are no pictures, if the token is taken, or if the training exceeds the
+    limits of a shared server; and :class:`PromptError` if a caption or the initial word is too long.
+    """
     if not chosen.pictures:
         raise refusal(language, "train_no_pictures")
     for text in (config.initializer, *(picture.caption for picture in chosen.pictures)):
@@ -115,7 +118,7 @@ def _check_start(
 
 
 def _check_limits(language: Language, limits: Limits, config: TrainingConfig) -> None:
-    """Raises :class:`gr.Error` for a training that would hold the device of a shared server for too long."""
+    """Raise :class:`gr.Error` if a training would occupy a shared server's device for too long."""
     step_rows = config.batch_size * config.gradient_accumulation
     for key, value, most in (
         ("train_steps", config.steps, limits.steps),
@@ -133,7 +136,7 @@ def _in_training(studio: Studio, runs: Sequence[Run]) -> list[Run]:
 
 
 def _forget_old_runs(studio: Studio, home: Home) -> None:
-    """Delete the oldest runs of more than a home keeps. Their words stay in the library."""
+    """Delete the oldest runs beyond the number that a home keeps. Their words stay in the library."""
     runs, _ = list_runs(home.runs)
     for run in runs[studio.limits.kept_runs :]:
         if studio.trainer.status(run).phase not in ACTIVE:

@@ -1,4 +1,4 @@
-"""The settings of the form: the name, the kind and the initial word, a preset, and all others folded away."""
+"""The settings of the form: name, kind, initial word and preset; all others in a closed accordion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ui.tabs.train.presets import DEFAULT_PRESET, OWN, PRESET_FIELDS, PRESETS, U
 from ui.tabs.train.settings_view import name_html
 from ui.texts import label, language_of, say
 
-TIGHT = "train-html"  # without a frame's padding, and gone while empty
+TIGHT = "train-html"  # without a frame's padding, and hidden while empty
 
 Control = gr.Textbox | gr.Radio | gr.Number | gr.Slider | gr.Dropdown | gr.Checkbox
 
@@ -26,7 +26,7 @@ _DEFAULTS = dataclasses.replace(TrainingConfig(UNNAMED), **PRESETS[DEFAULT_PRESE
 
 @dataclass(frozen=True)
 class SettingsPart:
-    """The components of this part: a control for each field of the configuration, and what is around them."""
+    """The components of this part: a control for each field of the configuration, and their surroundings."""
 
     controls: Mapping[str, Control]
     name_line: gr.HTML
@@ -49,12 +49,12 @@ class SettingsPart:
         return self.controls["initializer"]
 
     def read(self, values: Mapping[Any, Any]) -> dict[str, Any]:
-        """Pick what the controls hold, by field, from the values that a handler is given by component."""
+        """Pick the controls' values, by field, from the values that a handler gets by component."""
         return {field: values[control] for field, control in self.controls.items()}
 
 
 def place_settings() -> SettingsPart:
-    """Place the part of the form where a word gets its name and its settings."""
+    """Place the part of the form with a word's name and settings."""
     with gr.Row():
         with gr.Column(min_width=240, elem_classes="train-cell"):
             token = _text("token", placeholder="our-cat")
@@ -87,7 +87,7 @@ def place_settings() -> SettingsPart:
 
 
 def bind_settings(studio: Studio, frame: Frame, part: SettingsPart) -> None:
-    """Let the name and the presets answer."""
+    """Bind the events of the name and of the presets."""
     gr.on(
         [part.token.change, frame.words_changed.change],
         bind(studio, show_name, part),
@@ -102,7 +102,7 @@ def bind_settings(studio: Studio, frame: Frame, part: SettingsPart) -> None:
 
 
 def show_name(studio: Studio, request: gr.Request, part: SettingsPart, name: str) -> Updates:
-    """Say what the name becomes, and offer the free one in place of a taken one."""
+    """Show the token that the name becomes, and offer a free one if it is taken."""
     language = language_of(request)
     line, free = name_html(studio.home(request), language, name)
     text = say(language, "train_use_free", token=free) if free else ""
@@ -114,14 +114,14 @@ def take_free_name(studio: Studio, request: gr.Request, part: SettingsPart, name
 
 
 def apply_preset(studio: Studio, request: gr.Request, part: SettingsPart, name: str) -> Updates:
-    """Set what the preset says, and nothing for settings of one's own."""
+    """Set the controls to the preset; change nothing for the person's own settings."""
     if name == OWN:
         return {}
     return {part.controls[field]: value for field, value in PRESETS[name].items()}
 
 
 def _other_controls() -> dict[str, Control]:
-    """Place a control for every setting but the name, the kind and the initial word, which stand alone."""
+    """Place a control for every setting except the name, the kind and the initial word."""
     controls: dict[str, Control] = {}
     with gr.Row():
         controls["steps"] = _whole("steps")
@@ -184,7 +184,7 @@ def _whole(name: str) -> gr.Number:
 
 
 def _optional(name: str) -> gr.Number:
-    """Place a number that 0 leaves to the program: an empty box would show 0 as well."""
+    """Place a number whose value 0 means the program's choice: Gradio shows an empty box as 0 as well."""
     return gr.Number(0, min_width=180, **_labels(name))
 
 

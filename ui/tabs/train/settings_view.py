@@ -1,4 +1,4 @@
-"""What the page says below the form's settings: what a name becomes, and how long a run takes."""
+"""The lines below the form's settings: the token that a name becomes, and how long a run takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ui.texts import Language, duration, explain, say
 
 
 def name_html(home: Home, language: Language, name: str) -> tuple[str, str | None]:
-    """Say what a name becomes, or why it cannot be used; and return a free token where that one is taken."""
+    """Say which token a name becomes, or why it is unusable; also return a free token if it is taken."""
     if not name.strip():
         return "", None
     try:
@@ -32,12 +32,12 @@ def name_html(home: Home, language: Language, name: str) -> tuple[str, str | Non
 def preset_choices(
     studio: Studio, language: Language, pictures: int, values: Values
 ) -> list[tuple[str, str]]:
-    """List the presets, and settings that are none of them, each with the time that it takes here at most."""
+    """List the presets and the person's own settings, each with the longest time that it takes here."""
     offered = PRESETS if preset_of(values) in PRESETS else {**PRESETS, OWN: {}}
     choices = []
     for name, changed in offered.items():
         text = say(language, f"train_preset_{name}")
-        if studio.slices is None:  # how long a lent GPU takes is not known before
+        if studio.slices is None:  # a lent GPU's pace is not known in advance
             time = _time(studio, language, pictures, values, changed)
             text = say(language, "train_preset_time", preset=text, time=time)
         choices.append((text, name))
@@ -45,7 +45,7 @@ def preset_choices(
 
 
 def time_html(studio: Studio, language: Language, pictures: int, values: Values) -> str:
-    """Say how long the run as it is set takes at most, or what is wrong with a setting."""
+    """Say how long the run takes at most, or what is wrong with a setting."""
     try:
         steps = read_unnamed_config(values).steps
     except ConfigError as error:
@@ -57,7 +57,7 @@ def time_html(studio: Studio, language: Language, pictures: int, values: Values)
 
 
 def line_html(text: str, *, wrong: bool = False) -> str:
-    """Write a line below a control; what is wrong stands out."""
+    """Render a line below a control; errors stand out."""
     kind = "train-line wrong" if wrong else "train-line"
     return f'<p class="{kind}" role="status">{html.escape(text)}</p>'
 
@@ -65,8 +65,10 @@ def line_html(text: str, *, wrong: bool = False) -> str:
 def _time(
     studio: Studio, language: Language, pictures: int, values: Values, changed: Mapping[str, Any]
 ) -> str:
-    """Say the expected duration beside those who train already; “…” while the model is not loaded, a setting
-    is wrong, or nobody knows."""
+    """Say the expected duration, given the runs already in training.
+
+    Returns “…” if the model is not loaded, a setting is wrong, or the duration is unknown.
+    """
     if studio.models.status.phase != "ready":
         return "…"
     _, pace = studio.models.wait()
@@ -76,5 +78,5 @@ def _time(
         config = dataclasses.replace(read_unnamed_config(values), **changed)
     except ConfigError:
         return "…"
-    together = 1 + studio.trainer.active()  # whose rows go through the model in one batch
+    together = 1 + studio.trainer.active()  # all runs share one batch
     return duration(language, together * expected_seconds(pace, config, max(pictures, 1)))

@@ -1,4 +1,4 @@
-"""The model's own suggestion for the word to start from."""
+"""The model's own suggestion for the initial word."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from ui.texts import language_of, say
 def suggest_word(
     studio: Studio, request: gr.Request, chosen: PictureSet, kind: Kind, seed: int
 ) -> Iterator[tuple[str | None, str]]:
-    """Ask the model itself which known word fits the pictures; yields the word, None until then, and a text.
+    """Ask the model which known word fits the pictures; yield the word, None until it is found, and a text.
 
-    Raises :class:`gr.Error` for no pictures, :class:`~ui.server.device_queue.QueueFull`, and as
-    :func:`~ui.tabs.train.runs.ready_model` and :func:`~ui.tabs.train.picture_set.prepared_pictures`.
+    Raises :class:`gr.Error` if there are no pictures, :class:`~ui.server.device_queue.QueueFull`, and the
+    errors of :func:`~ui.tabs.train.runs.ready_model` and
+    :func:`~ui.tabs.train.picture_set.prepared_pictures`.
     """
     language = language_of(request)
     if not chosen.pictures:

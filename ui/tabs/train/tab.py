@@ -1,4 +1,4 @@
-"""The tab that learns a word: a form for a new one, and the run that it starts."""
+"""The Train tab: a form for a new word, and the run that the form starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ui.texts import label
 
 
 def build(studio: Studio, frame: Frame) -> None:
-    """Place the tab. Either the form or a run is seen; a list above them leads from one to the other."""
+    """Place the tab. It shows either the form or a run; a list above them switches between them."""
     gr.Markdown(label("train_about"))
     panel = place_run_panel()
     with panel.result.column:
