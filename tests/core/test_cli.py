@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
 import signal
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from helpers.interrupts import interrupted_import
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -516,19 +516,9 @@ def test_no_arguments_at_all_show_the_help(
 def test_ctrl_c_while_the_modules_are_imported_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
-    class CtrlC:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "ti_core.cli":
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys, "argv", ["ti_core", "models", *options])
-    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "ti_core.cli")
-    monkeypatch.delitem(sys.modules, "ti_core.__main__", raising=False)
-    with pytest.raises(SystemExit) as exit_info:
-        runpy.run_module("ti_core", run_name="__main__")
+    exit_code = interrupted_import(monkeypatch, "models", *options)
     printed = capsys.readouterr()
-    assert exit_info.value.code == 1
+    assert exit_code == 1
     assert printed.err == "Stopped.\n"
     told = [json.loads(line) for line in printed.out.splitlines()]
     assert told == [{"error": "Stopped.", "kind": "KeyboardInterrupt"}] * len(options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.interrupts import interrupted_import
 from helpers.japanese import JAPANESE, in_japanese
 from PIL import Image
 from typer.main import get_command
@@ -231,17 +231,7 @@ def test_an_unexpected_error_is_told_in_japanese(capsys: pytest.CaptureFixture[s
 def test_ctrl_c_before_a_command_begins_is_told_in_japanese(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
-    class CtrlC:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "ti_core.cli":
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys, "argv", ["ti_core", "models", *options])
-    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "ti_core.cli")
-    monkeypatch.delitem(sys.modules, "ti_core.__main__", raising=False)
-    with pytest.raises(SystemExit):
-        runpy.run_module("ti_core", run_name="__main__")
+    interrupted_import(monkeypatch, "models", *options)
     printed = capsys.readouterr()
     assert printed.err == "中断しました。\n"
     assert all(json.loads(line)["error"] == "Stopped." for line in printed.out.splitlines())

@@ -54,14 +54,6 @@ PAIR = ("<our-cat>", "<our-mug>")
 PROMPT = "a photo of <our-cat> and <our-mug>"
 
 
-@pytest.fixture(scope="module")
-def models(tiny_sd1: Path) -> ModelKeeper:
-    keeper = ModelKeeper()
-    keeper.load(str(tiny_sd1))
-    keeper.wait()
-    return keeper
-
-
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     """Make a shared studio where ``ME`` has three words, and one more of another model."""

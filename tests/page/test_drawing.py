@@ -46,14 +46,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "POLL_SECONDS", 0.01)
 
 
-@pytest.fixture(scope="module")
-def models(tiny_sd1: Path) -> ModelKeeper:
-    keeper = ModelKeeper()
-    keeper.load(str(tiny_sd1))
-    keeper.wait()
-    return keeper
-
-
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     return ready_studio(tmp_path, models)

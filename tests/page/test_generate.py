@@ -55,14 +55,6 @@ CONTROLS: tuple[Any, ...] = ("", 2, 2, 3.0, 5, "ddim", 0, 0)
 PROMPT = "a photo of <our-cat>"
 
 
-@pytest.fixture(scope="module")
-def models(tiny_sd1: Path) -> ModelKeeper:
-    keeper = ModelKeeper()
-    keeper.load(str(tiny_sd1))
-    keeper.wait()
-    return keeper
-
-
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     """Make a studio with <our-cat>, which began as “cat” and means “dog”, and another model's <their-cat>."""

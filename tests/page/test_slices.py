@@ -158,14 +158,6 @@ def lender() -> Lender:
     return Lender()
 
 
-@pytest.fixture(scope="module")
-def models(tiny_sd1: Path) -> ModelKeeper:
-    models = ModelKeeper()
-    models.load(str(tiny_sd1))
-    models.wait()
-    return models
-
-
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper, lender: Lender, monkeypatch: pytest.MonkeyPatch) -> Studio:
     monkeypatch.setattr("ui.server.studio.ModelKeeper", lambda: models)

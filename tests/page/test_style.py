@@ -35,14 +35,6 @@ CONTROLS: tuple[Any, ...] = ("", 1, 4, 3.0, 5, "ddim", 0, 0)
 INK = "<our-ink>"
 
 
-@pytest.fixture(scope="module")
-def models(tiny_sd1: Path) -> ModelKeeper:
-    keeper = ModelKeeper()
-    keeper.load(str(tiny_sd1))
-    keeper.wait()
-    return keeper
-
-
 @pytest.fixture
 def studio(tmp_path: Path, models: ModelKeeper) -> Studio:
     """Make a shared studio where ``ME`` has a style, a newer thing, and a style of another model."""

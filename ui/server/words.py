@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import gradio as gr
 
-from ti_core.model.base import BaseModel
 from ti_core.pictures.decode import open_picture
 from ti_core.prompts.checks import check_length, check_tokens
 from ti_core.prompts.grammar import concept_tokens
@@ -27,17 +26,21 @@ def all_words(library: Library) -> dict[str, Concept]:
     return {entry.concept.token: entry.concept for entry in library.entries()[0]}
 
 
-def usable_words(entries: Sequence[Entry], base: BaseModel | None) -> dict[str, Concept]:
-    """Return the concepts that fit a model, by token; all of them if the model is None."""
-    words = [entry.concept for entry in entries]
-    return {word.token: word for word in words if base is None or word.base.fits(base)}
+def can_draw(studio: Studio, concept: Concept) -> bool:
+    """Whether a concept fits the model in use; while no model is loaded, every concept does."""
+    backbone = studio.models.backbone
+    return backbone is None or concept.base.fits(backbone.base)
+
+
+def usable_words(studio: Studio, entries: Sequence[Entry]) -> dict[str, Concept]:
+    """Return the concepts that the model in use can draw, by token, in the order of the entries."""
+    return {entry.concept.token: entry.concept for entry in entries if can_draw(studio, entry.concept)}
 
 
 def fitting_words(studio: Studio, request: gr.Request) -> list[Concept]:
     """Return the visitor's words that fit the model in use, newest first; all while no model is loaded."""
-    backbone = studio.models.backbone
     entries, _ = studio.home(request).library.entries()
-    return list(usable_words(entries, backbone.base if backbone else None).values())
+    return list(usable_words(studio, entries).values())
 
 
 def concepts_in(words: Mapping[str, Concept], *prompts: str) -> tuple[Concept, ...]:
@@ -57,14 +60,10 @@ def take_ready_words(studio: Studio, request: gr.Request) -> list[Concept]:
 
     Raises :class:`gr.Error` if the model can draw none of them.
     """
-    library, backbone = studio.home(request).library, studio.models.backbone
+    library = studio.home(request).library
     own = {entry.concept.token for entry in library.entries()[0]}
     ready = {folder: load_concept(folder) for folder in sorted(READY_WORDS.iterdir())}
-    fitting = {
-        folder: concept
-        for folder, concept in ready.items()
-        if backbone is None or concept.base.fits(backbone.base)
-    }
+    fitting = {folder: concept for folder, concept in ready.items() if can_draw(studio, concept)}
     if not fitting:
         key = "cards_ready_nowhere" if studio.homes.shared else "cards_ready_elsewhere"
         raise refusal(language_of(request), key)

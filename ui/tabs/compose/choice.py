@@ -48,9 +48,8 @@ def choose_words(
 
     The prompt and the blend's name follow the words as long as the visitor has not written their own.
     """
-    backbone = studio.models.backbone
     entries, _ = studio.home(request).library.entries()
-    usable = usable_words(entries, backbone.base if backbone else None)
+    usable = usable_words(studio, entries)
     wanted = [known for known in chosen if known in usable and known != token]
     if token in usable and token not in chosen:
         wanted.append(token)

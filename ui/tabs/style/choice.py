@@ -27,10 +27,9 @@ class StyleChoice:
 
 def choose_style(studio: Studio, request: gr.Request, token: str) -> StyleChoice:
     """Choose the word with this token if it is usable, else the newest style; list styles before things."""
-    backbone = studio.models.backbone
     entries, _ = studio.home(request).library.entries()
     entries.sort(key=lambda entry: entry.concept.kind != "style")
-    usable = usable_words(entries, backbone.base if backbone else None)
+    usable = usable_words(studio, entries)
     styles = [word.token for word in usable.values() if word.kind == "style"]
     if token not in usable:
         token = styles[0] if styles else ""
